@@ -1,0 +1,1 @@
+"""One folder, one role, one Deployment. Services never import each other."""

@@ -1,0 +1,1 @@
+"""Holds the client streams; keeps each session's window and order; no rules, no storage."""

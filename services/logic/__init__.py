@@ -1,0 +1,1 @@
+"""Checks, orders and stores messages; fans them out; serves timelines and cursors."""

@@ -1,0 +1,1 @@
+"""Wakes devices that are offline."""

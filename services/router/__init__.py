@@ -1,0 +1,1 @@
+"""The directory: leases of pods, routes of users, epochs."""

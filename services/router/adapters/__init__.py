@@ -1,0 +1,1 @@
+"""Outbound edges, named <port>_<technology>.py."""

@@ -1,0 +1,1 @@
+"""The chassis on which every service stands: start, stop, settings, errors, logs."""
