@@ -1,0 +1,112 @@
+"""Wires a Logic pod. The only file of the service that knows which adapter stands for a port."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from services.logic.adapters.conversation_store_mongo import MongoConversationStore
+from services.logic.adapters.cursor_store_mongo import MongoCursorStore
+from services.logic.adapters.locator_grpc import GrpcLocator
+from services.logic.adapters.message_store_mongo import MongoMessageStore
+from services.logic.adapters.push_queue_redis import RedisPushQueue
+from services.logic.adapters.send_memory_redis import RedisSendMemory
+from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
+from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
+from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
+from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
+from services.logic.desk import Desk
+from services.logic.link import LinkTable
+from services.logic.parts import Stores, assemble
+from services.logic.servicer import LogicServicer
+from services.logic.settings import LogicSettings
+from whimbrel.api.logic.v1 import logic_pb2_grpc
+from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.registration import Registration
+from whimbrel.runtime.serve import ServiceSpec
+from whimbrel.runtime.stores import open_mongo, open_redis
+
+log = structlog.get_logger(__name__)
+
+TABLE_SECONDS = 1.0
+"""Within this time the Access pods have seen that this pod left the registry."""
+
+
+async def start(settings: LogicSettings, chassis: Chassis) -> None:
+    """Open the stores, assemble the use cases, serve, register."""
+    redis = await chassis.stack.enter_async_context(open_redis(settings.redis))
+    database = await chassis.stack.enter_async_context(open_mongo(settings.mongo))
+    channel = open_channel(settings.router.addresses)
+    chassis.stack.push_async_callback(channel.close)
+    router = router_pb2_grpc.RouterServiceStub(channel)
+    links = LinkTable()
+    messages = MongoMessageStore(database)
+    timelines = MongoTimelineStore(database)
+    cursors = MongoCursorStore(database)
+    conversations = MongoConversationStore(database)
+    leases = MongoWorkerLeases(database)
+    for store in (messages, timelines, cursors, conversations, leases):
+        await store.prepare()
+    stores = Stores(
+        messages=messages,
+        timelines=timelines,
+        cursors=cursors,
+        conversations=conversations,
+        leases=leases,
+        reservations=RedisSeqReservations(redis),
+        memory=RedisSendMemory(redis),
+        undelivered=RedisUndeliveredIndex(redis),
+        push_queue=RedisPushQueue(redis),
+        locator=GrpcLocator(router),
+    )
+    parts = assemble(
+        stores,
+        links,
+        commit=settings.commit,
+        worker=settings.worker,
+        holder=f"{chassis.pod_id}/{chassis.incarnation}",
+        clock=time.monotonic,
+        wall_ms=lambda: time.time_ns() // 1_000_000,
+    )
+    await parts.ids.renew()
+    chassis.stack.push_async_callback(parts.ids.release)
+    desk = Desk(parts.use_cases, links)
+    logic_pb2_grpc.add_LogicServiceServicer_to_server(
+        LogicServicer(desk, links, parts.groups, parts.ids), chassis.server
+    )
+    chassis.serves("whimbrel.api.logic.v1.LogicService")
+    registration = _register(settings, chassis, router)
+    for name, loop in {**parts.loops(settings.worker), **desk.loops()}.items():
+        chassis.spawn(loop(), name)
+    chassis.spawn(registration.run(), "registration")
+
+    async def drain() -> None:
+        await registration.unregister()
+        # Links stay until the pods have turned to others and everything is answered.
+        await asyncio.sleep(TABLE_SECONDS)
+        if not await parts.wait_idle(settings.pod.grace_seconds - TABLE_SECONDS):
+            log.warning("stopped_with_open_work")
+        links.close()
+
+    chassis.on_drain(drain)
+
+
+def _register(
+    settings: LogicSettings, chassis: Chassis, router: router_pb2_grpc.RouterServiceStub
+) -> Registration:
+    pod = router_pb2.Pod(
+        pod_id=chassis.pod_id,
+        incarnation=chassis.incarnation,
+        role=router_pb2.POD_ROLE_LOGIC,
+        address=chassis.address,
+        revision=settings.pod.revision,
+        state=router_pb2.POD_STATE_ACTIVE,
+    )
+    return Registration(router, lambda: pod, watch_roles=[router_pb2.POD_ROLE_LOGIC])
+
+
+SERVICE = ServiceSpec(name="logic", settings_class=LogicSettings, start=start)

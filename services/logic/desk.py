@@ -1,0 +1,216 @@
+"""Sorts what comes in on a link to the use cases, and puts their answers back on it.
+
+Everything that needs a store goes through a pipeline: the reader of a link never waits, and all
+links share the batches. Beyond a pipeline's bound the answer is OVERLOADED at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from services.logic.domain.model import Answer, DeviceCursor, Outcome
+from services.logic.link import AccessLink, LinkTable
+from services.logic.ports import TimelineStore
+from services.logic.translate import draft_of, page_to_wire, refused_to_wire
+from services.logic.usecases.attach_session import Attach, AttachSession
+from services.logic.usecases.give_up_online import GiveUpOnline, UnacknowledgedRange
+from services.logic.usecases.mint_ids import MintIds
+from services.logic.usecases.patience import Clock
+from services.logic.usecases.pipeline import Pipeline
+from services.logic.usecases.read_timeline import MAX_PAGE_BYTES, ReadTimeline
+from services.logic.usecases.store_cursors import CursorUpdate, StoreCursors
+from services.logic.usecases.submit_messages import SubmitMessages
+from whimbrel.api.logic.v1 import logic_pb2
+from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+
+_SMALL = 96
+MAX_READS_AT_ONCE = 32
+OVERLOADED = WhimbrelError(
+    ErrorCode.OVERLOADED, "too many requests are waiting here", retry_after_seconds=1.0
+)
+
+
+class _Attach(NamedTuple):
+    link: AccessLink
+    request: logic_pb2.AttachRequest
+
+
+class _Fetch(NamedTuple):
+    link: AccessLink
+    request: logic_pb2.FetchRequest
+
+
+class _HeadCheck(NamedTuple):
+    link: AccessLink
+    user: str
+    next_seq: int
+
+
+@dataclass(frozen=True)
+class UseCases:
+    """What the desk hands work to."""
+
+    submit: SubmitMessages
+    attach: AttachSession
+    read: ReadTimeline
+    cursors: StoreCursors
+    give_up: GiveUpOnline
+    timelines: TimelineStore
+    ids: MintIds
+    clock: Clock
+
+
+class Desk:
+    """One per process; `pipelines` lists the loops that somebody has to run."""
+
+    def __init__(self, use_cases: UseCases, links: LinkTable) -> None:
+        self._use = use_cases
+        self._links = links
+        self._attaches: Pipeline[_Attach] = Pipeline(
+            self._handle_attaches, max_items=64, max_waiting=20_000
+        )
+        self._fetches: Pipeline[_Fetch] = Pipeline(
+            self._handle_fetches, max_items=MAX_READS_AT_ONCE, max_waiting=20_000
+        )
+        self._heads: Pipeline[_HeadCheck] = Pipeline(
+            self._handle_heads, max_items=1000, max_waiting=200_000
+        )
+        self._given_up: Pipeline[UnacknowledgedRange] = Pipeline(
+            self._use.give_up.give_up, max_items=100, max_waiting=20_000
+        )
+
+    def loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """The loops to run, by name."""
+        return {
+            "attaches": self._attaches.run,
+            "fetches": self._fetches.run,
+            "heads": self._heads.run,
+            "unacknowledged": self._given_up.run,
+        }
+
+    def take(self, request: logic_pb2.LinkRequest, link: AccessLink) -> None:
+        """Handle one frame of a link; never waits."""
+        if request.highest_message_id:
+            self._use.ids.observe(request.highest_message_id)
+        for superseded in request.superseded:
+            target = self._links.get(superseded.pod_id)
+            if target is not None:
+                target.frame(_SMALL).superseded.append(superseded)
+        for send in request.sends:
+            self._take_send(send, link)
+        for attach in request.attaches:
+            if not self._attaches.offer(_Attach(link, attach)):
+                link.frame(_SMALL).attach_results.add(
+                    ref=attach.ref, refused=refused_to_wire(OVERLOADED)
+                )
+        for fetch in request.fetches:
+            if not self._fetches.offer(_Fetch(link, fetch)):
+                link.frame(_SMALL).fetch_results.add(
+                    ref=fetch.ref, refused=refused_to_wire(OVERLOADED)
+                )
+        for check in request.head_checks:
+            # A check that is refused is asked again by the next re-assert of the pod.
+            self._heads.offer(_HeadCheck(link, check.user_id, check.next_seq))
+        for cursor in request.cursors:
+            # An update that is refused is not confirmed, so Access sends it again.
+            self._use.cursors.pipeline.offer(
+                CursorUpdate(
+                    DeviceCursor(cursor.user_id, cursor.device_id, cursor.cursor),
+                    lambda stored: _confirm(link, stored),
+                )
+            )
+        for given_up in request.unacknowledged:
+            # One that is refused costs a notification, which heads and cursors bring back.
+            self._given_up.offer(
+                UnacknowledgedRange(
+                    given_up.user_id, given_up.device_id, given_up.from_seq, given_up.to_seq
+                )
+            )
+
+    def _take_send(self, send: logic_pb2.SendRequest, link: AccessLink) -> None:
+        ref = send.ref
+
+        def answer(outcome: Outcome) -> None:
+            result = link.frame(_SMALL).results.add(ref=ref)
+            if isinstance(outcome, Answer):
+                result.stored.message_id = outcome.message_id
+                result.stored.seq = outcome.seq
+            else:
+                result.refused.CopyFrom(refused_to_wire(outcome))
+
+        self._use.submit.submit(
+            draft_of(send),
+            epoch=send.epoch,
+            resend=send.resend,
+            deadline=self._use.clock() + send.budget_ms / 1000,
+            answer=answer,
+        )
+
+    async def _handle_attaches(self, batch: list[_Attach]) -> None:
+        attaches = [
+            Attach(
+                request.user_id,
+                request.device_id,
+                request.epoch,
+                request.cursor if request.HasField("cursor") else None,
+                request.limit,
+            )
+            for _, request in batch
+        ]
+        outcomes = await self._use.attach.attach(attaches)
+        for (link, request), outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, WhimbrelError):
+                link.frame(_SMALL).attach_results.add(
+                    ref=request.ref, refused=refused_to_wire(outcome)
+                )
+                continue
+            entries = page_to_wire(outcome.page)
+            size = _SMALL + sum(entry.ByteSize() + 8 for entry in entries)
+            link.frame(size).attach_results.add(
+                ref=request.ref,
+                cursor=outcome.cursor,
+                head=max(outcome.page.head, outcome.cursor),
+                entries=entries,
+            )
+
+    async def _handle_fetches(self, batch: list[_Fetch]) -> None:
+        await asyncio.gather(*(self._fetch(link, request) for link, request in batch))
+
+    async def _fetch(self, link: AccessLink, request: logic_pb2.FetchRequest) -> None:
+        try:
+            async with asyncio.timeout(5.0):
+                page = await self._use.read.read(
+                    request.user_id,
+                    request.from_seq,
+                    request.limit,
+                    hole_age_seconds=request.hole_age_ms / 1000,
+                )
+        except (WhimbrelError, TimeoutError) as error:
+            refusal = error if isinstance(error, WhimbrelError) else unavailable("reading is slow")
+            link.frame(_SMALL).fetch_results.add(ref=request.ref, refused=refused_to_wire(refusal))
+            return
+        entries = page_to_wire(page)
+        size = min(MAX_PAGE_BYTES, _SMALL + sum(entry.ByteSize() + 8 for entry in entries))
+        link.frame(size).fetch_results.add(ref=request.ref, entries=entries, head=page.head)
+
+    async def _handle_heads(self, batch: list[_HeadCheck]) -> None:
+        positions: dict[str, int] = {}
+        for check in batch:
+            positions[check.user] = min(check.next_seq, positions.get(check.user, check.next_seq))
+        try:
+            heads = await self._use.timelines.ahead(positions)
+        except WhimbrelError:
+            return  # not answered: the next re-assert of the pod asks again
+        for check in batch:
+            head = heads.get(check.user, 0)
+            if head >= check.next_seq:
+                check.link.frame(_SMALL).head_news.add(user_id=check.user, head=head)
+
+
+def _confirm(link: AccessLink, cursor: DeviceCursor) -> None:
+    link.frame(_SMALL).stored_cursors.add(
+        user_id=cursor.user, device_id=cursor.device, cursor=cursor.cursor
+    )

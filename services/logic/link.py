@@ -1,0 +1,111 @@
+"""Our end of one link from an Access pod: what waits to be written, in few large frames.
+
+Whatever is ready goes into the next frame, so a busy link costs little per item. A pod that does
+not read is cut off when its bound is reached: it links again and checks its sessions' heads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from services.logic.domain.model import StoredMessage, TimelineEntry
+from services.logic.translate import message_to_wire
+from whimbrel.api.logic.v1 import logic_pb2
+
+MAX_FRAME_BYTES = 1024 * 1024
+MAX_WAITING_FRAMES = 32
+_TARGET_BYTES = 48
+_MESSAGE_BYTES = 256
+
+
+class AccessLink:
+    """Frames for one Access pod, filled here and drained by the one writer of the stream."""
+
+    def __init__(self, *, highest_message_id: Callable[[], int]) -> None:
+        self.pod_id = ""
+        self.incarnation = ""
+        self._highest_message_id = highest_message_id
+        self._frames: deque[logic_pb2.LinkResponse] = deque()
+        self._size = 0
+        self._ready = asyncio.Event()
+        self.broken = False
+        """True once the bound was reached: the stream shall be ended."""
+
+    def frame(self, size: int) -> logic_pb2.LinkResponse:
+        """The frame to which an item of about `size` bytes may be added now."""
+        if self.broken:
+            return logic_pb2.LinkResponse()  # nobody will read it
+        if not self._frames or self._size + size > MAX_FRAME_BYTES:
+            if len(self._frames) >= MAX_WAITING_FRAMES:
+                self.close()
+                return logic_pb2.LinkResponse()
+            self._frames.append(logic_pb2.LinkResponse())
+            self._size = 0
+        self._size += size
+        self._ready.set()
+        return self._frames[-1]
+
+    def deliver(self, message: StoredMessage, targets: Sequence[TimelineEntry]) -> None:
+        """Put a message on the link, once for all its targets."""
+        size = _MESSAGE_BYTES + len(message.body) + _TARGET_BYTES * len(targets)
+        delivery = self.frame(size).deliveries.add(message=message_to_wire(message))
+        for entry in targets:
+            delivery.targets.add(user_id=entry.user, seq=entry.seq, late=entry.late)
+
+    async def next_frame(self) -> logic_pb2.LinkResponse | None:
+        """Wait for something to write; None when the link is broken."""
+        await self._ready.wait()
+        if self.broken or not self._frames:
+            return None
+        frame = self._frames.popleft()
+        if not self._frames:
+            self._ready.clear()
+            self._size = 0
+        frame.highest_message_id = self._highest_message_id()
+        return frame
+
+    def close(self) -> None:
+        """Wake the writer for the last time."""
+        self.broken = True
+        self._frames.clear()
+        self._ready.set()
+
+
+class LinkTable:
+    """The live links by pod: the Outlet of the fan-out."""
+
+    def __init__(self) -> None:
+        self._links: dict[str, AccessLink] = {}
+
+    def add(self, link: AccessLink) -> None:
+        """A pod has said who it is. An older link of the same pod is its dead predecessor."""
+        old = self._links.get(link.pod_id)
+        self._links[link.pod_id] = link
+        if old is not None and old is not link:
+            old.close()
+
+    def remove(self, link: AccessLink) -> None:
+        """The stream has ended."""
+        if self._links.get(link.pod_id) is link:
+            del self._links[link.pod_id]
+
+    def get(self, pod_id: str) -> AccessLink | None:
+        """The live link to a pod."""
+        return self._links.get(pod_id)
+
+    def deliver(
+        self, pod_id: str, message: StoredMessage, targets: Sequence[TimelineEntry]
+    ) -> bool:
+        """See services.logic.usecases.fan_out.Outlet."""
+        link = self._links.get(pod_id)
+        if link is None or link.broken:
+            return False
+        link.deliver(message, targets)
+        return True
+
+    def close(self) -> None:
+        """The pod stops: end all links."""
+        for link in list(self._links.values()):
+            link.close()

@@ -1,0 +1,240 @@
+"""What Logic needs from the world, by role. Every port has a memory adapter and a real one, and
+one contract suite that both pass.
+
+All of them raise WhimbrelError UNAVAILABLE when their store does not answer in time. For a
+write that means "outcome unknown": the write may have happened, so every write here can be
+repeated as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from services.logic.domain.model import (
+    ClientKey,
+    DeadWorker,
+    DeviceCursor,
+    Placement,
+    PushJob,
+    RecentSend,
+    StoredMessage,
+    TimelineEntry,
+    UndeliveredEntry,
+    WorkerLease,
+)
+
+
+class MessageStore(Protocol):
+    """`messages`: what was said, once per (sender, device, client_message_id)."""
+
+    async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
+        """Insert, unordered, majority and journaled. Returns the indexes (into `messages`) that
+        were refused because their message_id or their client key exists already: look them up,
+        the refused one may be our own from an attempt whose outcome was unknown."""
+        ...
+
+    async def find_by_client_keys(
+        self, keys: Iterable[ClientKey]
+    ) -> dict[ClientKey, StoredMessage]:
+        """The stored messages of these keys (majority); absent keys are not in the answer."""
+        ...
+
+    async def find(self, ids: Mapping[int, str]) -> dict[int, StoredMessage]:
+        """The messages of these ids, each with its sender (the shard key). Majority."""
+        ...
+
+    def scan_worker(self, worker: int, from_ms: int) -> AsyncIterator[list[StoredMessage]]:
+        """All messages minted by `worker` at `from_ms` (Unix milliseconds) or later, ascending,
+        in pages of at most 500."""
+        ...
+
+
+class TimelineStore(Protocol):
+    """`timelines`: one dense sequence per user. The unique index (user, seq) decides."""
+
+    async def insert(self, entries: Sequence[TimelineEntry]) -> list[int]:
+        """Insert, unordered, majority and journaled. Returns the indexes of those that were
+        refused because (user, seq) or (user, conversation, message_id) exists already."""
+        ...
+
+    async def find_placed(self, placements: Iterable[Placement]) -> dict[Placement, int]:
+        """At which seq these messages stand in these timelines (majority); others are absent."""
+        ...
+
+    async def heads(self, users: Iterable[str]) -> dict[str, int]:
+        """The last seq of each user's timeline, 0 for an empty one. Majority."""
+        ...
+
+    async def ahead(self, positions: Mapping[str, int]) -> dict[str, int]:
+        """For each user that has any entry at or above its position: a seq that it has (the
+        highest that was seen). The others are absent. One query for all; majority."""
+        ...
+
+    async def read(self, user: str, from_seq: int, limit: int) -> list[TimelineEntry]:
+        """Up to `limit` entries at or above `from_seq`, ascending; holes are simply absent."""
+        ...
+
+    async def read_seqs(self, user: str, from_seq: int, to_seq: int) -> list[int]:
+        """The seqs that exist in from_seq..to_seq, ascending. Covered by the index."""
+        ...
+
+
+class CursorStore(Protocol):
+    """`cursors`: what each device has acknowledged. Never goes back (promise 5)."""
+
+    async def find(self, devices: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """The stored cursors of these (user, device); devices never seen are absent."""
+        ...
+
+    async def raise_to(self, cursors: Sequence[DeviceCursor]) -> None:
+        """Raise each to at least its value, creating what is absent. Majority, journaled."""
+        ...
+
+
+class ConversationStore(Protocol):
+    """`conversations` and `members`: groups. Direct conversations need no row."""
+
+    async def create_group(
+        self, conversation: str, owner: str, members: Sequence[str], name: str, now_ms: int
+    ) -> None:
+        """Create it with these members (owner first); does nothing if it exists."""
+        ...
+
+    async def participants(self, conversations: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Members of each group that exists, in the order in which they joined. One query when
+        nothing has changed since the last call. Majority."""
+        ...
+
+
+class WorkerLeases(Protocol):
+    """`workers`: which process may mint ids with which worker number."""
+
+    async def acquire(self, holder: str, *, now_ms: int, lease_ms: int) -> WorkerLease:
+        """Take a number that is free: released, or cleaned up, or never used. The new lease's
+        not_before_ms lies above every id that the number may have issued."""
+        ...
+
+    async def renew(self, lease: WorkerLease, *, until_ms: int, now_ms: int) -> WorkerLease:
+        """Extend it (until_ms never goes back). Raises WhimbrelError STALE_EPOCH when somebody
+        has declared the holder dead: acquire a new one."""
+        ...
+
+    async def release(self, lease: WorkerLease, *, last_issued_ms: int) -> None:
+        """The goodbye: nothing is half done, and no id above last_issued_ms was issued."""
+        ...
+
+    async def claim_dead(self, claimant: str, *, now_ms: int, claim_ms: int) -> DeadWorker | None:
+        """Claim one worker whose lease has run out without a goodbye, for claim_ms; None when
+        there is none. A claim that runs out can be claimed again. From the claim on the dead
+        holder cannot renew."""
+        ...
+
+    async def finish_dead(self, dead: DeadWorker) -> None:
+        """It is cleaned up: the number may be used again, above until_ms."""
+        ...
+
+
+class SeqReservations(Protocol):
+    """Redis proposes seqs; it may be lost or behind at any time (promise 8)."""
+
+    async def reserve(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Reserve so many seqs for each user; returns the first of each user's run. Users that
+        are not known to it are absent from the answer: raise them and reserve again."""
+        ...
+
+    async def raise_to(self, heads: Mapping[str, int]) -> None:
+        """Make each counter at least this head, creating those that are absent."""
+        ...
+
+    async def read(self, users: Iterable[str]) -> dict[str, int]:
+        """The last seq reserved for each user; unknown users are absent."""
+        ...
+
+
+class SendMemory(Protocol):
+    """Redis remembers recent sends and newest epochs: a fast path, never the truth."""
+
+    async def look_up(
+        self, keys: Sequence[ClientKey], devices: Sequence[tuple[str, str]]
+    ) -> tuple[dict[ClientKey, RecentSend], dict[tuple[str, str], int]]:
+        """The recent sends among `keys`, and the newest epoch known of each (user, device).
+        What is not known is absent. One round trip."""
+        ...
+
+    async def remember(self, sends: Sequence[RecentSend]) -> None:
+        """Keep them among the last 50 of their sender. Only after commit and fan-out."""
+        ...
+
+    async def raise_epochs(self, epochs: Mapping[tuple[str, str], int]) -> None:
+        """Make the newest epoch of each (user, device) at least this."""
+        ...
+
+
+class UndeliveredIndex(Protocol):
+    """Redis keeps, per user, what no device has: a count and message ids per conversation."""
+
+    async def add(self, entries: Sequence[UndeliveredEntry]) -> None:
+        """Add them, except those at or below the user's cursor or read mark (rule 20)."""
+        ...
+
+    async def acknowledged(self, cursors: Mapping[str, int]) -> None:
+        """A device of each user has everything up to this seq: remove what lies below."""
+        ...
+
+
+class PushQueue(Protocol):
+    """Jobs for the push service; losing Redis loses jobs, which heads and cursors bring back."""
+
+    async def enqueue(self, jobs: Sequence[PushJob]) -> None:
+        """Add the jobs. At least once; push removes doubles."""
+        ...
+
+
+class Locator(Protocol):
+    """The Router's directory, as fan-out needs it."""
+
+    async def locate(self, users: Sequence[str]) -> dict[str, list[str]]:
+        """The pods that hold each user, without repeats; an empty list means offline. Raises
+        UNAVAILABLE when it does not know: that never means offline (rule 11)."""
+        ...
+
+
+class ReadStore(Protocol):
+    """`reads`: up to which seq a human has read each conversation. Never goes back (rule 20)."""
+
+    async def raise_to(self, user: str, conversation: str, seq: int) -> None:
+        """Raise the read mark to at least `seq` of the user's timeline, creating it if it is
+        absent. Majority, journaled."""
+        ...
+
+    async def find(self, user: str) -> dict[str, int]:
+        """The read mark of each conversation that the user has ever marked. Majority."""
+        ...
+
+
+class HighestCursors(Protocol):
+    """`cursors`, seen per user: what at least one device has."""
+
+    async def highest(self, users: Iterable[str]) -> dict[str, int]:
+        """The highest stored cursor of each user's devices; users without one are absent. One
+        query for all; majority."""
+        ...
+
+
+class UndeliveredMarks(UndeliveredIndex, Protocol):
+    """The undelivered index as reading and rebuilding need it."""
+
+    async def read_up_to(self, user: str, marks: Mapping[str, int]) -> None:
+        """The user has read each of these conversations up to its seq: remember that, and remove
+        what lies at or below. Only after `reads` in MongoDB was raised (rule 20)."""
+        ...
+
+    async def unmarked(self, users: Iterable[str]) -> set[str]:
+        """Those of the users whose cursor the index does not know: it was lost, or they have
+        never acknowledged anything. Rebuild them."""
+        ...
+
+    async def find(self, user: str) -> dict[str, list[int]]:
+        """The undelivered message ids of each conversation that has any, by seq."""
+        ...

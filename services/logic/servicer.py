@@ -1,0 +1,92 @@
+"""Logic's inbound edge: the links of Access pods, and the unary calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+import grpc
+import structlog
+
+from services.logic.desk import Desk
+from services.logic.link import AccessLink, LinkTable
+from services.logic.usecases.groups import Groups
+from services.logic.usecases.mint_ids import MintIds
+from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
+from whimbrel.core.errors import invalid
+
+log = structlog.get_logger(__name__)
+
+# The handler reads and writes by hand, so the stub's iterator types do not describe it.
+_LinkContext = grpc.aio.ServicerContext[Any, Any]
+
+
+class LogicServicer(logic_pb2_grpc.LogicServiceServicer):
+    """Moves frames between the streams and the desk, and nothing else."""
+
+    def __init__(self, desk: Desk, links: LinkTable, groups: Groups, ids: MintIds) -> None:
+        self._desk = desk
+        self._links = links
+        self._groups = groups
+        self._ids = ids
+
+    async def Link(  # type: ignore[override]  # noqa: N802 - the name is the contract's
+        self,
+        request_iterator: AsyncIterator[logic_pb2.LinkRequest],
+        context: _LinkContext,
+    ) -> None:
+        link = AccessLink(highest_message_id=lambda: self._ids.floor)
+        first = await anext(aiter(request_iterator), None)
+        if first is None:
+            return
+        if not first.HasField("hello") or not first.hello.pod_id:
+            raise invalid("the first frame of a link must carry hello")
+        link.pod_id, link.incarnation = first.hello.pod_id, first.hello.incarnation
+        link.frame(0)
+        self._links.add(link)
+        log.info("link_opened", peer=link.pod_id)
+        try:
+            self._desk.take(first, link)
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read(request_iterator, link))
+                await self._write(context, link)
+                reader.cancel()
+        finally:
+            self._links.remove(link)
+            log.info("link_closed", peer=link.pod_id)
+
+    async def _read(self, requests: AsyncIterator[logic_pb2.LinkRequest], link: AccessLink) -> None:
+        async for request in requests:
+            self._desk.take(request, link)
+        link.close()
+
+    async def _write(
+        self,
+        context: _LinkContext,
+        link: AccessLink,
+    ) -> None:
+        while (frame := await link.next_frame()) is not None:
+            await context.write(frame)
+
+    async def CreateGroup(  # noqa: N802
+        self,
+        request: logic_pb2.CreateGroupRequest,
+        context: grpc.aio.ServicerContext[
+            logic_pb2.CreateGroupRequest, Awaitable[logic_pb2.CreateGroupResponse]
+        ],
+    ) -> logic_pb2.CreateGroupResponse:
+        conversation = await self._groups.create(
+            request.owner_id, list(request.member_ids), request.name, request.client_group_id
+        )
+        return logic_pb2.CreateGroupResponse(conversation_id=conversation)
+
+    async def ListMembers(  # noqa: N802
+        self,
+        request: logic_pb2.ListMembersRequest,
+        context: grpc.aio.ServicerContext[
+            logic_pb2.ListMembersRequest, Awaitable[logic_pb2.ListMembersResponse]
+        ],
+    ) -> logic_pb2.ListMembersResponse:
+        members = await self._groups.members(request.caller_id, request.conversation_id)
+        return logic_pb2.ListMembersResponse(member_ids=members)

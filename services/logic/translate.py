@@ -1,0 +1,52 @@
+"""Between the wire and Logic's own nouns."""
+
+from __future__ import annotations
+
+from services.logic.domain.model import ClientKey, Draft, StoredMessage, TimelineEntry
+from services.logic.usecases.read_timeline import Page
+from whimbrel.api.logic.v1 import logic_pb2
+from whimbrel.api.types.v1 import types_pb2
+from whimbrel.core.errors import WhimbrelError
+
+
+def draft_of(send: logic_pb2.SendRequest) -> Draft:
+    """The draft that Access has checked for form."""
+    key = ClientKey(send.sender_id, send.sender_device_id, send.client_message_id)
+    return Draft(key, send.conversation_id, send.body.kind, send.body.content)
+
+
+def message_to_wire(message: StoredMessage) -> types_pb2.Message:
+    """A stored message as clients see it."""
+    return types_pb2.Message(
+        message_id=message.message_id,
+        conversation_id=message.conversation,
+        sender_id=message.key.sender,
+        sender_device_id=message.key.device,
+        client_message_id=message.key.client_message_id,
+        body=types_pb2.Body(
+            kind=types_pb2.BodyKind.ValueType(message.body_kind), content=message.body
+        ),
+        sent_at_ms=message.sent_at_ms,
+    )
+
+
+def entry_to_wire(entry: TimelineEntry, message: StoredMessage | None) -> types_pb2.Entry:
+    """A timeline entry with its message; a void has none."""
+    if message is None:
+        return types_pb2.Entry(seq=entry.seq)
+    return types_pb2.Entry(seq=entry.seq, message=message_to_wire(message), late=entry.late)
+
+
+def page_to_wire(page: Page) -> list[types_pb2.Entry]:
+    """The entries of a page."""
+    return [entry_to_wire(entry, message) for entry, message in page.entries]
+
+
+def refused_to_wire(error: WhimbrelError) -> logic_pb2.Refused:
+    """A refusal with its stable code."""
+    return logic_pb2.Refused(
+        code=types_pb2.ErrorCode.ValueType(error.code),
+        detail=error.detail,
+        retry_after_ms=int((error.retry_after_seconds or 0) * 1000),
+        outcome_unknown=error.outcome_unknown,
+    )

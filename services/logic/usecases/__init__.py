@@ -1,0 +1,1 @@
+"""The verbs of Logic: this listing reads as what Logic does."""

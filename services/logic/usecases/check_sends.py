@@ -1,0 +1,148 @@
+"""What is asked before anything is stored, as a list: resend? newest epoch? conversation? member?
+
+A resend is looked up before every other check, because what was delivered must never be
+Rejected afterwards (rule 2). Redis is the fast path of that look-up, MongoDB's unique index the
+truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.logic.domain.model import (
+    Answer,
+    ClientKey,
+    Draft,
+    RecentSend,
+    StoredMessage,
+)
+from services.logic.ports import ConversationStore, MessageStore, SendMemory
+from services.logic.usecases.commit_messages import Addressed, id_reused
+from services.logic.usecases.patience import Clock, until_deadline
+from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.names import direct_participants
+
+
+class Checkable(Protocol):
+    """What the checks need to know of a send."""
+
+    @property
+    def draft(self) -> Draft: ...
+    @property
+    def digest(self) -> bytes: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def resend(self) -> bool: ...
+
+
+@dataclass(slots=True)
+class Checked:
+    """The sends of a batch, sorted by what is to be done with them."""
+
+    fresh: list[Addressed] = field(default_factory=list)
+    stored: list[StoredMessage] = field(default_factory=list)
+    answered: dict[ClientKey, Answer | WhimbrelError] = field(default_factory=dict)
+
+
+class CheckSends:
+    """At most one round trip to Redis and two to MongoDB for a whole batch."""
+
+    def __init__(
+        self,
+        memory: SendMemory,
+        messages: MessageStore,
+        conversations: ConversationStore,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._memory = memory
+        self._messages = messages
+        self._conversations = conversations
+        self._clock = clock
+
+    async def check(self, sends: Sequence[Checkable], *, deadline: float) -> Checked:
+        """Sort the sends (their keys are distinct). Raises UNAVAILABLE when MongoDB did not
+        answer before the deadline; a Redis that does not answer only makes it slower."""
+        checked = Checked()
+        recent, epochs = await self._remembered(sends)
+        resends = [send for send in sends if send.resend and send.draft.key not in recent]
+        stored = await self._stored([send.draft.key for send in resends], deadline)
+        candidates = []
+        for send in sends:
+            key = send.draft.key
+            if key in recent:
+                same = recent[key].digest == send.digest
+                checked.answered[key] = recent[key].answer if same else id_reused(key)
+            elif key in stored:
+                if stored[key].digest == send.digest:
+                    checked.stored.append(stored[key])
+                else:
+                    checked.answered[key] = id_reused(key)
+            elif epochs.get((key.sender, key.device), 0) > send.epoch:
+                checked.answered[key] = WhimbrelError(
+                    ErrorCode.STALE_EPOCH, "this device has attached elsewhere since"
+                )
+            else:
+                candidates.append(send)
+        await self._address(candidates, checked, deadline)
+        return checked
+
+    async def _remembered(
+        self, sends: Sequence[Checkable]
+    ) -> tuple[dict[ClientKey, RecentSend], dict[tuple[str, str], int]]:
+        keys = [send.draft.key for send in sends if send.resend]
+        devices = list({(send.draft.key.sender, send.draft.key.device) for send in sends})
+        try:
+            return await self._memory.look_up(keys, devices)
+        except WhimbrelError:
+            return {}, {}  # Redis is away: no newer attachment can come into being either
+
+    async def _stored(
+        self, keys: Sequence[ClientKey], deadline: float
+    ) -> dict[ClientKey, StoredMessage]:
+        if not keys:
+            return {}
+        return await until_deadline(
+            lambda: self._messages.find_by_client_keys(keys),
+            deadline=deadline,
+            clock=self._clock,
+        )
+
+    async def _address(self, sends: Sequence[Checkable], checked: Checked, deadline: float) -> None:
+        """Find the participants; the sender has to be one of them."""
+        named: dict[str, tuple[str, ...] | None] = {}
+        for send in sends:
+            conversation = send.draft.conversation
+            try:
+                named[conversation] = direct_participants(conversation)
+            except WhimbrelError as error:
+                checked.answered[send.draft.key] = error
+        groups = [conversation for conversation, users in named.items() if users is None]
+        members = await self._members(groups, deadline)
+        for send in sends:
+            key, conversation = send.draft.key, send.draft.conversation
+            if key in checked.answered:
+                continue
+            users = named[conversation] or members.get(conversation)
+            if users is None:
+                checked.answered[key] = WhimbrelError(
+                    ErrorCode.UNKNOWN_CONVERSATION, f"no conversation has the id {conversation!r}"
+                )
+            elif key.sender not in users:
+                checked.answered[key] = WhimbrelError(
+                    ErrorCode.NOT_A_MEMBER, f"{key.sender} is not a member of {conversation}"
+                )
+            else:
+                checked.fresh.append(Addressed(send.draft, users))
+
+    async def _members(self, groups: Sequence[str], deadline: float) -> dict[str, tuple[str, ...]]:
+        if not groups:
+            return {}
+        return await until_deadline(
+            lambda: self._conversations.participants(groups),
+            deadline=deadline,
+            clock=self._clock,
+        )

@@ -1,0 +1,154 @@
+"""The group commit: messages first, then their places, then (and only then) the answer.
+
+One batch costs two bulk inserts and one reservation however many messages are in it. The unique
+index on (sender, device, client_message_id) finds the resends, which get the first answer again
+(promise 3). Nothing is answered before all of a message's entries are committed (promise 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from services.logic.domain.model import ClientKey, Committed, Draft, StoredMessage
+from services.logic.ports import MessageStore
+from services.logic.usecases.complete_messages import CompleteMessages
+from services.logic.usecases.mint_ids import MintIds
+from services.logic.usecases.patience import Clock, until_deadline
+from services.logic.usecases.place_entries import PlaceEntries, Wanted
+from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+from whimbrel.core.ids import unix_ms_of
+
+
+class Addressed(NamedTuple):
+    """A draft that passed the checks, and who gets it."""
+
+    draft: Draft
+    participants: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Unfinished:
+    """The span of ids (Unix milliseconds) that a failed commit may have left half done."""
+
+    from_ms: int
+    to_ms: int
+
+
+class CommitMessages:
+    """Commit batches, one at a time."""
+
+    def __init__(
+        self,
+        messages: MessageStore,
+        placer: PlaceEntries,
+        completer: CompleteMessages,
+        ids: MintIds,
+        *,
+        clock: Clock,
+        on_unfinished: Callable[[Unfinished], None],
+    ) -> None:
+        self._messages = messages
+        self._placer = placer
+        self._completer = completer
+        self._ids = ids
+        self._clock = clock
+        self._on_unfinished = on_unfinished
+
+    async def commit(
+        self, batch: Sequence[Addressed], *, deadline: float
+    ) -> list[Committed | WhimbrelError]:
+        """Store and place each message; the outcomes in the order of `batch`.
+
+        An outcome is a WhimbrelError ID_REUSED when the same key was used with other content.
+        Raises UNAVAILABLE with outcome_unknown when a store did not answer before the deadline
+        (monotonic seconds); what may be half done then is reported to `on_unfinished`.
+        """
+        started = Unfinished(from_ms=self._ids.wall_ms(), to_ms=0)
+        try:
+            fresh, stored, reused = await self._store(batch, deadline)
+            wanted = [Wanted(user, message) for message in fresh for user in message.participants]
+            by_id = {message.message_id: Committed(message) for message in fresh}
+            for entry in await self._placer.place(wanted, deadline=deadline):
+                by_id[entry.message_id or 0].entries.append(entry)
+            completed = await self._completer.complete(stored, deadline=deadline)
+        except BaseException:
+            started.from_ms = min(started.from_ms, self._ids.last_issued_ms)
+            started.to_ms = max(started.from_ms, self._ids.last_issued_ms)
+            self._on_unfinished(started)
+            raise
+        outcomes: dict[ClientKey, Committed | WhimbrelError] = {**reused}
+        outcomes |= {result.message.key: result for result in (*by_id.values(), *completed)}
+        return [outcomes[addressed.draft.key] for addressed in batch]
+
+    async def _store(
+        self, batch: Sequence[Addressed], deadline: float
+    ) -> tuple[list[StoredMessage], list[StoredMessage], dict[ClientKey, WhimbrelError]]:
+        """Insert the messages: those that are stored now, those that were stored before by the
+        same send, and the errors of keys that were used for something else."""
+        fresh: list[StoredMessage] = []
+        stored: list[StoredMessage] = []
+        reused: dict[ClientKey, WhimbrelError] = {}
+        waiting = list(batch)
+        while waiting:
+            minted = [await self._mint(addressed, deadline) for addressed in waiting]
+            refused = await self._insert(minted, deadline)
+            refused_set = set(refused)
+            fresh += [one for index, one in enumerate(minted) if index not in refused_set]
+            if not refused:
+                break
+            known = await self._look_up([minted[index].key for index in refused], deadline)
+            again = []
+            for index in refused:
+                mine, theirs = minted[index], known.get(minted[index].key)
+                if theirs is None:
+                    again.append(waiting[index])  # the id collided: draw another (rule 8)
+                elif theirs.message_id == mine.message_id:
+                    fresh.append(mine)  # it was us, in an attempt whose outcome was unknown
+                elif theirs.digest == mine.digest:
+                    stored.append(theirs)
+                else:
+                    reused[mine.key] = id_reused(mine.key)
+            if again and self._clock() >= deadline:
+                raise unavailable("the messages were not stored in time", outcome_unknown=True)
+            waiting = again
+        # Timelines follow message_id, also where one was minted again.
+        return sorted(fresh, key=lambda message: message.message_id), stored, reused
+
+    async def _mint(self, addressed: Addressed, deadline: float) -> StoredMessage:
+        message_id = await self._ids.mint(deadline)
+        draft = addressed.draft
+        return StoredMessage(
+            message_id=message_id,
+            key=draft.key,
+            conversation=draft.conversation,
+            participants=addressed.participants,
+            body_kind=draft.body_kind,
+            body=draft.body,
+            sent_at_ms=unix_ms_of(message_id),
+            digest=draft.digest,
+        )
+
+    async def _insert(self, messages: Sequence[StoredMessage], deadline: float) -> list[int]:
+        return await until_deadline(
+            lambda: self._messages.insert(messages), deadline=deadline, clock=self._clock
+        )
+
+    async def _look_up(
+        self, keys: Sequence[ClientKey], deadline: float
+    ) -> dict[ClientKey, StoredMessage]:
+        return await until_deadline(
+            lambda: self._messages.find_by_client_keys(keys),
+            deadline=deadline,
+            clock=self._clock,
+        )
+
+
+def id_reused(key: ClientKey) -> WhimbrelError:
+    """The same client_message_id with another conversation or body (rule 9)."""
+    return WhimbrelError(
+        ErrorCode.ID_REUSED,
+        f"client_message_id {key.client_message_id} was used for another message of this device: "
+        "a new message needs a new id",
+    )

@@ -1,0 +1,157 @@
+"""After the commit: who is where, who gets what, and who is to be woken.
+
+Routes are read after the commit was acknowledged and never cached (rule 10). A look-up that
+fails is tried again and never means offline (rule 11). What cannot be handed on is not lost: it
+is in the timelines, and the pods check their sessions' heads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from services.logic.domain.model import (
+    Answer,
+    Committed,
+    PushJob,
+    RecentSend,
+    StoredMessage,
+    TimelineEntry,
+    UndeliveredEntry,
+)
+from services.logic.ports import Locator, PushQueue, SendMemory, UndeliveredIndex
+from services.logic.usecases.pipeline import Pipeline
+from whimbrel.core.errors import WhimbrelError
+
+log = structlog.get_logger(__name__)
+
+LOCATE_PAUSE_SECONDS = 0.1
+MAX_MESSAGES = 1000
+
+
+class Outlet(Protocol):
+    """The links to the Access pods."""
+
+    def deliver(
+        self, pod_id: str, message: StoredMessage, targets: Sequence[TimelineEntry]
+    ) -> bool:
+        """Put the message on the link to the pod, once for all its targets there. False when
+        there is no live link: the pod is gone or will check its heads when it links."""
+        ...
+
+
+class FanOut:
+    """Hand committed messages to the pods of their participants; index and push for the rest."""
+
+    def __init__(
+        self,
+        locator: Locator,
+        outlet: Outlet,
+        undelivered: UndeliveredIndex,
+        push_queue: PushQueue,
+        memory: SendMemory,
+        *,
+        max_waiting: int,
+    ) -> None:
+        self._locator = locator
+        self._outlet = outlet
+        self._undelivered = undelivered
+        self._push_queue = push_queue
+        self._memory = memory
+        self.dropped = 0
+        """Messages whose live delivery was given up because too many waited."""
+        self.pipeline: Pipeline[Committed] = Pipeline(
+            self._handle, max_items=MAX_MESSAGES, max_waiting=max_waiting
+        )
+
+    def enqueue(self, committed: Sequence[Committed]) -> None:
+        """Never blocks the commit. Beyond the bound the live delivery is left to the heads."""
+        for one in committed:
+            if not self.pipeline.offer(one):
+                self.dropped += 1
+
+    async def _handle(self, batch: list[Committed]) -> None:
+        users = list({entry.user for one in batch for entry in one.entries})
+        pods = await self._locate(users)
+        offline: list[tuple[StoredMessage, TimelineEntry]] = []
+        for one in batch:
+            by_pod: dict[str, list[TimelineEntry]] = defaultdict(list)
+            for entry in one.entries:
+                for pod_id in pods[entry.user]:
+                    by_pod[pod_id].append(entry)
+            reached: set[str] = set()
+            for pod_id, targets in by_pod.items():
+                if self._outlet.deliver(pod_id, one.message, targets):
+                    reached.update(entry.user for entry in targets)
+            # Nobody is woken for what they wrote themselves.
+            sender = one.message.key.sender
+            offline += [
+                (one.message, entry)
+                for entry in one.entries
+                if entry.user not in reached and entry.user != sender
+            ]
+        await self._treat_as_offline(offline)
+        await self._remember(batch)
+
+    async def _locate(self, users: Sequence[str]) -> dict[str, list[str]]:
+        while True:
+            try:
+                return await self._locator.locate(users)
+            except WhimbrelError as error:
+                log.warning("locate_failed", users=len(users), detail=error.detail)
+            await asyncio.sleep(LOCATE_PAUSE_SECONDS)
+
+    async def _treat_as_offline(
+        self, offline: Sequence[tuple[StoredMessage, TimelineEntry]]
+    ) -> None:
+        if not offline:
+            return
+        entries = [
+            UndeliveredEntry(entry.user, message.conversation, message.message_id, entry.seq)
+            for message, entry in offline
+        ]
+        jobs = [
+            PushJob(
+                entry.user,
+                message.conversation,
+                message.key.sender,
+                message.message_id,
+                entry.seq,
+            )
+            for message, entry in offline
+        ]
+        await treat_as_offline(self._undelivered, self._push_queue, entries, jobs)
+
+    async def _remember(self, batch: Sequence[Committed]) -> None:
+        """Last of all, so that a hit in the memory says that the fan-out was done (rule 16)."""
+        sends = [
+            RecentSend(
+                one.message.key,
+                one.message.digest,
+                Answer(one.message.message_id, one.sender_seq),
+            )
+            for one in batch
+        ]
+        try:
+            await self._memory.remember(sends)
+        except WhimbrelError as error:
+            log.warning("sends_not_remembered", count=len(sends), detail=error.detail)
+
+
+async def treat_as_offline(
+    undelivered: UndeliveredIndex,
+    push_queue: PushQueue,
+    entries: Sequence[UndeliveredEntry],
+    jobs: Sequence[PushJob],
+) -> None:
+    """Index what no device has, and ask for the users to be woken. Both live in Redis and are
+    rebuilt from MongoDB when it was lost, so a Redis that does not answer is only logged."""
+    try:
+        await undelivered.add(entries)
+        await push_queue.enqueue(jobs)
+    except WhimbrelError as error:
+        log.warning("offline_not_indexed", count=len(entries), detail=error.detail)

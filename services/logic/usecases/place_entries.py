@@ -1,0 +1,167 @@
+"""Gives every message its place in every participant's timeline, committed.
+
+Redis proposes seqs, the unique index (user, seq) of MongoDB decides (promise 2, rules 3 and 4).
+A Redis that was lost, is behind or does not answer costs refused entries or a slower proposal,
+never a hole and never a repeat. Nothing here knows what a message says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from services.logic.domain.model import Placement, StoredMessage, TimelineEntry
+from services.logic.ports import SeqReservations, TimelineStore
+from services.logic.usecases.patience import Clock, until_deadline
+from whimbrel.core.errors import WhimbrelError, unavailable
+
+STALE_RESERVATION_SECONDS = 1.0
+"""A reservation not sent within this time is dropped: a reader may void it at 2 s (rule 4)."""
+
+
+class Wanted(NamedTuple):
+    """A message that shall get an entry in the timeline of `user`."""
+
+    user: str
+    message: StoredMessage
+
+
+class PlaceEntries:
+    """Reserve, insert, look up what was refused, and again for that alone."""
+
+    def __init__(
+        self, timelines: TimelineStore, reservations: SeqReservations, *, clock: Clock
+    ) -> None:
+        self._timelines = timelines
+        self._reservations = reservations
+        self._clock = clock
+        self.refused_entries = 0
+        """How many entries the unique indexes have refused since the start."""
+
+    async def place(
+        self, wanted: Sequence[Wanted], *, deadline: float, late: bool = False
+    ) -> list[TimelineEntry]:
+        """Commit an entry for each of `wanted`, in the order given for each user.
+
+        Returns them with the seqs at which they stand, in any order. An entry that stood there
+        already (an earlier attempt, ours or another process's) is returned with its seq. Raises
+        UNAVAILABLE with outcome_unknown at the deadline (monotonic seconds); whatever is open
+        then is completed by a resend or by the clean-up of a dead worker.
+        """
+        placed: list[TimelineEntry] = []
+        voids: list[TimelineEntry] = []
+        entries = await self._propose(wanted, voids, late=late, deadline=deadline)
+        while entries or voids:
+            refused = await self._insert([*entries, *voids], deadline)
+            lost = [entries[index] for index in refused if index < len(entries)]
+            refused_set = set(refused)
+            placed += [entry for index, entry in enumerate(entries) if index not in refused_set]
+            voids = []  # a refused void means that somebody stands there: no hole
+            if not lost:
+                break
+            self.refused_entries += len(lost)
+            standing = await self._find_placed(lost, deadline)
+            homeless = []
+            for entry in lost:
+                seq = standing.get(_placement(entry))
+                if seq is None:
+                    homeless.append(entry)
+                else:
+                    placed.append(entry._replace(seq=seq))
+                if seq != entry.seq:
+                    voids.append(TimelineEntry(entry.user, entry.seq))
+            by_place = {(want.user, want.message.message_id): want for want in wanted}
+            again = [by_place[entry.user, entry.message_id or 0] for entry in homeless]
+            await self._raise_to_heads({entry.user for entry in homeless}, deadline)
+            entries = await self._propose(again, voids, late=True, deadline=deadline)
+        return placed
+
+    async def _propose(
+        self,
+        wanted: Sequence[Wanted],
+        voids: list[TimelineEntry],
+        *,
+        late: bool,
+        deadline: float,
+    ) -> list[TimelineEntry]:
+        """Entries at freshly reserved seqs; what had to be dropped is added to `voids`."""
+        if not wanted:
+            return []
+        counts = Counter(want.user for want in wanted)
+        while True:
+            started = self._clock()
+            firsts = await self._reserve(counts, deadline)
+            if self._clock() - started <= STALE_RESERVATION_SECONDS:
+                return _number(wanted, firsts, late=late)
+            if self._clock() >= deadline:
+                raise unavailable("no seqs were reserved in time", outcome_unknown=True)
+            voids += [
+                TimelineEntry(user, first + offset)
+                for user, first in firsts.items()
+                for offset in range(counts[user])
+            ]
+
+    async def _reserve(self, counts: Counter[str], deadline: float) -> dict[str, int]:
+        """The first seq of each user's run: from Redis, or without it from MongoDB's heads."""
+        try:
+            firsts = await self._reservations.reserve(counts)
+            unknown = counts.keys() - firsts.keys()
+            if unknown:
+                await self._reservations.raise_to(await self._heads(unknown, deadline))
+                firsts |= await self._reservations.reserve({user: counts[user] for user in unknown})
+        except WhimbrelError:
+            firsts = {}  # Redis is away: propose what follows the heads, the index decides
+        missing = counts.keys() - firsts.keys()
+        if missing:
+            heads = await self._heads(missing, deadline)
+            firsts |= {user: head + 1 for user, head in heads.items()}
+        return firsts
+
+    async def _raise_to_heads(self, users: set[str], deadline: float) -> None:
+        """A refused seq means that Redis is behind: it shall propose above what is committed."""
+        if not users:
+            return
+        heads = await self._heads(users, deadline)
+        try:
+            await self._reservations.raise_to(heads)
+        except WhimbrelError:
+            return  # Redis is away: the next proposal reads the heads itself
+
+    async def _insert(self, entries: Sequence[TimelineEntry], deadline: float) -> list[int]:
+        return await until_deadline(
+            lambda: self._timelines.insert(entries), deadline=deadline, clock=self._clock
+        )
+
+    async def _find_placed(
+        self, entries: Sequence[TimelineEntry], deadline: float
+    ) -> dict[Placement, int]:
+        places = [_placement(entry) for entry in entries]
+        return await until_deadline(
+            lambda: self._timelines.find_placed(places), deadline=deadline, clock=self._clock
+        )
+
+    async def _heads(self, users: Iterable[str], deadline: float) -> dict[str, int]:
+        names = list(users)
+        return await until_deadline(
+            lambda: self._timelines.heads(names), deadline=deadline, clock=self._clock
+        )
+
+
+def _placement(entry: TimelineEntry) -> Placement:
+    return Placement(entry.user, entry.conversation, entry.message_id or 0)
+
+
+def _number(wanted: Sequence[Wanted], firsts: dict[str, int], *, late: bool) -> list[TimelineEntry]:
+    """Deal each user's run of seqs out in the order of `wanted`."""
+    following = dict(firsts)
+    entries = []
+    for user, message in wanted:
+        seq = following[user]
+        following[user] = seq + 1
+        entries.append(
+            TimelineEntry(
+                user, seq, message.message_id, message.conversation, message.key.sender, late
+            )
+        )
+    return entries

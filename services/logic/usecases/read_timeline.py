@@ -1,0 +1,107 @@
+"""Reads a user's timeline for a session: a page without holes, bodies included.
+
+Whoever reads also repairs: a seq that stays missing below one that exists is filled with a void
+(promise 2). The unique index decides between the void and a late writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from services.logic.domain.holes import HoleLedger, missing
+from services.logic.domain.model import StoredMessage, TimelineEntry
+from services.logic.ports import MessageStore, TimelineStore
+from services.logic.usecases.patience import Clock
+
+log = structlog.get_logger(__name__)
+
+MAX_PAGE_BYTES = 512 * 1024
+MAX_VOIDS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries from the first seq asked for, without holes; voids have no message."""
+
+    entries: list[tuple[TimelineEntry, StoredMessage | None]] = field(default_factory=list)
+    head: int = 0
+    """The highest seq of the timeline that was seen."""
+
+
+class ReadTimeline:
+    """Pages of timelines."""
+
+    def __init__(self, timelines: TimelineStore, messages: MessageStore, *, clock: Clock) -> None:
+        self._timelines = timelines
+        self._messages = messages
+        self._clock = clock
+        self._holes = HoleLedger()
+        self.voided = 0
+        """Seqs filled by this process since the start."""
+
+    async def read(
+        self, user: str, from_seq: int, limit: int, *, hole_age_seconds: float = 0.0
+    ) -> Page:
+        """At most `limit` entries and half a MiB, from `from_seq` on.
+
+        `hole_age_seconds` says for how long the caller has known from_seq to be missing below
+        an entry that exists. Raises UNAVAILABLE when MongoDB does not answer.
+        """
+        rows = await self._timelines.read(user, from_seq, limit)
+        holes = missing(from_seq, (row.seq for row in rows))
+        if holes:
+            rows = await self._repair(user, from_seq, limit, rows, holes, hole_age_seconds)
+        dense = _dense_prefix(from_seq, rows)
+        head = max(rows[-1].seq if rows else 0, from_seq - 1)
+        if len(rows) == limit:
+            head = max(head, (await self._timelines.heads([user]))[user])
+        return Page(_cut(await self._with_messages(dense)), head)
+
+    async def _repair(
+        self,
+        user: str,
+        from_seq: int,
+        limit: int,
+        rows: list[TimelineEntry],
+        holes: Sequence[int],
+        age: float,
+    ) -> list[TimelineEntry]:
+        """Void what has been missing for too long; the rows as they are then."""
+        now = self._clock()
+        first_run = [seq for seq in holes if seq < rows[0].seq]
+        self._holes.notice(user, first_run, now, age=age)
+        self._holes.notice(user, holes, now)
+        ripe = self._holes.ripe(user, holes, now)[:MAX_VOIDS]
+        if not ripe:
+            return rows
+        refused = await self._timelines.insert([TimelineEntry(user, seq) for seq in ripe])
+        self._holes.forget(user, ripe)
+        self.voided += len(ripe) - len(refused)
+        log.info("holes_voided", user=user, voided=len(ripe) - len(refused), first=ripe[0])
+        return await self._timelines.read(user, from_seq, limit)
+
+    async def _with_messages(
+        self, rows: Sequence[TimelineEntry]
+    ) -> list[tuple[TimelineEntry, StoredMessage | None]]:
+        ids = {row.message_id: row.sender for row in rows if row.message_id is not None}
+        messages = await self._messages.find(ids) if ids else {}
+        return [(row, None if row.message_id is None else messages[row.message_id]) for row in rows]
+
+
+def _dense_prefix(from_seq: int, rows: Sequence[TimelineEntry]) -> list[TimelineEntry]:
+    return [row for offset, row in enumerate(rows) if row.seq == from_seq + offset]
+
+
+def _cut(
+    entries: list[tuple[TimelineEntry, StoredMessage | None]],
+) -> list[tuple[TimelineEntry, StoredMessage | None]]:
+    """As many as fit into a page, at least one."""
+    size = 0
+    for index, (_, message) in enumerate(entries):
+        size += 200 + (len(message.body) if message else 0)
+        if index and size > MAX_PAGE_BYTES:
+            return entries[:index]
+    return entries

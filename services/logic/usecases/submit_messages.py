@@ -1,0 +1,160 @@
+"""The intake of sends: joins what is the same, commits what is ready, answers everybody.
+
+One commit is in flight per process; whatever arrives meanwhile is the next batch. Answers are
+callbacks, so a message costs neither a task nor a future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from services.logic.domain.model import Answer, ClientKey, Committed, Draft, Outcome
+from services.logic.usecases.check_sends import Checked, CheckSends
+from services.logic.usecases.commit_messages import Addressed, CommitMessages, id_reused
+from services.logic.usecases.complete_messages import CompleteMessages
+from services.logic.usecases.patience import Clock
+from services.logic.usecases.pipeline import Pipeline
+from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH_MESSAGES = 1000
+MAX_COMMIT_ENTRIES = 5000
+"""A larger commit would outlive the time after which readers void its seqs (rule 4)."""
+
+
+@dataclass(slots=True)
+class Submission:
+    """One send that waits for its outcome, and everybody who waits for it."""
+
+    draft: Draft
+    digest: bytes
+    epoch: int
+    resend: bool
+    deadline: float
+    waiters: list[Callable[[Outcome], None]] = field(default_factory=list)
+
+
+class SubmitMessages:
+    """`submit` from any link; `run` is the one task that commits."""
+
+    def __init__(
+        self,
+        checks: CheckSends,
+        commits: CommitMessages,
+        completer: CompleteMessages,
+        *,
+        on_committed: Callable[[Sequence[Committed]], None],
+        clock: Clock,
+        max_waiting: int,
+    ) -> None:
+        self._checks = checks
+        self._commits = commits
+        self._completer = completer
+        self._on_committed = on_committed
+        self._clock = clock
+        self._open: dict[ClientKey, Submission] = {}
+        self.pipeline: Pipeline[Submission] = Pipeline(
+            self._handle, max_items=MAX_BATCH_MESSAGES, max_waiting=max_waiting
+        )
+
+    def submit(
+        self,
+        draft: Draft,
+        *,
+        epoch: int,
+        resend: bool,
+        deadline: float,
+        answer: Callable[[Outcome], None],
+    ) -> None:
+        """Take a send; `answer` is called once with its outcome, after the commit.
+
+        The same key joins the attempt that is under way (rule 3). Too many waiting sends are
+        answered OVERLOADED at once.
+        """
+        digest = draft.digest
+        under_way = self._open.get(draft.key)
+        if under_way is not None:
+            if under_way.digest == digest:
+                under_way.waiters.append(answer)
+            else:
+                answer(id_reused(draft.key))
+            return
+        submission = Submission(draft, digest, epoch, resend, deadline, [answer])
+        if not self.pipeline.offer(submission):
+            answer(
+                WhimbrelError(
+                    ErrorCode.OVERLOADED,
+                    "too many messages are waiting to be stored",
+                    retry_after_seconds=1.0,
+                )
+            )
+            return
+        self._open[draft.key] = submission
+
+    async def _handle(self, batch: list[Submission]) -> None:
+        now = self._clock()
+        live = [submission for submission in batch if submission.deadline > now]
+        for submission in batch:
+            if submission.deadline <= now:
+                self._settle(submission.draft.key, _waited_too_long())
+        if not live:
+            return
+        deadline = max(submission.deadline for submission in live)
+        try:
+            checked = await self._checks.check(live, deadline=deadline)
+            await self._commit(checked, deadline)
+        except WhimbrelError as error:
+            log.warning("commit_failed", code=error.code.name, detail=error.detail)
+            for submission in live:
+                self._settle(submission.draft.key, unavailable(error.detail, outcome_unknown=True))
+
+    async def _commit(self, checked: Checked, deadline: float) -> None:
+        for key, answer in checked.answered.items():
+            self._settle(key, answer)
+        completed = await self._completer.complete(checked.stored, deadline=deadline)
+        self._publish(completed)
+        for part in _parts(checked.fresh):
+            outcomes = await self._commits.commit(part, deadline=deadline)
+            for addressed, outcome in zip(part, outcomes, strict=True):
+                if isinstance(outcome, WhimbrelError):
+                    self._settle(addressed.draft.key, outcome)
+            self._publish([one for one in outcomes if isinstance(one, Committed)])
+
+    def _publish(self, committed: Sequence[Committed]) -> None:
+        """Answer the senders, then hand the messages on: an Accepted reaches the pod of the
+        sender before the delivery of the same message does."""
+        for one in committed:
+            answer = Answer(one.message.message_id, one.sender_seq)
+            self._settle(one.message.key, answer)
+        if committed:
+            self._on_committed(committed)
+
+    def _settle(self, key: ClientKey, outcome: Outcome) -> None:
+        submission = self._open.pop(key, None)
+        if submission is not None:
+            for answer in submission.waiters:
+                answer(outcome)
+
+
+def _waited_too_long() -> WhimbrelError:
+    # It was never begun here, but an earlier attempt of the same send may have been.
+    return unavailable("the message waited too long to be stored", outcome_unknown=True)
+
+
+def _parts(batch: Sequence[Addressed]) -> Iterator[list[Addressed]]:
+    """Cut the batch so that no part has more than MAX_COMMIT_ENTRIES entries."""
+    part: list[Addressed] = []
+    entries = 0
+    for addressed in batch:
+        size = len(addressed.participants)
+        if part and entries + size > MAX_COMMIT_ENTRIES:
+            yield part
+            part, entries = [], 0
+        part.append(addressed)
+        entries += size
+    if part:
+        yield part
