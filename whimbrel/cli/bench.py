@@ -1,0 +1,156 @@
+"""`whimbrel bench`: how fast is it here, and what does a message cost?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.figures import Figures
+    from bench.run import Workload
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Measure a cluster with real clients in processes of their own.\n\n"
+    "Each command starts its own stack, or talks to --endpoint. CPU per message is only known "
+    "for the stack that the command started itself.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
+Seconds = Annotated[float, typer.Option(help="Measured seconds, after a warm-up of 2.")]
+Pairs = Annotated[int, typer.Option(help="Pairs of people, one sender and one receiver each.")]
+Access = Annotated[int, typer.Option(help="Access pods of the stack.")]
+Logic = Annotated[int, typer.Option(help="Logic pods of the stack.")]
+Endpoint = Annotated[
+    list[str] | None,
+    typer.Option(help="host:port of a running cluster (again for more); needs --secret-file."),
+]
+SecretFile = Annotated[str | None, typer.Option(help="File with the token secret of that cluster.")]
+
+
+@app.command()
+def throughput(
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Messages a second in an open loop. Default: closed loop, the ceiling."),
+    ] = None,
+    seconds: Seconds = 10.0,
+    pairs: Pairs = 100,
+    in_flight: Annotated[int, typer.Option(help="Unanswered messages per sender.")] = 8,
+    access: Access = 1,
+    logic: Logic = 1,
+    endpoint: Endpoint = None,
+    secret_file: SecretFile = None,
+    as_json: Json = False,
+) -> None:
+    """Direct messages of 100 bytes, sent, durable, delivered and acknowledged.
+
+    Example: whimbrel bench throughput --seconds 20 --json
+    """
+    from bench.run import Workload
+
+    workload = Workload(pairs=pairs, in_flight=in_flight, rate=rate, seconds=seconds)
+    _measure("throughput", workload, access, logic, endpoint, secret_file, as_json)
+
+
+@app.command()
+def latency(
+    rate: Annotated[float, typer.Option(help="Messages a second, in an open loop.")] = 200.0,
+    seconds: Seconds = 10.0,
+    pairs: Pairs = 100,
+    access: Access = 1,
+    logic: Logic = 1,
+    endpoint: Endpoint = None,
+    secret_file: SecretFile = None,
+    as_json: Json = False,
+) -> None:
+    """From the call of send to the receiver's application, at a rate that leaves room.
+
+    Example: whimbrel bench latency --rate 200 --json
+    """
+    from bench.run import Workload
+
+    workload = Workload(pairs=pairs, rate=rate, seconds=seconds)
+    _measure("latency", workload, access, logic, endpoint, secret_file, as_json)
+
+
+def _measure(
+    name: str,
+    workload: Workload,
+    access: int,
+    logic: int,
+    endpoints: list[str] | None,
+    secret_file: str | None,
+    as_json: bool,
+) -> None:
+    from bench.run import LoadFailedError
+    from whimbrel.local.errors import StackError
+
+    try:
+        if endpoints:
+            figures = asyncio.run(_against(workload, endpoints, secret_file))
+        else:
+            figures = asyncio.run(_own_stack(workload, access, logic, quiet=as_json))
+    except (LoadFailedError, StackError) as error:
+        typer.echo(f"whimbrel bench {name}: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps({"bench": name, **figures.as_json()}))
+    else:
+        _show(name, figures)
+    if figures.lost or figures.duplicated:
+        raise typer.Exit(1)
+
+
+async def _own_stack(workload: Workload, access: int, logic: int, *, quiet: bool) -> Figures:
+    from bench.run import Target, run
+    from whimbrel.local.stack import Stack, StackSpec
+
+    _say("starting a stack …", quiet)
+    async with Stack.start(StackSpec(access=access, logic=logic)) as stack:
+        target = Target(stack.endpoints, stack.token, stack.server_pids)
+        # One short run first: indexes, connections and caches are those of a running system.
+        _say("warming up …", quiet)
+        await run(replace(workload, seconds=2.0), target, name="warm")
+        _say(f"measuring for {workload.seconds:.0f} s …", quiet)
+        return await run(workload, target)
+
+
+async def _against(workload: Workload, endpoints: list[str], secret_file: str | None) -> Figures:
+    import time
+    from pathlib import Path
+
+    from bench.run import Target, run
+    from whimbrel.runtime.tokens import sign_token
+
+    if secret_file is None:
+        raise typer.BadParameter("--endpoint needs --secret-file, to sign the users' tokens")
+    secret = Path(secret_file).read_bytes().strip()
+
+    def token_of(user: str) -> str:
+        return sign_token(secret, user, 3600, now=time.time())
+
+    return await run(workload, Target(endpoints, token_of, dict))
+
+
+def _say(text: str, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(text, err=True)
+
+
+def _show(name: str, figures: Figures) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"bench {name}", show_header=False)
+    for key, value in figures.as_json().items():
+        if isinstance(value, dict):
+            for process, used in value.items():
+                table.add_row(f"  core ms of {process}", str(used))
+        else:
+            table.add_row(key, str(value))
+    Console().print(table)
