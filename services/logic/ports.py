@@ -230,9 +230,18 @@ class UndeliveredMarks(UndeliveredIndex, Protocol):
         what lies at or below. Only after `reads` in MongoDB was raised (rule 20)."""
         ...
 
-    async def unmarked(self, users: Iterable[str]) -> set[str]:
-        """Those of the users whose cursor the index does not know: it was lost, or they have
-        never acknowledged anything. Rebuild them."""
+    async def incomplete(self, users: Iterable[str]) -> set[str]:
+        """Those of the users for whom no rebuild was ever finished, or whose index was lost
+        since. One round trip."""
+        ...
+
+    async def begin_rebuild(self, user: str) -> str:
+        """A token for `finish_rebuild`. Entries may be added and removed meanwhile."""
+        ...
+
+    async def finish_rebuild(self, user: str, token: str) -> bool:
+        """The user's index is complete from now on. False, and nothing changes, when the index
+        was lost or another rebuild was begun since the token was given."""
         ...
 
     async def find(self, user: str) -> dict[str, list[int]]:

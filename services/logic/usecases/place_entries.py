@@ -11,10 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import structlog
+
 from services.logic.domain.model import Placement, StoredMessage, TimelineEntry
 from services.logic.ports import SeqReservations, TimelineStore
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import WhimbrelError, unavailable
+
+log = structlog.get_logger(__name__)
 
 STALE_RESERVATION_SECONDS = 1.0
 """A reservation not sent within this time is dropped: a reader may void it at 2 s (rule 4)."""
@@ -90,33 +94,40 @@ class PlaceEntries:
             return []
         counts = Counter(want.user for want in wanted)
         while True:
-            started = self._clock()
-            firsts = await self._reserve(counts, deadline)
-            if self._clock() - started <= STALE_RESERVATION_SECONDS:
+            firsts, reserved_at = await self._reserve(counts, deadline)
+            now = self._clock()
+            if reserved_at is None or now - reserved_at <= STALE_RESERVATION_SECONDS:
                 return _number(wanted, firsts, late=late)
-            if self._clock() >= deadline:
-                raise unavailable("no seqs were reserved in time", outcome_unknown=True)
             voids += [
                 TimelineEntry(user, first + offset)
                 for user, first in firsts.items()
                 for offset in range(counts[user])
             ]
+            if now >= deadline:
+                raise unavailable("no seqs were reserved in time", outcome_unknown=True)
 
-    async def _reserve(self, counts: Counter[str], deadline: float) -> dict[str, int]:
-        """The first seq of each user's run: from Redis, or without it from MongoDB's heads."""
+    async def _reserve(
+        self, counts: Counter[str], deadline: float
+    ) -> tuple[dict[str, int], float | None]:
+        """The first seq of each user's run, and since when Redis may count it as reserved; None
+        when it is no reservation but what follows MongoDB's heads."""
+        started = self._clock()
         try:
             firsts = await self._reservations.reserve(counts)
             unknown = counts.keys() - firsts.keys()
             if unknown:
                 await self._reservations.raise_to(await self._heads(unknown, deadline))
                 firsts |= await self._reservations.reserve({user: counts[user] for user in unknown})
-        except WhimbrelError:
-            firsts = {}  # Redis is away: propose what follows the heads, the index decides
+        except WhimbrelError as error:
+            # Redis is away: propose what follows the heads, the unique index decides.
+            log.warning("seqs_not_reserved", detail=error.detail)
+            firsts = {}
         missing = counts.keys() - firsts.keys()
-        if missing:
-            heads = await self._heads(missing, deadline)
-            firsts |= {user: head + 1 for user, head in heads.items()}
-        return firsts
+        if not missing:
+            return firsts, started
+        heads = await self._heads(missing, deadline)
+        firsts |= {user: heads[user] + 1 for user in missing}
+        return firsts, None
 
     async def _raise_to_heads(self, users: set[str], deadline: float) -> None:
         """A refused seq means that Redis is behind: it shall propose above what is committed."""

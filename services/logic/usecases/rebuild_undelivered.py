@@ -36,18 +36,20 @@ class RebuildUndelivered:
     async def rebuild_lost(self, users: Iterable[str]) -> int:
         """Rebuild those of the users that the index knows nothing of; how many they were. One
         round trip when it knows them all. Raises UNAVAILABLE when a store does not answer."""
-        lost = await self._undelivered.unmarked(users)
+        lost = await self._undelivered.incomplete(users)
         for user in sorted(lost):
             await self.rebuild(user)
         return len(lost)
 
-    async def rebuild(self, user: str) -> None:
-        """Add what is undelivered and remove what is not. Raises UNAVAILABLE when a store does
-        not answer: rebuild again."""
+    async def rebuild(self, user: str) -> bool:
+        """Add what is undelivered and remove what is not. False when Redis was lost meanwhile
+        or somebody else began to rebuild the same user: the next `rebuild_lost` finds out.
+        Raises UNAVAILABLE when a store does not answer: rebuild again."""
+        token = await self._undelivered.begin_rebuild(user)
         reads = await self._reads.find(user)
         cursor = (await self._cursors.highest([user])).get(user, 0)
-        if reads:
-            await self._undelivered.read_up_to(user, reads)
+        await self._undelivered.acknowledged({user: cursor})
+        await self._undelivered.read_up_to(user, reads)
         from_seq = cursor + 1
         while True:
             page = await self._timelines.read(user, from_seq, PAGE)
@@ -57,9 +59,9 @@ class RebuildUndelivered:
             if len(page) < PAGE:
                 break
             from_seq = page[-1].seq + 1
-        # Last, because it is what `unmarked` looks for: a rebuild that broke off is not done.
-        await self._undelivered.acknowledged({user: cursor})
-        self.rebuilt_users += 1
+        finished = await self._undelivered.finish_rebuild(user, token)
+        self.rebuilt_users += finished
+        return finished
 
 
 def _counts(entry: TimelineEntry, reads: dict[str, int]) -> bool:

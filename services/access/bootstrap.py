@@ -1,0 +1,142 @@
+"""Wires an Access pod together. The only place that knows all of its parts."""
+
+from __future__ import annotations
+
+import time
+
+from services.access.acks import AckKeeper
+from services.access.client_stream import ClientStream, StreamServices
+from services.access.departures import Departures
+from services.access.draining import Draining
+from services.access.handshake import Handshake, PodIdentity
+from services.access.head_checks import HeadChecks
+from services.access.link import HighestId, Link
+from services.access.links import Links
+from services.access.requests import LogicRequests
+from services.access.responses import LogicResponses
+from services.access.routes import Routes
+from services.access.servicer import AccessServicer
+from services.access.session_table import SessionTable
+from services.access.settings import AccessSettings
+from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
+from whimbrel.api.logic.v1 import logic_pb2
+from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.core.rendezvous import rank
+from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.registration import Registration
+from whimbrel.runtime.serve import ServiceSpec
+from whimbrel.runtime.ticker import Deadlines
+from whimbrel.runtime.tokens import TokenVerifier, read_secret
+
+_MAX_ENDPOINTS = 4
+
+
+async def start(settings: AccessSettings, chassis: Chassis) -> None:
+    """Build the pod on its chassis and start its tasks."""
+    own = settings.stream
+    clock = time.monotonic
+    tokens = TokenVerifier(read_secret(settings.auth.secret_file))
+    channel = await chassis.stack.enter_async_context(open_channel(settings.router.addresses))
+    router = router_pb2_grpc.RouterServiceStub(channel)
+    identity = PodIdentity(chassis.pod_id, chassis.incarnation)
+    client_endpoint = own.client_endpoint or chassis.address
+
+    table = SessionTable()
+    highest = HighestId()
+    deadlines: Deadlines[ClientStream] = Deadlines()
+
+    def make_link(pod: router_pb2.Pod) -> Link:
+        return Link(
+            pod,
+            logic_pb2.LinkHello(pod_id=identity.pod_id, incarnation=identity.incarnation),
+            responses,
+            highest,
+            send_seconds=own.send_seconds,
+            fetch_seconds=own.fetch_seconds,
+        )
+
+    def on_stored(user_id: str, device_id: str, cursor: int) -> None:
+        for stream in table.of_device(user_id, device_id):
+            stream.ack_stored(cursor)
+
+    links = Links(make_link)
+    requests = LogicRequests(links, clock=clock, send_seconds=own.send_seconds)
+    acks = AckKeeper(requests, on_stored, clock=clock, flush_seconds=own.ack_flush_seconds)
+    head_checks = HeadChecks(table, requests, clock=clock)
+    responses = LogicResponses(links, table, acks, head_checks, highest, clock=clock)
+    routes = Routes(
+        router,
+        table,
+        head_checks,
+        pod_id=identity.pod_id,
+        incarnation=identity.incarnation,
+        assert_seconds=own.assert_seconds,
+    )
+    departures = Departures(router, lambda stream: routes.session_of(stream, stream.epoch))
+    draining = Draining(
+        table,
+        acks,
+        departures,
+        spread_seconds=own.drain_spread_seconds,
+        goodbye_seconds=own.goodbye_seconds,
+    )
+
+    def describe() -> router_pb2.Pod:
+        return router_pb2.Pod(
+            pod_id=identity.pod_id,
+            incarnation=identity.incarnation,
+            role=router_pb2.POD_ROLE_ACCESS,
+            address=chassis.address,
+            client_endpoint=client_endpoint,
+            revision=settings.pod.revision,
+            state=(
+                router_pb2.POD_STATE_DRAINING
+                if draining.is_draining
+                else router_pb2.POD_STATE_ACTIVE
+            ),
+            sessions=len(table),
+        )
+
+    registration = Registration(
+        router,
+        describe,
+        watch_roles=(router_pb2.POD_ROLE_LOGIC, router_pb2.POD_ROLE_ACCESS),
+    )
+    registration.on_pods(links.see)
+    registration.on_lost(routes.assert_soon)
+
+    def endpoints(user_id: str) -> list[str]:
+        others = {
+            pod.client_endpoint
+            for pod in registration.pods.values()
+            if pod.role == router_pb2.POD_ROLE_ACCESS
+            and pod.state == router_pb2.POD_STATE_ACTIVE
+            and pod.client_endpoint
+        } - {client_endpoint}
+        return [client_endpoint, *rank(user_id, others)][:_MAX_ENDPOINTS]
+
+    handshake = Handshake(identity, tokens, routes, endpoints, lambda: draining.is_draining)
+    services = StreamServices(own, table, requests, acks, departures, deadlines, clock)
+    access_pb2_grpc.add_AccessServiceServicer_to_server(
+        AccessServicer(services, handshake, links, tokens), chassis.server
+    )
+    chassis.serves(access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name)
+
+    chassis.spawn(registration.run(), "registration")
+    chassis.spawn(links.run(), "links")
+    chassis.spawn(requests.run_expiry(), "request-expiry")
+    chassis.spawn(routes.run_attaches(), "attaches")
+    chassis.spawn(routes.run_asserts(), "asserts")
+    chassis.spawn(head_checks.run(), "head-checks")
+    chassis.spawn(acks.run(), "acks")
+    chassis.spawn(departures.run(), "departures")
+    chassis.spawn(deadlines.run(clock, lambda stream: stream.on_deadline(clock())), "deadlines")
+
+    async def drain() -> None:
+        await draining.drain(registration)
+
+    chassis.on_drain(drain)
+
+
+SERVICE = ServiceSpec("access", AccessSettings, start, client_facing=True)

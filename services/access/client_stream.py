@@ -1,0 +1,236 @@
+"""One client's stream: what it is attached as, what comes for it, and how it ends.
+
+Glue between pure machines (ServerSession, Outbound) and the pod; no business rules, no I/O:
+`stream_driver` moves the frames, `handshake` attaches, `incoming` handles what the client says.
+Everything here runs without waiting, so nothing can come in between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.access import frames
+from services.access.frames import Item, Outbound
+from services.access.settings import StreamSettings
+from services.access.stream_clock import StreamClock
+from whimbrel.api.access.v1 import access_pb2
+from whimbrel.core.ack_timer import SeqRange
+from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
+from whimbrel.core.session import ServerSession
+from whimbrel.core.session_types import Mode, SessionLimits, SessionStatistics
+from whimbrel.core.window import Numbered
+from whimbrel.runtime.ticker import Deadlines
+
+if TYPE_CHECKING:
+    from services.access.acks import AckKeeper
+    from services.access.departures import Departures
+    from services.access.pending import PendingSend
+    from services.access.requests import LogicRequests
+    from services.access.session_table import SessionTable
+
+
+@dataclass(frozen=True)
+class StreamServices:
+    """What a stream uses of its pod."""
+
+    settings: StreamSettings
+    table: SessionTable
+    requests: LogicRequests
+    acks: AckKeeper
+    departures: Departures
+    deadlines: Deadlines[ClientStream]
+    clock: Callable[[], float]
+
+
+class ClientStream:
+    """The state of one stream, from its first frame to its end."""
+
+    def __init__(self, services: StreamServices, wake: Callable[[], None]) -> None:
+        """`wake` is called when there is something to write, or the end has come."""
+        settings = services.settings
+        self.services = services
+        self.user_id = ""
+        self.device_id = ""
+        self.instance_id = ""
+        self.attempt = 0
+        self.epoch = 0
+        self.session: ServerSession[Item] = ServerSession(
+            SessionLimits(
+                window_messages=settings.window_messages,
+                window_bytes=settings.window_bytes,
+                ack_timeout_seconds=settings.ack_timeout_seconds,
+            )
+        )
+        self.outbound = Outbound()
+        self.clock = StreamClock(settings, services.clock())
+        self.final: access_pb2.ConnectResponse | None = None
+        self.end_reason = ""
+        self.is_superseded = False
+        self.is_over = False
+        self.unanswered = 0
+        self.wake = wake
+        self._armed = math.inf
+        self.arm()
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether the session knows where the device stands."""
+        return self.session.mode is not Mode.ATTACHING
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more sends may be read: answers that nobody has taken count too."""
+        return self.unanswered + self.outbound.results < self.services.settings.max_unanswered_sends
+
+    # --- from the pod ------------------------------------------------------------------
+
+    def offer(self, seq: int, size: int, item: Item, now: float) -> None:
+        """A push for the user."""
+        self.session.offer(seq, size, item, now)
+        self.turn(now)
+
+    def pulled(self, page: list[Numbered[Item]], head: int, now: float) -> None:
+        """A page that the session asked for."""
+        self.session.pulled(page, head, now)
+        self.turn(now)
+
+    def pull_failed(self, now: float) -> None:
+        """A page did not come; the session asks again a little later."""
+        self.session.pull_failed(now)
+        self.arm()
+
+    def head_news(self, head: int, now: float) -> None:
+        """The timeline has grown, pushed or not."""
+        self.session.head_news(head, now)
+        self.turn(now)
+
+    def stored(self, send: PendingSend, message_id: int, seq: int, now: float) -> None:
+        """A message of this device is durable; to the device this is also its delivery."""
+        self.unanswered -= 1
+        self.session.satisfied(seq, now)
+        self.outbound.accept(
+            access_pb2.AcceptedMessage(
+                client_message_id=send.client_message_id,
+                message_id=message_id,
+                seq=seq,
+                conversation_id=send.conversation_id,
+            )
+        )
+        self.turn(now)
+
+    def refused(self, send: PendingSend, error: WhimbrelError) -> None:
+        """A message of this device was not stored, or nobody knows."""
+        self.unanswered -= 1
+        self.reject(send.client_message_id, error)
+
+    def reject(self, client_message_id: str, error: WhimbrelError) -> None:
+        """Tell the client."""
+        self.outbound.reject(frames.rejected(client_message_id, error))
+        self.wake()
+
+    def ack_stored(self, cursor: int) -> None:
+        """What the device has acknowledged up to `cursor` is a promise now."""
+        if self.is_attached:
+            self.outbound.confirm(cursor)
+            self.wake()
+
+    def supersede(self, epoch: int, instance_id: str) -> None:
+        """The device is attached elsewhere with a higher epoch (rule 14)."""
+        if self.is_superseded or epoch <= self.epoch:
+            return
+        self.is_superseded = True
+        if instance_id == self.instance_id:
+            self.end(frames.fin(self.session.written), "fin")
+        else:
+            self.close(CloseCode.SUPERSEDED, "another instance has attached as this device")
+
+    def close(self, code: CloseCode, detail: str, retry_after_ms: int = 0) -> None:
+        """End the stream with this Close, unless it is ending already."""
+        self.end(frames.close(code, detail, retry_after_ms), code.name.lower())
+
+    def end(self, final: access_pb2.ConnectResponse, reason: str) -> None:
+        """Make this the last frame. The first one who ends the stream decides."""
+        if self.final is None and not self.is_over:
+            self.final = final
+            self.end_reason = reason
+            self.clock.ending(self.services.clock())
+            self.arm()
+            self.wake()
+
+    def finish(self, reason: str) -> None:
+        """The stream is over: nothing more will be written."""
+        if not self.is_over:
+            self.is_over = True
+            self.end_reason = self.end_reason or reason
+            self.wake()
+
+    # --- turning -----------------------------------------------------------------------
+
+    def turn(self, now: float) -> None:
+        """The session has changed: ask for what it wants, and let the writer know."""
+        session = self.session
+        if self.is_over:
+            return
+        pull = session.next_pull(now)
+        if pull is not None:
+            self.services.requests.fetch(self, self.user_id, pull, now)
+        if session.wants_write or not self.outbound.empty:
+            self.wake()
+        self.arm()
+
+    def arm(self) -> None:
+        """See to it that `on_deadline` is called in time. Moving later is left to itself."""
+        at = self.clock.deadline()
+        session_at = self.session.next_deadline()
+        if session_at is not None and session_at < at:
+            at = session_at
+        if at < self._armed and not self.is_over:
+            self._armed = at
+            self.services.deadlines.set(self, at)
+
+    def on_deadline(self, now: float) -> None:
+        """The earliest of the stream's deadlines may have come."""
+        self._armed = math.inf
+        if self.is_over:
+            return
+        if self.clock.is_stuck(now):
+            self.finish("stuck")
+            return
+        if self.final is None:
+            late = self.clock.lateness(now)
+            if late is not None:
+                self.close(CloseCode.HEARTBEAT_TIMEOUT, late)
+        self.session.tick(now)
+        missed = self.session.take_unacknowledged()
+        if missed is not None:
+            self.services.requests.unacknowledged(self.user_id, self.device_id, missed)
+        self.turn(now)
+
+    def leave(self) -> None:
+        """The stream has ended, however it did: give back everything. Harmless twice."""
+        self.finish("gone")
+        services = self.services
+        services.deadlines.set(self, None)
+        services.table.remove(self)
+        if self.is_superseded or not self.epoch:
+            return
+        services.departures.add(self)
+        if self.session.cursor < self.session.written:
+            services.requests.unacknowledged(
+                self.user_id,
+                self.device_id,
+                SeqRange(self.session.cursor + 1, self.session.written),
+            )
+
+    def stale(self) -> WhimbrelError | None:
+        """Why this stream may not send any more, if so."""
+        if self.is_superseded:
+            return WhimbrelError(ErrorCode.STALE_EPOCH, "a newer attachment has taken over")
+        return None
+
+    def statistics(self) -> SessionStatistics:
+        """What the session holds at this moment."""
+        return self.session.statistics()

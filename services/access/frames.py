@@ -1,0 +1,160 @@
+"""Frames to clients: how entries, results and goodbyes become as few frames as possible.
+
+A frame costs 25 µs and more, an item in it next to nothing, so everything that is ready goes
+into one frame of its kind. No stream, no clock, no waiting here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeVar
+
+from whimbrel.api.access.v1 import access_pb2
+from whimbrel.api.types.v1 import types_pb2
+from whimbrel.core.errors import CloseCode, WhimbrelError
+from whimbrel.core.window import Numbered
+
+M = TypeVar("M")
+
+MAX_FRAME_BYTES: Final = 256 * 1024
+DELIVER_BYTES: Final = MAX_FRAME_BYTES - 4 * 1024
+"""Entries in one Deliver, leaving room for its own framing."""
+ENTRY_OVERHEAD_BYTES: Final = 24
+"""What an entry costs beyond its message: seq, late, tags and lengths."""
+_RESULTS_PER_FRAME: Final = 500
+
+
+class Item(NamedTuple):
+    """An entry as it waits for its reader. Recipients of a message share the message object."""
+
+    seq: int
+    message: types_pb2.Message | None
+    late: bool
+
+
+def detached(message: types_pb2.Message) -> types_pb2.Message:
+    """A copy that does not keep alive the batch (up to 1 MiB) in which it came."""
+    copy = types_pb2.Message()
+    copy.CopyFrom(message)
+    return copy
+
+
+def numbered(entries: Iterable[types_pb2.Entry]) -> list[Numbered[Item]]:
+    """A page of the timeline as a session takes it."""
+    page = []
+    for entry in entries:
+        message = detached(entry.message) if entry.HasField("message") else None
+        size = ENTRY_OVERHEAD_BYTES + (message.ByteSize() if message is not None else 0)
+        page.append(Numbered(entry.seq, size, Item(entry.seq, message, entry.late)))
+    return page
+
+
+def deliver(items: Iterable[Item]) -> access_pb2.ConnectResponse:
+    """One Deliver of these entries."""
+    frame = access_pb2.ConnectResponse()
+    entries = frame.deliver.entries
+    for seq, message, late in items:
+        entry = entries.add(seq=seq, late=late)
+        if message is not None:
+            entry.message.CopyFrom(message)
+    return frame
+
+
+def close(code: CloseCode, detail: str, retry_after_ms: int = 0) -> access_pb2.ConnectResponse:
+    """The last frame of a stream."""
+    return access_pb2.ConnectResponse(
+        close=access_pb2.Close(
+            code=access_pb2.CloseCode.ValueType(code), detail=detail, retry_after_ms=retry_after_ms
+        )
+    )
+
+
+def fin(last_seq: int) -> access_pb2.ConnectResponse:
+    """The last frame of a stream whose client is already on a newer one."""
+    return access_pb2.ConnectResponse(fin=access_pb2.Fin(last_seq=last_seq))
+
+
+def rejected(client_message_id: str, error: WhimbrelError) -> access_pb2.RejectedMessage:
+    """One refused message."""
+    return access_pb2.RejectedMessage(
+        client_message_id=client_message_id,
+        code=types_pb2.ErrorCode.ValueType(error.code),
+        detail=error.detail,
+        retry_after_ms=round((error.retry_after_seconds or 0.0) * 1000),
+        outcome_unknown=error.outcome_unknown,
+    )
+
+
+class Outbound:
+    """What waits to be written on one stream, except for entries (the session has those).
+
+    Bounded by its users: results by the unanswered sends, the rest coalesces.
+    """
+
+    def __init__(self) -> None:
+        self._welcome: access_pb2.Welcome | None = None
+        self._accepted: deque[access_pb2.AcceptedMessage] = deque()
+        self._rejected: deque[access_pb2.RejectedMessage] = deque()
+        self._confirmed = 0
+        self._pong: access_pb2.Pong | None = None
+
+    @property
+    def results(self) -> int:
+        """Answers to sends that were not taken."""
+        return len(self._accepted) + len(self._rejected)
+
+    @property
+    def empty(self) -> bool:
+        """Whether `take` has nothing."""
+        return not (
+            self._accepted
+            or self._rejected
+            or self._confirmed
+            or self._pong is not None
+            or self._welcome is not None
+        )
+
+    def welcome(self, welcome: access_pb2.Welcome) -> None:
+        """To be the first frame."""
+        self._welcome = welcome
+
+    def accept(self, message: access_pb2.AcceptedMessage) -> None:
+        """A message is durable."""
+        self._accepted.append(message)
+
+    def reject(self, message: access_pb2.RejectedMessage) -> None:
+        """A message was refused."""
+        self._rejected.append(message)
+
+    def confirm(self, cursor: int) -> None:
+        """An ack is stored; a higher one says it for all below."""
+        self._confirmed = max(self._confirmed, cursor)
+
+    def pong(self, pong: access_pb2.Pong) -> None:
+        """The answer to the last ping."""
+        self._pong = pong
+
+    def take(self) -> access_pb2.ConnectResponse | None:
+        """The next frame, or None."""
+        if self._welcome is not None:
+            frame = access_pb2.ConnectResponse(welcome=self._welcome)
+            self._welcome = None
+            return frame
+        if self._accepted:
+            accepted = access_pb2.Accepted(messages=_some(self._accepted))
+            return access_pb2.ConnectResponse(accepted=accepted)
+        if self._rejected:
+            rejected = access_pb2.Rejected(messages=_some(self._rejected))
+            return access_pb2.ConnectResponse(rejected=rejected)
+        if self._confirmed:
+            cursor, self._confirmed = self._confirmed, 0
+            return access_pb2.ConnectResponse(ack_confirmed=access_pb2.AckConfirmed(cursor=cursor))
+        if self._pong is not None:
+            pong, self._pong = self._pong, None
+            return access_pb2.ConnectResponse(pong=pong)
+        return None
+
+
+def _some(waiting: deque[M]) -> list[M]:
+    return [waiting.popleft() for _ in range(min(len(waiting), _RESULTS_PER_FRAME))]

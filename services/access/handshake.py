@@ -1,0 +1,158 @@
+"""How a stream becomes attached: Hello, route, cursor and backlog, Welcome. In this order.
+
+The session is in the table before its route is written, so what commits after the route is
+pushed and held, and what committed before is in the backlog that is read after it: nothing
+falls in between (rule 10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from services.access.client_stream import ClientStream
+from services.access.frames import numbered
+from services.access.refusals import StreamRefusedError, StreamReplacedError
+from services.access.routes import Routes
+from services.access.rules import check_hello
+from whimbrel.api.access.v1 import access_pb2
+from whimbrel.api.logic.v1 import logic_pb2
+from whimbrel.api.router.v1 import router_pb2
+from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
+from whimbrel.runtime.tokens import TokenVerifier
+
+_RETRY_SECONDS: Final = 0.2
+_RETRY_AFTER_MS: Final = 500
+
+
+@dataclass(frozen=True)
+class PodIdentity:
+    """Who this pod is to Router and Logic."""
+
+    pod_id: str
+    incarnation: str
+
+
+class Handshake:
+    """Attaches streams. One per pod."""
+
+    def __init__(
+        self,
+        identity: PodIdentity,
+        tokens: TokenVerifier,
+        routes: Routes,
+        endpoints: Callable[[str], list[str]],
+        is_draining: Callable[[], bool],
+    ) -> None:
+        """`endpoints` gives the Access pods for a user, this one first."""
+        self._identity = identity
+        self._tokens = tokens
+        self._routes = routes
+        self._endpoints = endpoints
+        self._is_draining = is_draining
+
+    async def attach(self, stream: ClientStream, first: access_pb2.ConnectRequest) -> None:
+        """Attach the stream and queue its Welcome.
+
+        Raises StreamRefusedError, or StreamReplacedError for an attempt that came too late.
+        """
+        if first.WhichOneof("frame") != "hello":
+            raise StreamRefusedError(CloseCode.HELLO_EXPECTED, "the first frame must be Hello")
+        hello = first.hello
+        check_hello(hello)
+        stream.user_id = self._user_of(hello.token)
+        if self._is_draining():
+            raise StreamRefusedError(CloseCode.SHUTDOWN, "the pod stops", _RETRY_AFTER_MS)
+        stream.device_id = hello.device_id
+        stream.instance_id = hello.instance_id
+        stream.attempt = hello.attempt
+        stream.services.table.add(stream)
+        try:
+            async with asyncio.timeout(stream.services.settings.attach_seconds):
+                await self._attach_route(stream, hello)
+                result = await self._attach_timeline(stream, hello)
+        except TimeoutError:
+            raise _unavailable("Router or Logic do not answer") from None
+        except WhimbrelError as error:
+            raise _unavailable(error.detail) from None
+        now = stream.services.clock()
+        stream.session.attach(result.cursor, result.head, numbered(result.entries), now)
+        stream.outbound.welcome(self._welcome(stream))
+        stream.turn(now)
+
+    def _user_of(self, token: str) -> str:
+        try:
+            return self._tokens.verify(token).user_id
+        except WhimbrelError as error:
+            expired = error.code is ErrorCode.TOKEN_EXPIRED
+            code = CloseCode.TOKEN_EXPIRED if expired else CloseCode.BAD_TOKEN
+            raise StreamRefusedError(code, error.detail) from None
+
+    async def _attach_route(self, stream: ClientStream, hello: access_pb2.Hello) -> None:
+        attachment = await self._swap_route(stream, hello.epoch)
+        if attachment.epoch == 0:
+            raise StreamReplacedError
+        table = stream.services.table
+        for other in table.of_device(stream.user_id, stream.device_id):
+            # Attached in the same moment, and later: then it is the one that holds the device.
+            stream.supersede(other.epoch, other.instance_id)
+        table.supersede(stream.user_id, stream.device_id, stream.epoch, stream.instance_id)
+        previous = attachment.previous_pod_id
+        if previous and previous != self._identity.pod_id:
+            stream.services.requests.supersede(
+                logic_pb2.Superseded(
+                    user_id=stream.user_id,
+                    device_id=stream.device_id,
+                    epoch=stream.epoch,
+                    instance_id=stream.instance_id,
+                    pod_id=previous,
+                )
+            )
+
+    async def _swap_route(self, stream: ClientStream, epoch: int) -> router_pb2.Attachment:
+        """Ask until a Router answers; asking twice with the same attempt is harmless."""
+        while True:
+            try:
+                return await self._routes.attach(stream, epoch)
+            except WhimbrelError:
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _attach_timeline(
+        self, stream: ClientStream, hello: access_pb2.Hello
+    ) -> logic_pb2.AttachResult:
+        request = logic_pb2.AttachRequest(
+            user_id=stream.user_id,
+            device_id=stream.device_id,
+            epoch=stream.epoch,
+            limit=stream.services.settings.window_messages,
+        )
+        if hello.HasField("cursor"):
+            request.cursor = hello.cursor
+        return await stream.services.requests.attach(request)
+
+    def _welcome(self, stream: ClientStream) -> access_pb2.Welcome:
+        settings = stream.services.settings
+        return access_pb2.Welcome(
+            user_id=stream.user_id,
+            epoch=stream.epoch,
+            first_seq=stream.session.cursor + 1,
+            head=stream.session.head,
+            heartbeat_interval_ms=round(settings.heartbeat_seconds * 1000),
+            storm_window=access_pb2.StormWindow(
+                foreground_ms=settings.storm_foreground_ms,
+                background_ms=settings.storm_background_ms,
+            ),
+            window_messages=settings.window_messages,
+            window_bytes=settings.window_bytes,
+            max_body_bytes=settings.max_body_bytes,
+            max_unanswered_sends=settings.max_unanswered_sends,
+            endpoints=self._endpoints(stream.user_id),
+        )
+
+
+def _unavailable(detail: str) -> StreamRefusedError:
+    retry_after_ms = _RETRY_AFTER_MS + random.randrange(_RETRY_AFTER_MS)
+    return StreamRefusedError(CloseCode.UNAVAILABLE, detail, retry_after_ms)

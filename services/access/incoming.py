@@ -1,0 +1,83 @@
+"""What a client says on an attached stream, frame by frame."""
+
+from __future__ import annotations
+
+from services.access.client_stream import ClientStream
+from services.access.pending import PendingSend
+from services.access.refusals import StreamRefusedError
+from services.access.rules import conversation_of, frame_kind
+from whimbrel.api.access.v1 import access_pb2
+from whimbrel.core.errors import CloseCode, WhimbrelError
+from whimbrel.core.session_types import SeqAheadError
+from whimbrel.core.window import AckAheadError
+
+
+def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -> bool:
+    """Do what the frame says; False when it was a goodbye.
+
+    Raises StreamRefusedError when the frame breaks a rule of the protocol.
+    """
+    kind = frame_kind(frame)
+    if kind == "send":
+        for message in frame.send.messages:
+            _send(stream, message, now)
+    elif kind == "ack":
+        _acknowledge(stream, frame.ack.cursor, now)
+    elif kind == "ping":
+        _pong(stream)
+    elif kind == "sync":
+        _sync(stream, frame.sync.from_seq, now)
+    elif kind == "bye":
+        return False
+    else:
+        raise StreamRefusedError(CloseCode.HELLO_EXPECTED, "Hello comes once, and first")
+    return True
+
+
+def _send(stream: ClientStream, message: access_pb2.OutgoingMessage, now: float) -> None:
+    services = stream.services
+    try:
+        stale = stream.stale()
+        if stale is not None:
+            raise stale
+        conversation_id = conversation_of(message, stream.user_id, services.settings.max_body_bytes)
+        services.requests.send(
+            PendingSend(stream, message.client_message_id, conversation_id),
+            message,
+            sender_id=stream.user_id,
+            device_id=stream.device_id,
+            epoch=stream.epoch,
+            now=now,
+        )
+    except WhimbrelError as error:
+        stream.reject(message.client_message_id, error)
+    else:
+        stream.unanswered += 1
+
+
+def _acknowledge(stream: ClientStream, cursor: int, now: float) -> None:
+    try:
+        is_news = stream.session.acknowledge(cursor, now)
+    except AckAheadError as error:
+        raise StreamRefusedError(CloseCode.ACK_AHEAD, str(error)) from None
+    if is_news:
+        stream.services.acks.keep(stream.user_id, stream.device_id, cursor)
+        stream.turn(now)
+
+
+def _sync(stream: ClientStream, from_seq: int, now: float) -> None:
+    if from_seq < 1:
+        raise StreamRefusedError(CloseCode.INVALID_FRAME, "Sync.from_seq begins at 1")
+    try:
+        stream.session.rewind(from_seq, now)
+    except SeqAheadError as error:
+        raise StreamRefusedError(CloseCode.SEQ_AHEAD, str(error)) from None
+    stream.turn(now)
+
+
+def _pong(stream: ClientStream) -> None:
+    pong = access_pb2.Pong()
+    if stream.session.head > stream.session.written:
+        pong.head = stream.session.head
+    stream.outbound.pong(pong)
+    stream.wake()

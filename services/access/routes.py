@@ -1,0 +1,139 @@
+"""This pod's routes at the Router: attach (batched), re-assert all (rule 12).
+
+Detaching is in `departures`. The Router decides who holds a device; here its answer is only
+applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import grpc
+
+from services.access.client_stream import ClientStream
+from services.access.head_checks import HeadChecks
+from services.access.session_table import SessionTable
+from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.core.errors import unavailable
+from whimbrel.runtime.batcher import Batcher
+from whimbrel.runtime.errors import error_from_rpc
+from whimbrel.runtime.logs import get_logger
+
+_log = get_logger(__name__)
+
+MAX_SESSIONS: Final = 1_000
+"""The Router's bound for one call."""
+_CALL_SECONDS: Final = 3.0
+_CONCURRENT_CALLS: Final = 4
+_RETRY_SECONDS: Final = 1.0
+
+
+class _Wish(NamedTuple):
+    stream: ClientStream
+    session: router_pb2.Session
+
+
+class Routes:
+    """Attach and assert. One per pod."""
+
+    def __init__(
+        self,
+        router: router_pb2_grpc.RouterServiceStub,
+        table: SessionTable,
+        head_checks: HeadChecks,
+        *,
+        pod_id: str,
+        incarnation: str,
+        assert_seconds: float,
+    ) -> None:
+        self._router = router
+        self._table = table
+        self._head_checks = head_checks
+        self._pod_id = pod_id
+        self._incarnation = incarnation
+        self._assert_seconds = assert_seconds
+        self._assert_now = asyncio.Event()
+        self._batcher: Batcher[_Wish, router_pb2.Attachment] = Batcher(
+            self._attach_all, max_items=MAX_SESSIONS, max_waiting=20_000, name="attach"
+        )
+
+    def session_of(self, stream: ClientStream, epoch: int) -> router_pb2.Session:
+        """What the Router is told about a stream."""
+        return router_pb2.Session(
+            user_id=stream.user_id,
+            device_id=stream.device_id,
+            pod_id=self._pod_id,
+            incarnation=self._incarnation,
+            instance_id=stream.instance_id,
+            attempt=stream.attempt,
+            epoch=epoch,
+        )
+
+    async def attach(self, stream: ClientStream, known_epoch: int) -> router_pb2.Attachment:
+        """Point the device's route to this pod; sets `stream.epoch`. Raises WhimbrelError."""
+        return await self._batcher.submit(_Wish(stream, self.session_of(stream, known_epoch)))
+
+    async def run_attaches(self) -> None:
+        """Form the batches, until cancelled."""
+        await self._batcher.run()
+
+    async def _attach_all(self, wishes: list[_Wish]) -> list[router_pb2.Attachment]:
+        try:
+            answer = await self._router.Attach(
+                router_pb2.AttachRequest(sessions=[wish.session for wish in wishes]),
+                timeout=_CALL_SECONDS,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from None
+        if len(answer.attachments) != len(wishes):
+            raise unavailable("the Router did not answer for every session")
+        for wish, attachment in zip(wishes, answer.attachments, strict=True):
+            # Before anything waits again: a stream that ended meanwhile still has a route now.
+            wish.stream.epoch = attachment.epoch
+            if wish.stream.is_over:
+                wish.stream.leave()
+        return list(answer.attachments)
+
+    def assert_soon(self) -> None:
+        """The registry has lost something: say everything again now."""
+        self._assert_now.set()
+
+    async def run_asserts(self) -> None:
+        """Re-assert every so often and when asked, until cancelled."""
+        wait = self._assert_seconds
+        while True:
+            try:
+                async with asyncio.timeout(wait):
+                    await self._assert_now.wait()
+            except TimeoutError:
+                pass
+            self._assert_now.clear()
+            wait = self._assert_seconds if await self._assert_all() else _RETRY_SECONDS
+            self._head_checks.request()
+
+    async def _assert_all(self) -> bool:
+        streams = [s for s in self._table if s.epoch and not s.is_superseded]
+        batches = [streams[i : i + MAX_SESSIONS] for i in range(0, len(streams), MAX_SESSIONS)]
+        gate = asyncio.Semaphore(_CONCURRENT_CALLS)
+        async with asyncio.TaskGroup() as tasks:
+            calls = [tasks.create_task(self._assert_batch(batch, gate)) for batch in batches]
+        return all(call.result() for call in calls)
+
+    async def _assert_batch(self, streams: Sequence[ClientStream], gate: asyncio.Semaphore) -> bool:
+        async with gate:
+            sessions = [self.session_of(stream, stream.epoch) for stream in streams]
+            try:
+                answer = await self._router.Assert(
+                    router_pb2.AssertRequest(sessions=sessions), timeout=_CALL_SECONDS
+                )
+            except grpc.aio.AioRpcError as error:
+                _log.warning("assert_failed", sessions=len(streams), status=error.code().name)
+                return False
+        for stream, assertion in zip(streams, answer.assertions, strict=False):
+            stream.supersede(assertion.epoch, assertion.instance_id)
+            if stream.is_over:
+                # It left while the assert was underway, which may have written its route again.
+                stream.leave()
+        return True

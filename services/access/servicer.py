@@ -1,0 +1,105 @@
+"""The inbound edge: what clients call. Streams go to their driver, unary calls on to Logic."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc
+
+from services.access.client_stream import ClientStream, StreamServices
+from services.access.handshake import Handshake
+from services.access.links import Links
+from services.access.stream_driver import StreamDriver
+from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
+from whimbrel.api.logic.v1 import logic_pb2
+from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.errors import error_from_rpc
+from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.tokens import TokenVerifier
+
+_log = get_logger(__name__)
+
+_CALL_SECONDS: Final = 5.0
+_BEARER: Final = "bearer "
+
+
+class AccessServicer(access_pb2_grpc.AccessServiceServicer):
+    """AccessService of one pod."""
+
+    def __init__(
+        self, services: StreamServices, handshake: Handshake, links: Links, tokens: TokenVerifier
+    ) -> None:
+        self._services = services
+        self._handshake = handshake
+        self._links = links
+        self._tokens = tokens
+
+    # The stubs know only the form that yields; this one reads and writes on the context.
+    async def Connect(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+        """The stream."""
+        driver = StreamDriver(self._services, self._handshake, context)
+        try:
+            await driver.run()
+        finally:
+            # However it ends, also by a second cancellation: no await from here on.
+            driver.stream.leave()
+            _log_end(driver.stream)
+
+    async def CreateGroup(
+        self, request: access_pb2.CreateGroupRequest, context: Any
+    ) -> access_pb2.CreateGroupResponse:
+        """Creates a group; Logic checks everything but the caller."""
+        owner_id = self._caller(context)
+        try:
+            answer = await self._links.stub(owner_id).CreateGroup(
+                logic_pb2.CreateGroupRequest(
+                    owner_id=owner_id,
+                    member_ids=request.member_ids,
+                    name=request.name,
+                    client_group_id=request.client_group_id,
+                ),
+                timeout=_CALL_SECONDS,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from None
+        return access_pb2.CreateGroupResponse(conversation_id=answer.conversation_id)
+
+    async def ListMembers(
+        self, request: access_pb2.ListMembersRequest, context: Any
+    ) -> access_pb2.ListMembersResponse:
+        """Lists the members of a conversation of the caller."""
+        caller_id = self._caller(context)
+        try:
+            answer = await self._links.stub(caller_id).ListMembers(
+                logic_pb2.ListMembersRequest(
+                    caller_id=caller_id, conversation_id=request.conversation_id
+                ),
+                timeout=_CALL_SECONDS,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from None
+        return access_pb2.ListMembersResponse(member_ids=answer.member_ids)
+
+    def _caller(self, context: Any) -> str:
+        for key, value in context.invocation_metadata() or ():
+            if key == "authorization" and isinstance(value, str):
+                if value[: len(_BEARER)].lower() != _BEARER:
+                    break
+                return self._tokens.verify(value[len(_BEARER) :].strip()).user_id
+        raise WhimbrelError(ErrorCode.UNAUTHENTICATED, "authorization: Bearer TOKEN is missing")
+
+
+def _log_end(stream: ClientStream) -> None:
+    """The canonical line of a stream."""
+    stats = stream.statistics()
+    _log.info(
+        "stream_closed",
+        reason=stream.end_reason,
+        user=stream.user_id,
+        device=stream.device_id,
+        epoch=stream.epoch,
+        mode=stats.mode.value,
+        cursor=stats.window.cursor,
+        written=stats.window.written,
+        head=stats.head,
+    )

@@ -1,0 +1,82 @@
+"""What can be set for an Access pod, each with its unit, default and reason."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from whimbrel.runtime.settings import (
+    AuthSettings,
+    RouterTarget,
+    Seconds,
+    ServiceSettings,
+    SettingsGroup,
+)
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class StreamSettings(SettingsGroup):
+    """The streams of clients, and the links to Logic."""
+
+    client_endpoint: str = ""
+    """host:port where clients reach this pod. Default: where other pods reach it, which is right
+    without a load balancer in between."""
+    heartbeat_seconds: Seconds = 30.0
+    """Seconds between a client's pings. Default 30: below the idle limit of the NATs in use."""
+    heartbeat_misses: Annotated[float, Field(gt=1)] = 2.5
+    """Intervals without any frame after which a client is dead. Default 2.5: one ping may be
+    lost and the next be late."""
+    hello_seconds: Seconds = 10.0
+    """Seconds for the first frame. Default 10: a phone's slowest handshake, and no longer,
+    because a silent stream costs 40 KB."""
+    attach_seconds: Seconds = 10.0
+    """Seconds for Router and Logic to attach a stream. Default 10: one failover of Redis."""
+    goodbye_seconds: Seconds = 2.0
+    """Seconds that the last frame of a stream may take before the stream is cut. Default 2: who
+    does not read by then learns it from the end of the stream."""
+    window_messages: Count = 256
+    """Entries in flight to one device. Default 256: fills a path of 256 ms at 1,000 a second."""
+    window_bytes: Count = 256 * 1024
+    """Bytes in flight to one device. Default 256 KiB: the same, and the memory that one reader
+    who does not read can cost, twice."""
+    max_body_bytes: Count = 64 * 1024
+    """Largest body. Default 64 KiB: larger things are media."""
+    max_unanswered_sends: Count = 64
+    """Sends without an answer after which a stream is not read. Default 64: more would only wait
+    in our memory instead of the client's."""
+    send_seconds: Seconds = 10.0
+    """Seconds until a send without an answer is answered "unknown". Default 10: Logic's own
+    deadlines are shorter, so this is a Logic pod that hangs."""
+    fetch_seconds: Seconds = 5.0
+    """Seconds until a fetch from the timeline counts as failed. Default 5: MongoDB's timeout."""
+    ack_timeout_seconds: Seconds = 10.0
+    """Seconds without an ack until entries are redelivered, and again until they count as
+    undelivered. Default 10: longer than a phone's pause in a tunnel's entrance."""
+    ack_flush_seconds: Seconds = 0.5
+    """Seconds between two writes of acks to Logic. Default 0.5: a cursor write costs 30 µs in a
+    batch and 1.5 ms alone."""
+    assert_seconds: Seconds = 10.0
+    """Seconds between two re-asserts of all sessions. Default 10: routes live for 60 s."""
+    storm_foreground_ms: Count = 2_000
+    """Milliseconds over which clients that a person looks at return after a lost stream.
+    Default 2,000: a connect costs 1 ms, so one pod takes 2,000 back in that time."""
+    storm_background_ms: Count = 30_000
+    """The same for clients in the background. Default 30,000: nobody waits for them."""
+    drain_spread_seconds: Seconds = 2.0
+    """Seconds over which the clients of a stopping pod are told to return. Default 2: as the
+    storm window."""
+
+
+class AccessSettings(ServiceSettings):
+    """Everything that an Access pod reads from its environment."""
+
+    role: ClassVar[str] = "access"
+
+    router: RouterTarget
+    """Where the Router is."""
+    auth: AuthSettings
+    """What tokens are verified with."""
+    stream: StreamSettings = StreamSettings()
+    """The streams of clients."""

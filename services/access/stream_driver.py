@@ -1,0 +1,137 @@
+"""Moves the frames of one stream: one reader, one writer, and the end that both wait for.
+
+grpc.aio wants exactly one read and one write at a time, and never a write that is cancelled on
+a stream that lives on. So a stuck stream is ended as a whole, and every stream ends by a normal
+return of its handler after its last frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import grpc
+
+from services.access import frames, incoming
+from services.access.client_stream import ClientStream, StreamServices
+from services.access.handshake import Handshake
+from services.access.refusals import StreamRefusedError, StreamReplacedError
+from services.access.rules import frame_kind
+from whimbrel.api.access.v1 import access_pb2
+
+_PEER_GONE: Final = (grpc.aio.BaseError, asyncio.InvalidStateError)
+"""What reading and writing raise when there is nobody at the other end any more."""
+
+
+class StreamDriver:
+    """Runs one ClientStream on one RPC."""
+
+    # The stubs know a context of reads and writes only by halves.
+    def __init__(self, services: StreamServices, handshake: Handshake, context: Any) -> None:
+        self._context = context
+        self._handshake = handshake
+        self._clock = services.clock
+        self._awake = asyncio.Event()
+        self._over = asyncio.Event()
+        self._room = asyncio.Event()
+        self.stream = ClientStream(services, self._on_wake)
+
+    async def run(self) -> None:
+        """Until the stream is over; then both tasks have ended."""
+        async with asyncio.TaskGroup() as tasks:
+            reader = tasks.create_task(self._read())
+            writer = tasks.create_task(self._write())
+            await self._over.wait()
+            reader.cancel()
+            writer.cancel()
+
+    def _on_wake(self) -> None:
+        self._awake.set()
+        if self.stream.is_over:
+            self._over.set()
+
+    # --- reading -----------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        stream = self.stream
+        try:
+            first = await self._next_frame()
+            if first is None:
+                stream.finish("gone")
+                return
+            frame_kind(first)
+            stream.clock.pause()
+            await self._handshake.attach(stream, first)
+            self._resume()
+            while (frame := await self._next_frame()) is not None:
+                now = self._clock()
+                stream.clock.heard(now)
+                if not incoming.handle(stream, frame, now):
+                    stream.finish("bye")
+                    return
+                if not stream.has_room:
+                    await self._wait_for_room()
+            stream.finish("gone")
+        except StreamRefusedError as refusal:
+            stream.close(refusal.code, refusal.detail, refusal.retry_after_ms)
+        except StreamReplacedError:
+            stream.is_superseded = True
+            stream.end(frames.fin(stream.session.written), "fin")
+
+    async def _next_frame(self) -> access_pb2.ConnectRequest | None:
+        """The next frame, None at the end of the stream, be it an end or a break."""
+        try:
+            frame = await self._context.read()
+        except _PEER_GONE:
+            return None
+        return frame if isinstance(frame, access_pb2.ConnectRequest) else None
+
+    async def _wait_for_room(self) -> None:
+        """Too many unanswered sends: the client waits, and its silence does not count."""
+        self.stream.clock.pause()
+        while not self.stream.has_room:
+            self._room.clear()
+            await self._room.wait()
+        self._resume()
+
+    def _resume(self) -> None:
+        self.stream.clock.resume(self._clock())
+        self.stream.arm()
+
+    # --- writing -----------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        stream = self.stream
+        while not stream.is_over:
+            frame = self._take_frame()
+            if frame is None:
+                self._awake.clear()
+                await self._awake.wait()
+                continue
+            stream.clock.writing(self._clock())
+            stream.arm()
+            try:
+                await self._context.write(frame)
+            except _PEER_GONE:
+                stream.finish("gone")
+                return
+            stream.clock.written()
+            if frame is stream.final:
+                stream.finish("ended")
+
+    def _take_frame(self) -> access_pb2.ConnectResponse | None:
+        """The next frame: results, then entries as the window permits, then the last one."""
+        stream = self.stream
+        frame = stream.outbound.take()
+        if frame is not None:
+            self._room.set()
+            return frame
+        if stream.final is not None:
+            return stream.final
+        if stream.is_attached and stream.session.wants_write:
+            now = self._clock()
+            items = stream.session.take_ready(now, frames.DELIVER_BYTES)
+            stream.turn(now)
+            if items:
+                return frames.deliver(items)
+        return None

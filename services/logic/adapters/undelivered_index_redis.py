@@ -1,0 +1,207 @@
+"""What no device of a user has, in Redis. Built so that it can be lost (promise 8).
+
+    undelivered:{user}                  hash        conversation -> how many
+    undelivered:{user}:<conversation>   sorted set  message id, scored by the user's seq
+    marks:{user}                        hash        "cursor" -> seq, "read:<conversation>" -> seq,
+                                                    "whole" -> 1, "rebuild" -> token
+
+The marks lie beside the index so that the script that adds can skip what was acknowledged or
+read in the meantime (rule 20); in what order additions and acknowledgements arrive does not
+matter. The truth of the marks is in MongoDB (`cursors`, `reads`); "whole" says that a rebuild
+has run to its end since Redis was last lost, "rebuild" that one is running. Message ids are
+members and not scores: 64 bits do not fit the 53 of a score, seqs do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from secrets import token_hex
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.logic.adapters.user_scripts import UserCall, UserScript
+from services.logic.domain.model import UndeliveredEntry
+from whimbrel.core.errors import unavailable
+
+# The sorted sets' keys are made in the scripts, from a declared key and a conversation, because
+# nobody outside knows which conversations there are. They carry the same hash tag, so they lie
+# in the same slot.
+
+_ADD = """
+-- KEYS: undelivered, marks. ARGV: conversation, message id, seq, and so on in threes.
+local cursor = tonumber(redis.call('HGET', KEYS[2], 'cursor') or '0')
+for i = 1, #ARGV, 3 do
+  local conversation, seq = ARGV[i], tonumber(ARGV[i + 2])
+  if seq > cursor then
+    local read = redis.call('HGET', KEYS[2], 'read:' .. conversation)
+    if not read or seq > tonumber(read) then
+      local ids = KEYS[1] .. ':' .. conversation
+      if redis.call('ZADD', ids, 'NX', ARGV[i + 2], ARGV[i + 1]) == 1 then
+        redis.call('HINCRBY', KEYS[1], conversation, 1)
+      end
+    end
+  end
+end
+return 1
+"""
+
+_TRIM = """
+local function trim(conversation, seq)
+  local ids = KEYS[1] .. ':' .. conversation
+  if redis.call('ZREMRANGEBYSCORE', ids, '-inf', seq) > 0 then
+    local left = redis.call('ZCARD', ids)
+    if left == 0 then
+      redis.call('HDEL', KEYS[1], conversation)
+    else
+      redis.call('HSET', KEYS[1], conversation, left)
+    end
+  end
+end
+"""
+
+# Runs for every user that acknowledges, each 0.5 s: with nothing undelivered it ends after three
+# cheap commands.
+_ACKNOWLEDGED = f"""{_TRIM}
+-- KEYS: undelivered, marks. ARGV: cursor.
+local cursor = ARGV[1]
+local known = redis.call('HGET', KEYS[2], 'cursor')
+if known and tonumber(known) >= tonumber(cursor) then
+  cursor = known
+else
+  redis.call('HSET', KEYS[2], 'cursor', cursor)
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+for _, conversation in ipairs(redis.call('HKEYS', KEYS[1])) do
+  trim(conversation, cursor)
+end
+return 1
+"""
+
+_READ = f"""{_TRIM}
+-- KEYS: undelivered, marks. ARGV: conversation, seq, and so on in pairs.
+for i = 1, #ARGV, 2 do
+  local conversation, seq = ARGV[i], ARGV[i + 1]
+  local known = redis.call('HGET', KEYS[2], 'read:' .. conversation)
+  if known and tonumber(known) >= tonumber(seq) then
+    seq = known
+  else
+    redis.call('HSET', KEYS[2], 'read:' .. conversation, seq)
+  end
+  trim(conversation, seq)
+end
+return 1
+"""
+
+_FINISH = """
+-- KEYS: undelivered, marks. ARGV: token.
+if redis.call('HGET', KEYS[2], 'rebuild') ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[2], 'rebuild')
+redis.call('HSET', KEYS[2], 'whole', '1')
+return 1
+"""
+
+MAX_ENTRIES_PER_CALL = 500
+"""Entries of one user in one run of the script: Redis does nothing else meanwhile (1 ms)."""
+
+
+class RedisUndeliveredIndex:
+    """The port UndeliveredIndex, and UndeliveredMarks for reading and rebuilding."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._add = UserScript(redis, _ADD)
+        self._acknowledged = UserScript(redis, _ACKNOWLEDGED)
+        self._read = UserScript(redis, _READ)
+        self._finish = UserScript(redis, _FINISH)
+
+    async def add(self, entries: Sequence[UndeliveredEntry]) -> None:
+        by_user: dict[str, list[UndeliveredEntry]] = defaultdict(list)
+        for entry in entries:
+            by_user[entry.user].append(entry)
+        await self._add.run(
+            UserCall(
+                _keys(user),
+                tuple(
+                    value
+                    for entry in own[start : start + MAX_ENTRIES_PER_CALL]
+                    for value in (entry.conversation, entry.message_id, entry.seq)
+                ),
+            )
+            for user, own in by_user.items()
+            for start in range(0, len(own), MAX_ENTRIES_PER_CALL)
+        )
+
+    async def acknowledged(self, cursors: Mapping[str, int]) -> None:
+        await self._acknowledged.run(
+            UserCall(_keys(user), (cursor,)) for user, cursor in cursors.items()
+        )
+
+    async def read_up_to(self, user: str, marks: Mapping[str, int]) -> None:
+        pairs = list(marks.items())
+        await self._read.run(
+            UserCall(
+                _keys(user),
+                tuple(
+                    value for pair in pairs[start : start + MAX_ENTRIES_PER_CALL] for value in pair
+                ),
+            )
+            for start in range(0, len(pairs), MAX_ENTRIES_PER_CALL)
+        )
+
+    async def incomplete(self, users: Iterable[str]) -> set[str]:
+        names = list(dict.fromkeys(users))
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for user in names:
+                    pipeline.hexists(_marks(user), "whole")
+                whole = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise unavailable("Redis does not answer") from error
+        return {user for user, is_whole in zip(names, whole, strict=True) if not is_whole}
+
+    async def begin_rebuild(self, user: str) -> str:
+        token = token_hex(8)
+        try:
+            await self._redis.hset(_marks(user), "rebuild", token)
+        except (RedisError, OSError) as error:
+            raise unavailable("Redis does not answer", outcome_unknown=True) from error
+        return token
+
+    async def finish_rebuild(self, user: str, token: str) -> bool:
+        (finished,) = await self._finish.run([UserCall(_keys(user), (token,))])
+        return bool(finished)
+
+    async def find(self, user: str) -> dict[str, list[int]]:
+        try:
+            counts = await self._redis.hkeys(_undelivered(user))
+            conversations = sorted(_text(name) for name in counts)
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for conversation in conversations:
+                    pipeline.zrange(f"{_undelivered(user)}:{conversation}", 0, -1)
+                ids = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise unavailable("Redis does not answer") from error
+        # Acknowledged between the two round trips: the conversation is there, its ids are not.
+        return {
+            conversation: [int(one) for one in members]
+            for conversation, members in zip(conversations, ids, strict=True)
+            if members
+        }
+
+
+def _undelivered(user: str) -> str:
+    return f"undelivered:{{{user}}}"
+
+
+def _marks(user: str) -> str:
+    return f"marks:{{{user}}}"
+
+
+def _keys(user: str) -> tuple[str, str]:
+    return _undelivered(user), _marks(user)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

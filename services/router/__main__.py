@@ -1,0 +1,4 @@
+from services.router.bootstrap import SERVICE
+from whimbrel.runtime.serve import main
+
+main(SERVICE)

@@ -1,0 +1,57 @@
+"""How a route is packed, and what an epoch may be.
+
+One route is one string, epoch|attempt|expires_ms|pod_id|incarnation|instance_id: names have no
+"|" in them, Lua takes it apart with one pattern and Python with one split. The Lua scripts
+beside the Redis adapter write the same shape.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from whimbrel.api.router.v1 import router_pb2
+
+MAX_NUMBER: Final = 2**52
+"""Clients present epochs and attempts, and Lua counts in doubles. A higher number was never
+ours; it counts as this one, which leaves room for more attaches than there will be."""
+
+
+class StoredRoute(NamedTuple):
+    """One device's route as the store has it."""
+
+    epoch: int
+    attempt: int
+    expires_ms: int
+    pod_id: str
+    incarnation: str
+    instance_id: str
+
+    def pack(self) -> str:
+        """The string that the store holds."""
+        return "|".join(map(str, self))
+
+    @classmethod
+    def unpack(cls, packed: str) -> StoredRoute:
+        """The inverse of pack. ValueError for anything else."""
+        epoch, attempt, expires_ms, pod_id, incarnation, instance_id = packed.split("|")
+        return cls(int(epoch), int(attempt), int(expires_ms), pod_id, incarnation, instance_id)
+
+
+def bounded(number: int) -> int:
+    """An epoch or attempt from outside, kept within what every part can count."""
+    return min(number, MAX_NUMBER)
+
+
+def next_epoch(stored: StoredRoute | None, presented: int, now_ms: int) -> int:
+    """The epoch of a new attachment: higher than any before, with or without the store
+    (rule 13)."""
+    return max(stored.epoch + 1 if stored else 0, bounded(presented) + 1, now_ms)
+
+
+def refuses(stored: StoredRoute | None, session: router_pb2.Session) -> bool:
+    """Whether a later attempt of the same instance was here first (rule 14)."""
+    return (
+        stored is not None
+        and stored.instance_id == session.instance_id
+        and stored.attempt > bounded(session.attempt)
+    )

@@ -1,0 +1,59 @@
+"""One round trip gets its own answers, whatever happened to the one before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis import exceptions
+from redis.asyncio import Redis
+
+from services.router.adapters.redis_round_trip import Argument, round_trip
+from whimbrel.runtime.settings import RedisSettings
+from whimbrel.runtime.stores import open_redis
+
+SECONDS = 5.0
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    # One connection: whoever comes next gets the one that was left behind.
+    async with open_redis(RedisSettings(url=redis_url, max_connections=1)) as opened:
+        await opened.flushdb()
+        yield opened
+
+
+async def test_answers_come_in_the_order_of_the_commands(redis: Redis) -> None:
+    commands: list[tuple[Argument, ...]] = [("INCR", "n") for _ in range(1_000)]
+    assert await round_trip(redis, commands, SECONDS) == list(range(1, 1_001))
+
+
+async def test_a_round_trip_that_was_late_leaves_nothing_for_the_next(redis: Redis) -> None:
+    await round_trip(redis, [("SET", "a", "mine")], SECONDS)
+    with pytest.raises(TimeoutError):
+        await round_trip(redis, [("BLPOP", "nothing", 5), ("GET", "nothing")], 0.02)
+    assert await round_trip(redis, [("GET", "a")], SECONDS) == [b"mine"]
+
+
+async def test_a_caller_that_is_cancelled_leaves_nothing_for_the_next(redis: Redis) -> None:
+    await round_trip(redis, [("SET", "a", "mine")], SECONDS)
+    waiting = asyncio.create_task(round_trip(redis, [("BLPOP", "nothing", 5)], SECONDS))
+    async with open_redis(RedisSettings(url=_url(redis))) as other:
+        while not any("blpop" in client["cmd"] for client in await other.client_list()):
+            await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait((waiting,))
+    assert waiting.cancelled()
+    assert await round_trip(redis, [("GET", "a")], SECONDS) == [b"mine"]
+
+
+async def test_an_error_among_the_answers_leaves_nothing_for_the_next(redis: Redis) -> None:
+    with pytest.raises(exceptions.ResponseError):
+        await round_trip(redis, [("SET", "a", "mine"), ("LPUSH", "a", 1), ("GET", "b")], SECONDS)
+    assert await round_trip(redis, [("GET", "a")], SECONDS) == [b"mine"]
+
+
+def _url(redis: Redis) -> str:
+    arguments = redis.connection_pool.connection_kwargs
+    return f"redis://{arguments['host']}:{arguments['port']}/{arguments['db']}"

@@ -1,0 +1,285 @@
+"""What a device has received: in order, each once, and what it may acknowledge.
+
+    deliver, accepted ──▶ Sequence ──▶ waiting ──take──▶ the application ──finish──▶ handled
+                             │ a hole for 1 s                                          │
+                             └──▶ sync_due                                  ack_due ◀──┘
+
+`handled` is the highest seq up to which the application has finished everything; it is the
+device's cursor. Voids, and the device's own messages, need no application: they are handled as
+soon as everything before them is. An Ack never goes beyond what has come on the present stream,
+since the server would take that for a lie (ACK_AHEAD): after a reconnect the cursor may be ahead
+of what the new stream has repeated. Pure: `now` is monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, NamedTuple
+
+from whimbrel.core.inbox_types import (
+    InboxLimits,
+    InboxStatistics,
+    M,
+    Received,
+    RemoteProtocolError,
+)
+from whimbrel.core.lateness import Lateness
+from whimbrel.core.sequence import Sequence
+
+
+class _Place(NamedTuple, Generic[M]):
+    seq: int
+    message: M | None
+    own: tuple[str, int] | None
+    hint: bool
+    size: int
+
+
+class Inbox(Generic[M]):
+    """The received side of one device, over all its streams.
+
+    Invariants: messages leave `take` in rising seq, each once; `handled` never falls, except
+    by `forget_cursor`; an ack is at most `handled` and at most what came on this stream.
+    """
+
+    def __init__(self, limits: InboxLimits | None = None, *, cursor: int | None = None) -> None:
+        self._limits = limits or InboxLimits()
+        self._start = cursor
+        self._sequence: Sequence[_Place[M]] = Sequence(capacity=self._limits.hold_capacity)
+        self._stream: Sequence[None] | None = None  # None: the same as _sequence
+        self._waiting: deque[Received[M]] = deque()
+        self._current: Received[M] | None = None
+        self._lateness = Lateness(self._limits.conversations)
+        self._window_messages = 256
+        self._window_bytes = 256 * 1024
+        self._is_attached = False
+        self._head = 0
+        self._acked = 0
+        self._confirmed = 0
+        self._finished_bytes = 0
+        self._ack_since: float | None = None
+        self._stuck_seq = 0
+        self._stuck_since = 0.0
+        self._progressed_at = 0.0
+        self._repeats = 0
+        self._syncs = 0
+
+    # --- what the driver may look at -------------------------------------------------
+
+    @property
+    def cursor(self) -> int | None:
+        """What Hello says: everything up to here is done. None when nothing is known."""
+        return self._start if self._sequence.next_seq == 0 else self.handled
+
+    @property
+    def handled(self) -> int:
+        """The application has finished everything up to here."""
+        first = self._current or (self._waiting[0] if self._waiting else None)
+        return (self._sequence.next_seq if first is None else first.seq) - 1
+
+    @property
+    def confirmed(self) -> int:
+        """The server has stored an ack up to here: delivery never starts below again."""
+        return self._confirmed
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether `take` has a message."""
+        return bool(self._waiting)
+
+    @property
+    def owes_ack(self) -> bool:
+        """Whether something is handled and neither acknowledged nor too early for it."""
+        return self._ack_target() > self._acked
+
+    @property
+    def awaits_confirmation(self) -> bool:
+        """Whether an ack of this stream is on its way."""
+        return self._is_attached and self._confirmed < self._acked
+
+    def statistics(self) -> InboxStatistics:
+        """The figures at this moment."""
+        return InboxStatistics(
+            handled=max(0, self.handled),
+            received=max(0, self._sequence.next_seq - 1),
+            acked=self._acked,
+            confirmed=self._confirmed,
+            waiting=len(self._waiting),
+            held=self._sequence.held,
+            repeats=self._repeats,
+            syncs=self._syncs,
+        )
+
+    # --- streams ---------------------------------------------------------------------
+
+    def attached(
+        self, first_seq: int, head: int, window_messages: int, window_bytes: int, now: float
+    ) -> None:
+        """A Welcome. When `first_seq` lies beyond what is expected, this device has
+        acknowledged what is between in an earlier life: it will not come again.
+        RemoteProtocolError, and nothing changed, when `first_seq` is no seq."""
+        if first_seq < 1:
+            raise RemoteProtocolError("numbers begin at 1")
+        self._window_messages = max(1, window_messages)
+        self._window_bytes = max(1, window_bytes)
+        if self._sequence.next_seq == 0:
+            self._sequence.restart(first_seq)
+        elif first_seq > self._sequence.next_seq:
+            self._release(self._sequence.start(first_seq))
+        same = self._sequence.next_seq == first_seq and not self._sequence.held
+        self._stream = None if same else Sequence(first_seq, capacity=self._limits.hold_capacity)
+        self._is_attached = True
+        self._head = head
+        self._acked = self._confirmed = first_seq - 1
+        self._finished_bytes = 0
+        self._ack_since = None
+        self._progressed(now)
+
+    def detached(self) -> None:
+        """The stream is gone. What waits still waits, what is missing comes again."""
+        self._is_attached = False
+        self._ack_since = None
+
+    def forget_cursor(self) -> None:
+        """The server does not know our seqs (SEQ_AHEAD): begin where the next Welcome says.
+
+        What waits is dropped, it comes again if it exists; finishing what the application has
+        in hand counts no more.
+        """
+        self._start = None
+        self._sequence = Sequence(capacity=self._limits.hold_capacity)
+        self._stream = None
+        self._waiting.clear()
+        self._current = None
+        self._lateness = Lateness(self._limits.conversations)
+        self._acked = self._confirmed = 0
+
+    # --- inputs ----------------------------------------------------------------------
+
+    def deliver(self, seq: int, message: M | None, *, hint: bool, size: int, now: float) -> None:
+        """An entry of the timeline; a void when `message` is None.
+
+        Raises RemoteProtocolError when four windows wait already.
+        """
+        if len(self._waiting) >= 4 * self._window_messages:
+            raise RemoteProtocolError(f"{len(self._waiting)} messages wait")
+        self._arrive(_Place(seq, message, None, hint, size), now)
+
+    def accepted(self, seq: int, conversation_id: str, message_id: int, now: float) -> None:
+        """A message of this very device has its place: that is its delivery."""
+        self._arrive(_Place(seq, None, (conversation_id, message_id), False, 0), now)
+
+    def head_news(self, head: int, now: float) -> None:
+        """The timeline reaches at least `head`."""
+        if head > self._head:
+            self._head = head
+            self._progressed_at = now
+
+    def confirm(self, cursor: int) -> None:
+        """An AckConfirmed."""
+        self._confirmed = max(self._confirmed, cursor)
+
+    def take(self, now: float) -> Received[M] | None:
+        """The next message, which counts as in hand until `finish` or the next `take`."""
+        self.finish(now)
+        if self._waiting:
+            self._current = self._waiting.popleft()
+        return self._current
+
+    def finish(self, now: float) -> None:
+        """The application has done with what it has in hand."""
+        if self._current is not None:
+            self._finished_bytes += self._current.size
+            self._current = None
+            self._note_debt(now)
+
+    # --- outputs ---------------------------------------------------------------------
+
+    def ack_due(self, now: float, *, flush: bool = False) -> int | None:
+        """The cursor to acknowledge now, counted as acknowledged from here on; or None."""
+        at = self._ack_at()
+        if at is None or (now < at and not flush):
+            return None
+        self._acked = self._ack_target()
+        self._ack_since = None
+        self._finished_bytes = 0
+        self._progressed_at = now
+        return self._acked
+
+    def sync_due(self, now: float) -> int | None:
+        """The seq from which to ask again, at most once in `hole_seconds`; or None."""
+        at = self._sync_at()
+        if at is None or now < at:
+            return None
+        self._stuck_since = self._progressed_at = now
+        self._syncs += 1
+        return self._front.next_seq
+
+    def next_deadline(self) -> float | None:
+        """When `ack_due` or `sync_due` will have something; None when only an input helps."""
+        moments = [at for at in (self._ack_at(), self._sync_at()) if at is not None]
+        return min(moments, default=None)
+
+    # --- inside ----------------------------------------------------------------------
+
+    @property
+    def _front(self) -> Sequence[None] | Sequence[_Place[M]]:
+        """What the present stream has brought, in order."""
+        return self._sequence if self._stream is None else self._stream
+
+    def _arrive(self, place: _Place[M], now: float) -> None:
+        if not self._is_attached:
+            raise ValueError("entries come on an attached stream only")
+        if self._sequence.knows(place.seq):
+            self._repeats += 1
+        self._release(self._sequence.offer(place.seq, place))
+        if self._stream is not None:
+            self._stream.offer(place.seq, None)
+            if self._stream.next_seq == self._sequence.next_seq and not self._sequence.held:
+                self._stream = None
+        self._progressed(now)
+        self._note_debt(now)
+
+    def _release(self, places: Iterable[_Place[M]]) -> None:
+        """Let in what is in order now. The server's order decides what is late, so not before."""
+        for seq, message, own, hint, size in places:
+            if message is not None:
+                late = self._lateness.see(message.conversation_id, message.message_id, hint=hint)
+                self._waiting.append(Received(seq, message, late, size))
+            elif own is not None:
+                self._lateness.see(own[0], own[1], hint=False)
+
+    def _progressed(self, now: float) -> None:
+        self._progressed_at = now
+        if self._stuck_seq != self._front.next_seq or not self._front.held:
+            self._stuck_seq = self._front.next_seq
+            self._stuck_since = now
+
+    def _note_debt(self, now: float) -> None:
+        if self._ack_since is None and self.owes_ack:
+            self._ack_since = now
+
+    def _ack_target(self) -> int:
+        if not self._is_attached:
+            return 0
+        return min(self.handled, self._front.next_seq - 1)
+
+    def _ack_at(self) -> float | None:
+        if self._ack_since is None:
+            return None
+        is_much = (
+            2 * (self._ack_target() - self._acked) >= self._window_messages
+            or 2 * self._finished_bytes >= self._window_bytes
+        )
+        return self._ack_since + (0 if is_much else self._limits.ack_delay_seconds)
+
+    def _sync_at(self) -> float | None:
+        if not self._is_attached:
+            return None
+        if self._front.held:
+            return self._stuck_since + self._limits.hole_seconds
+        is_behind = self._head >= self._front.next_seq
+        if is_behind and not self._waiting and self._current is None and not self.owes_ack:
+            return self._progressed_at + self._limits.quiet_seconds
+        return None

@@ -1,0 +1,64 @@
+"""The words of an inbox: what it takes, what it gives, its figures, what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+
+class Conversational(Protocol):
+    """What an Inbox has to know of a message; generated messages fit."""
+
+    @property
+    def message_id(self) -> int:
+        """Global, rising."""
+
+    @property
+    def conversation_id(self) -> str:
+        """Where it was said."""
+
+
+M = TypeVar("M", bound=Conversational)
+
+
+class Received(NamedTuple, Generic[M]):
+    """A message in its place."""
+
+    seq: int
+    message: M
+    is_late: bool
+    size: int
+
+
+@dataclass(frozen=True)
+class InboxLimits:
+    """The figures of an inbox, times in seconds."""
+
+    ack_delay_seconds: float = 0.05
+    """How long an ack waits for company. Default 0.05: below what a window takes to fill."""
+    hole_seconds: float = 1.0
+    """Age of a hole at which the server is asked again. Default 1: it repairs by itself first."""
+    quiet_seconds: float = 5.0
+    """Silence after which a head that is known to be ahead counts as a hole. Default 5."""
+    hold_capacity: int = 4_096
+    """Entries held behind a hole. Default 4,096; what is dropped beyond comes by Sync."""
+    conversations: int = 4_096
+    """Conversations whose highest message_id is remembered (see Lateness). Default 4,096."""
+
+
+@dataclass(frozen=True)
+class InboxStatistics:
+    """What an Inbox holds at this moment, and what it did."""
+
+    handled: int
+    received: int
+    acked: int
+    confirmed: int
+    waiting: int
+    held: int
+    repeats: int
+    syncs: int
+
+
+class RemoteProtocolError(Exception):
+    """The server broke the protocol: the stream is not to be trusted."""

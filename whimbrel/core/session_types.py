@@ -1,0 +1,60 @@
+"""The words of a server session: its modes, its figures, what it asks for and refuses."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from whimbrel.core.window import WindowStatistics
+
+
+class Mode(enum.Enum):
+    """Where the entries come from at this moment (see whimbrel.core.session)."""
+
+    ATTACHING = "attaching"
+    CATCHING_UP = "catching_up"
+    LIVE = "live"
+    LAGGING = "lagging"
+
+
+@dataclass(frozen=True)
+class SessionLimits:
+    """The figures of a session; the defaults are those of the design."""
+
+    window_messages: int = 256
+    window_bytes: int = 256 * 1024
+    ack_timeout_seconds: float = 10.0
+    hole_first_seconds: float = 0.05
+    hole_retry_seconds: float = 0.25
+
+
+class Pull(NamedTuple):
+    """A fetch to send: entries from `from_seq` on, at most `limit`.
+
+    `hole_age_ms` is 0 unless `from_seq` is known to be missing below an entry that exists.
+    """
+
+    from_seq: int
+    limit: int
+    hole_age_ms: int
+
+
+class SeqAheadError(Exception):
+    """The reader asked for a seq that its timeline does not have."""
+
+    def __init__(self, from_seq: int, head: int) -> None:
+        super().__init__(f"asked for {from_seq}, the timeline ends at {head}")
+
+
+@dataclass(frozen=True)
+class SessionStatistics:
+    """What a session holds at this moment."""
+
+    mode: Mode
+    head: int
+    next_seq: int
+    ready: int
+    held: int
+    waiting_bytes: int
+    window: WindowStatistics

@@ -1,0 +1,163 @@
+"""The only start and stop sequence of a service.
+
+Start: port, adapters and servicers (the service's `start`), server, health SERVING. Stop, on
+SIGTERM or SIGINT: NOT_SERVING, drain, server, tasks, adapters in reverse. Must not know any
+service.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import grpc
+import uvloop
+
+from whimbrel.runtime import logs
+from whimbrel.runtime.channels import server_options
+from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.interception import ErrorInterceptor
+from whimbrel.runtime.settings import PodSettings, ServiceSettings
+from whimbrel.runtime.settings_loading import SettingsError, load_settings
+
+S = TypeVar("S", bound=ServiceSettings)
+
+_log = logs.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class ServiceSpec(Generic[S]):
+    """What makes a service: its name, its settings, and the function that wires it."""
+
+    name: str
+    settings_class: type[S]
+    start: Callable[[S, Chassis], Awaitable[None]]
+    client_facing: bool = False
+    """True for a server that clients reach: tighter limits (`channels.server_options`)."""
+
+
+class ServiceFailedError(Exception):
+    """The service could not start, or a task of it failed. Its reason is logged already, unless
+    the message says more."""
+
+
+def main(spec: ServiceSpec[S], argv: Sequence[str] | None = None) -> None:
+    """Run a service as a process. Exit status: 0 stopped, 1 failed, 2 bad settings."""
+    parser = argparse.ArgumentParser(prog=f"services.{spec.name}")
+    parser.add_argument("--check-config", action="store_true", help="check the settings and exit")
+    arguments = parser.parse_args(argv)
+    try:
+        settings = load_settings(spec.settings_class)
+    except SettingsError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        sys.exit(2)
+    if arguments.check_config:
+        sys.stdout.write("ok\n")
+        return
+    logs.configure(settings.log, settings.pod.id)
+    try:
+        uvloop.run(_run_until_signal(spec, settings))
+    except ServiceFailedError as error:
+        _log.error("service_failed", service=spec.name, reason=str(error))
+        sys.exit(1)
+    # The end of the line for what a service's own start raises: logged once, as a line.
+    except Exception:  # noqa: BLE001 - the process's edge
+        _log.exception("service_failed", service=spec.name)
+        sys.exit(1)
+
+
+async def serve(
+    spec: ServiceSpec[S],
+    settings: S,
+    *,
+    stop: asyncio.Event | None = None,
+    started: Callable[[Chassis], None] | None = None,
+) -> None:
+    """Run the service until `stop` is set; `started` is called once it reports SERVING.
+
+    Raises ServiceFailedError when the port is taken or a spawned task raised; what the
+    service's own start raises passes through. Cancelling it stops without draining.
+    """
+    stop = stop or asyncio.Event()
+    grace = settings.pod.grace_seconds
+    async with AsyncExitStack() as stack:
+        interceptor = ErrorInterceptor()
+        server = grpc.aio.server(
+            interceptors=[interceptor], options=server_options(client_facing=spec.client_facing)
+        )
+        chassis = Chassis(
+            server=server,
+            interceptor=interceptor,
+            stack=stack,
+            pod_id=settings.pod.id,
+            address=_bind(server, settings.pod),
+        )
+        try:
+            await spec.start(settings, chassis)
+            await chassis.open()
+            _log.info("service_started", service=spec.name, address=chassis.address)
+            if started is not None:
+                started(chassis)
+            await _first(stop, chassis.failed)
+            await chassis.drain(grace)
+        finally:
+            await chassis.close(grace)
+    if chassis.failed.done():
+        raise ServiceFailedError("a background task failed") from chassis.failed.result()
+    _log.info("service_stopped", service=spec.name)
+
+
+def _bind(server: grpc.aio.Server, pod: PodSettings) -> str:
+    """Bind the port; the address where other pods reach it."""
+    try:
+        port = server.add_insecure_port(pod.listen)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise ServiceFailedError(
+            f"cannot listen on {pod.listen}: the port is taken, or the address is not ours"
+        )
+    if pod.advertise is None:
+        return f"{pod.listen.rpartition(':')[0]}:{port}"
+    host, colon, advertised = pod.advertise.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        return f"{pod.advertise}:{port}"
+    return pod.advertise if advertised not in ("", "0") else f"{host}:{port}"
+
+
+async def _first(stop: asyncio.Event, failed: asyncio.Future[BaseException]) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((stopping, failed), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+
+
+async def _run_until_signal(spec: ServiceSpec[S], settings: S) -> None:
+    stop = asyncio.Event()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():  # asked twice: whoever asks does not want to wait
+            os._exit(1)
+        _log.info("service_stopping", service=spec.name, signal=signal.Signals(number).name)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    await serve(spec, settings, stop=stop, started=_freeze)
+
+
+def _freeze(_: Chassis) -> None:
+    """What lives now lives for ever: a full collection would stop the loop for it each time."""
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,82 @@
+"""Opens Redis and MongoDB with the options that the rules ask for.
+
+This is the only file that knows which MongoDB driver is in use. Opening needs no server:
+services start in any order, and the first operation finds out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from whimbrel.runtime.settings import MongoSettings, RedisSettings
+
+Document = dict[str, Any]
+Database = AsyncDatabase[Document]
+
+
+@asynccontextmanager
+async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
+    """A client that answers bytes. It never repeats a command by itself: a script that was
+    applied and whose answer was lost would apply twice; the callers know what may be repeated.
+    """
+    pool = BlockingConnectionPool.from_url(
+        settings.url,
+        max_connections=settings.max_connections,
+        timeout=settings.timeout_seconds,
+        socket_timeout=settings.timeout_seconds,
+        socket_connect_timeout=settings.timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        # A feature of Redis Enterprise. While it is on, the pool hands out connections that the
+        # server has closed, and each costs a caller an error after a restart of Redis.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        decode_responses=False,
+    )
+    redis = Redis(connection_pool=pool)
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+        await pool.disconnect()
+
+
+@asynccontextmanager
+async def open_mongo(settings: MongoSettings) -> AsyncIterator[Database]:
+    """The database: majority and journaled writes, majority reads from the primary, and a
+    deadline on every operation (a frozen primary hangs a write without bound otherwise).
+
+    With the driver "motor" it is motor's object, which has the same collection calls. Where
+    the two differ (aggregate and list_indexes return cursors without an await in motor,
+    sessions), do without.
+    """
+    options: dict[str, Any] = {
+        "w": "majority",
+        "journal": True,
+        "readConcernLevel": "majority",
+        "readPreference": "primary",
+        "timeoutMS": round(settings.timeout_seconds * 1000),
+        "appname": "whimbrel",
+        "tz_aware": True,
+    }
+    if settings.driver == "motor":
+        from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415 - only who wants it
+
+        motor: AsyncIOMotorClient[Document] = AsyncIOMotorClient(settings.url, **options)
+        try:
+            yield cast(Database, motor[settings.database])
+        finally:
+            motor.close()
+        return
+    client: AsyncMongoClient[Document] = AsyncMongoClient(settings.url, **options)
+    try:
+        yield client[settings.database]
+    finally:
+        await client.close()
