@@ -1,0 +1,176 @@
+"""A Logic pod on memory stores: every use case assembled as in a pod, every edge in reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from services.logic.domain.model import (
+    ClientKey,
+    Draft,
+    Outcome,
+    StoredMessage,
+    TimelineEntry,
+)
+from services.logic.parts import LogicParts, Stores, assemble
+from services.logic.settings import WorkerSettings
+from whimbrel.core.errors import WhimbrelError, unavailable
+from whimbrel.core.ids import EPOCH_MS
+from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
+from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
+from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
+from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
+from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
+from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
+from whimbrel.testing.memory_stores.undelivered_index import MemoryUndeliveredIndex
+from whimbrel.testing.memory_stores.worker_leases import MemoryWorkerLeases
+
+
+class Locator:
+    """Routes set by the test; fails while `away` is above zero, which it counts down."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, list[str]] = {}
+        self.away = 0
+        self.asked: list[tuple[str, ...]] = []
+
+    async def locate(self, users: Sequence[str]) -> dict[str, list[str]]:
+        self.asked.append(tuple(users))
+        if self.away:
+            self.away -= 1
+            raise unavailable("no Router")
+        return {user: self.routes.get(user, []) for user in users}
+
+
+@dataclass
+class Outlet:
+    """What was put on the links."""
+
+    linked: set[str] = field(default_factory=lambda: {"access-0", "access-1"})
+    delivered: list[tuple[str, StoredMessage, tuple[TimelineEntry, ...]]] = field(
+        default_factory=list
+    )
+
+    def deliver(
+        self, pod_id: str, message: StoredMessage, targets: Sequence[TimelineEntry]
+    ) -> bool:
+        if pod_id not in self.linked:
+            return False
+        self.delivered.append((pod_id, message, tuple(targets)))
+        return True
+
+
+class Clock:
+    """Monotonic seconds that the test moves, and a wall clock beside it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.skew_ms = 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wall_ms(self) -> int:
+        return EPOCH_MS + 1_000_000 + int(self.now * 1000) + self.skew_ms
+
+
+class World:
+    """Shared stores, and as many Logic processes over them as a test wants."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.locator = Locator()
+        self.outlet = Outlet()
+        self.messages = MemoryMessageStore()
+        self.timelines = MemoryTimelineStore()
+        self.cursors = MemoryCursorStore()
+        self.conversations = MemoryConversationStore()
+        self.leases = MemoryWorkerLeases()
+        self.reservations = MemorySeqReservations()
+        self.memory = MemorySendMemory()
+        self.undelivered = MemoryUndeliveredIndex()
+        self.push_queue = MemoryPushQueue()
+
+    @property
+    def stores(self) -> Stores:
+        return Stores(
+            messages=self.messages,
+            timelines=self.timelines,
+            cursors=self.cursors,
+            conversations=self.conversations,
+            leases=self.leases,
+            reservations=self.reservations,
+            memory=self.memory,
+            undelivered=self.undelivered,
+            push_queue=self.push_queue,
+            locator=self.locator,
+        )
+
+    def logic(self, holder: str = "logic-0/a", **changed: object) -> LogicParts:
+        """Another process; `changed` puts other stores in the place of the shared ones."""
+        return assemble(
+            replace(self.stores, **changed),  # type: ignore[arg-type]
+            self.outlet,
+            holder=holder,
+            clock=self.clock,
+            wall_ms=self.clock.wall_ms,
+        )
+
+    async def seqs(self, user: str) -> list[int]:
+        """The seqs of a user's timeline, voids included."""
+        return [entry.seq for entry in await self.timelines.read(user, 1, 10_000)]
+
+    async def placed(self, user: str) -> list[tuple[int, int]]:
+        """(seq, message_id) of a user's timeline, voids left out."""
+        rows = await self.timelines.read(user, 1, 10_000)
+        return [(row.seq, row.message_id) for row in rows if row.message_id is not None]
+
+
+@asynccontextmanager
+async def running(parts: LogicParts) -> AsyncIterator[LogicParts]:
+    """Run the process's loops, but not those that only wait for time to pass."""
+    loops = parts.loops(WorkerSettings())
+    tasks = [asyncio.create_task(loops[name]()) for name in ("commit", "fan_out", "cursors")]
+    try:
+        yield parts
+    finally:
+        for task in tasks:
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
+
+
+def draft(
+    text: str = "hello",
+    *,
+    sender: str = "alice",
+    to: str = "d:alice:bob",
+    client_id: str = "c1",
+    device: str = "phone",
+) -> Draft:
+    return Draft(ClientKey(sender, device, client_id), to, 1, text.encode())
+
+
+async def send(
+    parts: LogicParts, one: Draft, *, resend: bool = False, epoch: int = 1, seconds: float = 10.0
+) -> Outcome:
+    """Submit and wait for the outcome; the process has to be running."""
+    outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    parts.use_cases.submit.submit(
+        one,
+        epoch=epoch,
+        resend=resend,
+        deadline=parts.use_cases.clock() + seconds,
+        answer=outcome.set_result,
+    )
+    async with asyncio.timeout(5):
+        return await outcome
+
+
+def code_of(outcome: Outcome) -> str:
+    assert isinstance(outcome, WhimbrelError)
+    return outcome.code.name
