@@ -71,6 +71,7 @@ class LogicParts:
         return {
             "commit": self.use_cases.submit.pipeline.run,
             "fan_out": self.fan_out.pipeline.run,
+            "recent_sends": self.fan_out.memory_pipeline.run,
             "cursors": self.use_cases.cursors.pipeline.run,
             "worker_lease": lambda: self.ids.run(worker.renew_seconds),
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
@@ -81,7 +82,7 @@ class LogicParts:
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self.use_cases.submit.pipeline.wait_idle(timeout_seconds)
-                await self.fan_out.pipeline.wait_idle(timeout_seconds)
+                await self.fan_out.wait_idle(timeout_seconds)
                 return await self.use_cases.cursors.pipeline.wait_idle(timeout_seconds)
         except TimeoutError:
             return False

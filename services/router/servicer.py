@@ -89,6 +89,15 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             raise invalid(f"user_ids must be at most {MAX_USERS}")
         return router_pb2.LocateResponse(users=await self._directory.locate(request.user_ids))
 
+    async def LocateStream(
+        self,
+        request_iterator: AsyncIterator[router_pb2.LocateStreamRequest],
+        context: Context,
+    ) -> AsyncIterator[router_pb2.LocateStreamResponse]:
+        async for request in request_iterator:
+            located = await self.Locate(request.locate, context)
+            yield router_pb2.LocateStreamResponse(located=located)
+
     async def ChooseEndpoints(
         self, request: router_pb2.ChooseEndpointsRequest, context: Context
     ) -> router_pb2.ChooseEndpointsResponse:

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pymongo.errors import PyMongoError
-
-from whimbrel.core.errors import unavailable
+from services.logic.adapters.cursor_store_mongo import COLLECTION
+from services.logic.adapters.mongo_errors import reading
 from whimbrel.runtime.stores import Database
-
-COLLECTION = "cursors"
 
 
 class MongoHighestCursors:
@@ -24,9 +21,7 @@ class MongoHighestCursors:
     async def highest(self, users: Iterable[str]) -> dict[str, int]:
         highest: dict[str, int] = {}
         fields = {"_id": False, "user": True, "cursor": True}
-        try:
+        with reading():
             async for row in self._cursors.find({"user": {"$in": list(users)}}, fields):
                 highest[row["user"]] = max(row["cursor"], highest.get(row["user"], 0))
-        except PyMongoError as error:
-            raise unavailable("MongoDB does not answer") from error
         return highest

@@ -1,37 +1,72 @@
-"""Where users are, asked of the Router: one call for a whole batch, never from a cache."""
+"""Where users are, asked of the Router: one frame for a whole batch, never from a cache.
+
+The questions go over one long stream, because a call of its own costs three times as much. A
+stream that broke is opened again by the next question; the question itself is the caller's to
+repeat.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import grpc
 
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.core.errors import unavailable
 from whimbrel.runtime.errors import error_from_rpc
 
 MAX_USERS = 5000
 
+# What the stubs call the stream exists in the stubs alone.
+_Call = Any
+
 
 class GrpcLocator:
-    """The Locator port on the Router's Locate call."""
+    """The Locator port. One question at a time: fan-out asks for a batch and waits."""
 
     def __init__(
         self, router: router_pb2_grpc.RouterServiceStub, *, timeout_seconds: float = 2.0
     ) -> None:
         self._router = router
         self._timeout_seconds = timeout_seconds
+        self._call: _Call = None
+        self._asking = asyncio.Lock()
 
     async def locate(self, users: Sequence[str]) -> dict[str, list[str]]:
         """See services.logic.ports.Locator."""
         pods: dict[str, list[str]] = {}
-        for first in range(0, len(users), MAX_USERS):
-            part = users[first : first + MAX_USERS]
-            try:
-                response = await self._router.Locate(
-                    router_pb2.LocateRequest(user_ids=part), timeout=self._timeout_seconds
-                )
-            except grpc.aio.AioRpcError as error:
-                raise error_from_rpc(error) from error
-            for user, found in zip(part, response.users, strict=True):
-                pods[user] = list({route.pod_id for route in found.routes})
+        async with self._asking:
+            for first in range(0, len(users), MAX_USERS):
+                part = users[first : first + MAX_USERS]
+                found = await self._ask(router_pb2.LocateRequest(user_ids=part))
+                for user, routes in zip(part, found.users, strict=True):
+                    pods[user] = list({route.pod_id for route in routes.routes})
         return pods
+
+    async def _ask(self, request: router_pb2.LocateRequest) -> router_pb2.LocateResponse:
+        answered = False
+        try:
+            if self._call is None:
+                self._call = self._router.LocateStream()
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._call.write(router_pb2.LocateStreamRequest(locate=request))
+                response = await self._call.read()
+            if not isinstance(response, router_pb2.LocateStreamResponse):
+                raise unavailable("the Router has ended the stream")
+            answered = True
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from error
+        except (grpc.aio.BaseError, asyncio.InvalidStateError, TimeoutError) as error:
+            raise unavailable("the Router does not answer") from error
+        finally:
+            if not answered:
+                self.close()
+        return response.located
+
+    def close(self) -> None:
+        """End the stream; the next question opens another."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()

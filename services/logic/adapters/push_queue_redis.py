@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from services.logic.adapters.redis_round_trip import Command, round_trip
 from services.logic.domain.model import PushJob
 from whimbrel.core.errors import unavailable
 from whimbrel.runtime.push_stream import MAX_STREAM_LENGTH, STREAM_KEY, StreamJob, encode_job
@@ -28,22 +29,24 @@ class RedisPushQueue:
         self._max_length = max_length
 
     async def enqueue(self, jobs: Sequence[PushJob]) -> None:
-        try:
-            for start in range(0, len(jobs), MAX_JOBS):
-                await self._add(jobs[start : start + MAX_JOBS])
-        except (RedisError, OSError) as error:
-            raise unavailable("Redis does not answer", outcome_unknown=True) from error
+        for start in range(0, len(jobs), MAX_JOBS):
+            answers = await round_trip(
+                self._redis,
+                [self._command(job) for job in jobs[start : start + MAX_JOBS]],
+                writes=True,
+            )
+            for answer in answers:
+                if isinstance(answer, RedisError):
+                    raise unavailable("Redis refused a job", outcome_unknown=True) from answer
 
-    async def _add(self, jobs: Sequence[PushJob]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job in jobs:
-                pipeline.execute_command(
-                    "XADD",
-                    STREAM_KEY,
-                    "MAXLEN",
-                    "~",
-                    self._max_length,
-                    "*",
-                    *(part for field in encode_job(StreamJob(*job)).items() for part in field),
-                )
-            await pipeline.execute()
+    def _command(self, job: PushJob) -> Command:
+        fields = encode_job(StreamJob(*job))
+        return (
+            "XADD",
+            STREAM_KEY,
+            "MAXLEN",
+            "~",
+            self._max_length,
+            "*",
+            *(part for field in fields.items() for part in field),
+        )

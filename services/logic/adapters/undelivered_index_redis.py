@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_hex
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.logic.adapters.user_scripts import UserCall, UserScript
+from services.logic.adapters.redis_round_trip import Command, round_trip
+from services.logic.adapters.redis_scripts import RedisScript, ScriptCall
 from services.logic.domain.model import UndeliveredEntry
 from whimbrel.core.errors import unavailable
 
@@ -111,17 +113,17 @@ class RedisUndeliveredIndex:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._add = UserScript(redis, _ADD)
-        self._acknowledged = UserScript(redis, _ACKNOWLEDGED)
-        self._read = UserScript(redis, _READ)
-        self._finish = UserScript(redis, _FINISH)
+        self._add = RedisScript(redis, _ADD)
+        self._acknowledged = RedisScript(redis, _ACKNOWLEDGED)
+        self._read = RedisScript(redis, _READ)
+        self._finish = RedisScript(redis, _FINISH)
 
     async def add(self, entries: Sequence[UndeliveredEntry]) -> None:
         by_user: dict[str, list[UndeliveredEntry]] = defaultdict(list)
         for entry in entries:
             by_user[entry.user].append(entry)
         await self._add.run(
-            UserCall(
+            ScriptCall(
                 _keys(user),
                 tuple(
                     value
@@ -135,13 +137,13 @@ class RedisUndeliveredIndex:
 
     async def acknowledged(self, cursors: Mapping[str, int]) -> None:
         await self._acknowledged.run(
-            UserCall(_keys(user), (cursor,)) for user, cursor in cursors.items()
+            ScriptCall(_keys(user), (cursor,)) for user, cursor in cursors.items()
         )
 
     async def read_up_to(self, user: str, marks: Mapping[str, int]) -> None:
         pairs = list(marks.items())
         await self._read.run(
-            UserCall(
+            ScriptCall(
                 _keys(user),
                 tuple(
                     value for pair in pairs[start : start + MAX_ENTRIES_PER_CALL] for value in pair
@@ -152,43 +154,41 @@ class RedisUndeliveredIndex:
 
     async def incomplete(self, users: Iterable[str]) -> set[str]:
         names = list(dict.fromkeys(users))
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for user in names:
-                    pipeline.hexists(_marks(user), "whole")
-                whole = await pipeline.execute()
-        except (RedisError, OSError) as error:
-            raise unavailable("Redis does not answer") from error
+        if not names:
+            return set()
+        whole = await self._ask([("HEXISTS", _marks(user), "whole") for user in names])
         return {user for user, is_whole in zip(names, whole, strict=True) if not is_whole}
 
     async def begin_rebuild(self, user: str) -> str:
         token = token_hex(8)
-        try:
-            await self._redis.hset(_marks(user), "rebuild", token)
-        except (RedisError, OSError) as error:
-            raise unavailable("Redis does not answer", outcome_unknown=True) from error
+        await self._ask([("HSET", _marks(user), "rebuild", token)], writes=True)
         return token
 
     async def finish_rebuild(self, user: str, token: str) -> bool:
-        (finished,) = await self._finish.run([UserCall(_keys(user), (token,))])
+        (finished,) = await self._finish.run([ScriptCall(_keys(user), (token,))])
         return bool(finished)
 
     async def find(self, user: str) -> dict[str, list[int]]:
-        try:
-            counts = await self._redis.hkeys(_undelivered(user))
-            conversations = sorted(_text(name) for name in counts)
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for conversation in conversations:
-                    pipeline.zrange(f"{_undelivered(user)}:{conversation}", 0, -1)
-                ids = await pipeline.execute()
-        except (RedisError, OSError) as error:
-            raise unavailable("Redis does not answer") from error
+        (names,) = await self._ask([("HKEYS", _undelivered(user))])
+        conversations = sorted(name.decode() for name in names)
+        if not conversations:
+            return {}
+        ids = await self._ask(
+            [("ZRANGE", f"{_undelivered(user)}:{name}", 0, -1) for name in conversations]
+        )
         # Acknowledged between the two round trips: the conversation is there, its ids are not.
         return {
             conversation: [int(one) for one in members]
             for conversation, members in zip(conversations, ids, strict=True)
             if members
         }
+
+    async def _ask(self, commands: Sequence[Command], *, writes: bool = False) -> list[Any]:
+        answers = await round_trip(self._redis, commands, writes=writes)
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise unavailable("Redis refused a command", outcome_unknown=writes) from answer
+        return answers
 
 
 def _undelivered(user: str) -> str:
@@ -201,7 +201,3 @@ def _marks(user: str) -> str:
 
 def _keys(user: str) -> tuple[str, str]:
     return _undelivered(user), _marks(user)
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -67,12 +67,22 @@ class FanOut:
         self.pipeline: Pipeline[Committed] = Pipeline(
             self._handle, max_items=MAX_MESSAGES, max_waiting=max_waiting
         )
+        # Apart from the fan-out, so that nobody's delivery waits for it.
+        self.memory_pipeline: Pipeline[RecentSend] = Pipeline(
+            self._remember, max_items=MAX_MESSAGES, max_waiting=max_waiting
+        )
 
     def enqueue(self, committed: Sequence[Committed]) -> None:
         """Never blocks the commit. Beyond the bound the live delivery is left to the heads."""
         for one in committed:
             if not self.pipeline.offer(one):
                 self.dropped += 1
+
+    async def wait_idle(self, timeout_seconds: float) -> bool:
+        """Wait until everything is handed on and remembered; False when that took too long."""
+        return await self.pipeline.wait_idle(
+            timeout_seconds
+        ) and await self.memory_pipeline.wait_idle(timeout_seconds)
 
     async def _handle(self, batch: list[Committed]) -> None:
         users = list({entry.user for one in batch for entry in one.entries})
@@ -95,7 +105,11 @@ class FanOut:
                 if entry.user not in reached and entry.user != sender
             ]
         await self._treat_as_offline(offline)
-        await self._remember(batch)
+        # Last of all: a hit in the memory says that the fan-out was done (rule 16). One that
+        # does not fit in is found by the unique index.
+        for one in batch:
+            answer = Answer(one.message.message_id, one.sender_seq)
+            self.memory_pipeline.offer(RecentSend(one.message.key, one.message.digest, answer))
 
     async def _locate(self, users: Sequence[str]) -> dict[str, list[str]]:
         while True:
@@ -126,16 +140,7 @@ class FanOut:
         ]
         await treat_as_offline(self._undelivered, self._push_queue, entries, jobs)
 
-    async def _remember(self, batch: Sequence[Committed]) -> None:
-        """Last of all, so that a hit in the memory says that the fan-out was done (rule 16)."""
-        sends = [
-            RecentSend(
-                one.message.key,
-                one.message.digest,
-                Answer(one.message.message_id, one.sender_seq),
-            )
-            for one in batch
-        ]
+    async def _remember(self, sends: list[RecentSend]) -> None:
         try:
             await self._memory.remember(sends)
         except WhimbrelError as error:

@@ -82,7 +82,7 @@ async def test_a_resend_gets_the_first_answer_again_even_when_redis_was_lost() -
     world = World()
     async with running(world.logic()) as logic:
         first = await send(logic, draft())
-        await logic.fan_out.pipeline.wait_idle(1)
+        await logic.fan_out.wait_idle(1)
         fast = await send(logic, draft(), resend=True)
         world.memory = type(world.memory)()
         world.reservations = MemorySeqReservations()
@@ -252,7 +252,7 @@ async def test_what_a_dead_logic_left_half_done_is_completed_by_a_survivor() -> 
     await survivor.ids.renew()
     async with running(survivor):
         assert await survivor.clean_up.finish_dead()
-        await survivor.fan_out.pipeline.wait_idle(1)
+        await survivor.fan_out.wait_idle(1)
     assert [len(await world.placed(user)) for user in ("alice", "bob", "carol")] == [1, 1, 1]
     for user in ("alice", "bob", "carol"):
         seqs = await world.seqs(user)
@@ -323,7 +323,7 @@ async def test_a_used_id_with_other_content_is_refused(resend: bool) -> None:
     world = World()
     async with running(world.logic()) as logic:
         await send(logic, draft("one"))
-        await logic.fan_out.pipeline.wait_idle(1)
+        await logic.fan_out.wait_idle(1)
         assert code_of(await send(logic, draft("two"), resend=resend)) == "ID_REUSED"
         elsewhere = draft("one", to="d:alice:carol")
         assert code_of(await send(logic, elsewhere, resend=resend)) == "ID_REUSED"

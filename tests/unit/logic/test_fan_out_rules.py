@@ -28,7 +28,7 @@ async def test_routes_are_read_after_the_commit() -> None:
     world.locator.locate = spy  # type: ignore[method-assign]
     async with running(world.logic()) as logic:
         await send(logic, draft())
-        await logic.fan_out.pipeline.wait_idle(1)
+        await logic.fan_out.wait_idle(1)
     assert seen == [[1]]
 
 
@@ -39,7 +39,7 @@ async def test_a_failed_lookup_is_tried_again_and_never_means_offline() -> None:
     world.locator.away = 2
     async with running(world.logic()) as logic:
         await send(logic, draft())
-        assert await logic.fan_out.pipeline.wait_idle(5)
+        assert await logic.fan_out.wait_idle(5)
     assert {pod for pod, _, _ in world.outlet.delivered} == {"access-0", "access-1"}
     assert not world.push_queue.jobs
 
@@ -50,7 +50,7 @@ async def test_one_message_crosses_each_link_once() -> None:
     world.locator.routes = {name: ["access-1"] for name in ("alice", "bob", "carol")}
     async with running(world.logic()) as logic:
         await send(logic, draft(to="g:x"))
-        await logic.fan_out.pipeline.wait_idle(1)
+        await logic.fan_out.wait_idle(1)
     ((pod, _, targets),) = world.outlet.delivered
     assert pod == "access-1"
     assert {entry.user for entry in targets} == {"alice", "bob", "carol"}
@@ -61,7 +61,7 @@ async def test_who_is_on_no_pod_is_indexed_and_woken_and_the_sender_is_not() -> 
     world.locator.routes = {"alice": ["access-0"]}
     async with running(world.logic()) as logic:
         await send(logic, draft())
-        await logic.fan_out.pipeline.wait_idle(1)
+        await logic.fan_out.wait_idle(1)
     assert [job.user for job in world.push_queue.jobs] == ["bob"]
 
 
@@ -70,7 +70,7 @@ async def test_a_route_without_a_link_is_treated_as_offline() -> None:
     world.locator.routes = {"alice": ["access-0"], "bob": ["access-7"]}
     async with running(world.logic()) as logic:
         await send(logic, draft())
-        await logic.fan_out.pipeline.wait_idle(1)
+        await logic.fan_out.wait_idle(1)
     assert [job.user for job in world.push_queue.jobs] == ["bob"]
 
 
@@ -79,12 +79,12 @@ async def test_a_resend_of_a_stored_message_repeats_the_fan_out() -> None:
     world = World()
     async with running(world.logic()) as logic:
         first = await send(logic, draft())
-        await logic.fan_out.pipeline.wait_idle(1)
+        await logic.fan_out.wait_idle(1)
     world.memory = type(world.memory)()  # died before it could remember
     world.locator.routes = {"bob": ["access-1"]}
     async with running(world.logic("logic-1/b")) as other:
         assert await send(other, draft(), resend=True) == first
-        await other.fan_out.pipeline.wait_idle(1)
+        await other.fan_out.wait_idle(1)
     assert [pod for pod, _, _ in world.outlet.delivered] == ["access-1"]
 
 
