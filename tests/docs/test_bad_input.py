@@ -1,0 +1,222 @@
+"""The table "Bad input" of docs/protocol.md, row by row, against a real stack.
+
+What has to be broken first (a database that is away, a pod that stops) is played elsewhere;
+those rows are named in NOT_PLAYED, so that a new row cannot be forgotten here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import pytest
+
+from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
+from whimbrel.api.types.v1 import types_pb2
+from whimbrel.core.errors import CloseCode, ErrorCode
+from whimbrel.local.stack import Stack, StackSpec
+from whimbrel.runtime.tokens import sign_token
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
+NOT_PLAYED = {
+    "the pod stops, or Router and Logic do not answer within 10 s",
+    "a send on a stream whose device has attached elsewhere",
+    "too many messages waiting at the server",
+    "the database does not answer",
+}
+Frame = access_pb2.ConnectRequest
+BAD_NAME = "a b"
+
+
+class Case(NamedTuple):
+    """What a client writes: `hello`, then, after its Welcome, `frames`."""
+
+    hello: Frame | None
+    frames: tuple[Frame, ...] = ()
+
+
+def rows() -> dict[str, str]:
+    """The table: input -> answer."""
+    (section,) = re.findall(r"^## Bad input\n(.*?)^## ", PAGE.read_text(), re.M | re.S)
+    pairs = re.findall(r"^\| (.+?) \| (.+?) \|$", section, re.M)
+    return dict(pairs[1:])  # without its head
+
+
+def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
+    """Each playable row with inputs of that kind."""
+    numbers = count(1)
+
+    def hello(**fields: Any) -> Frame:
+        good: dict[str, Any] = {
+            "protocol_version": 1,
+            "token": token,
+            "device_id": f"device-{next(numbers)}",
+            "instance_id": "one",
+            "attempt": 1,
+        }
+        return Frame(hello=access_pb2.Hello(**(good | fields)))
+
+    def attached(*frames: Frame) -> Case:
+        return Case(hello(), frames)
+
+    ping = Frame(ping=access_pb2.Ping())
+    return {
+        "the first frame is not Hello": [Case(ping)],
+        "Hello comes twice": [attached(hello())],
+        "no frame within 10 s of the call": [Case(None)],
+        "a frame with nothing set, or with a field that version 1 does not have": [
+            Case(Frame()),
+            attached(Frame()),
+            attached(Frame.FromString(b"\xa2\x01\x02\x08\x01")),  # field 20, a message
+        ],
+        "protocol_version is not 1": [
+            Case(hello(protocol_version=0)),
+            Case(hello(protocol_version=2, token="", device_id="")),
+        ],
+        "device_id or instance_id is not a name, attempt 0, client longer than 64 characters": [
+            Case(hello(device_id="")),
+            Case(hello(device_id="x" * 65)),
+            Case(hello(instance_id=BAD_NAME, token="")),
+            Case(hello(attempt=0)),
+            Case(hello(client="x" * 65)),
+        ],
+        "token missing, malformed, or signed by another key": [
+            Case(hello(token="")),
+            Case(hello(token="x.y.z", cursor=99)),
+            Case(hello(token=foreign)),
+        ],
+        "token expired": [Case(hello(token=expired))],
+        "Hello.cursor beyond head": [Case(hello(cursor=1_000_000))],
+        "Sync.from_seq 0": [attached(Frame(sync=access_pb2.Sync()))],
+        "Sync.from_seq beyond head + 1": [attached(Frame(sync=access_pb2.Sync(from_seq=10**6)))],
+        "Ack beyond what was sent on this stream": [
+            attached(Frame(ack=access_pb2.Ack(cursor=10**6)))
+        ],
+        "Ack at or below the cursor": [attached(Frame(ack=access_pb2.Ack()))],
+        "a frame of more than 256 KiB": [attached(send("large", b"x" * 300_000))],
+        "a frame of more than 512 KiB": [attached(send("larger", b"x" * 600_000))],
+        "client_message_id empty or not a name": [attached(send("")), attached(send(BAD_NAME))],
+        "no target, or a recipient_id that is not a name": [
+            attached(send("m", recipient=None)),
+            attached(send("m", recipient=BAD_NAME)),
+        ],
+        "body without a kind, or of an unknown kind": [
+            attached(send("m", kind=0)),
+            attached(send("m", kind=9)),
+        ],
+        "body larger than `max_body_bytes`": [attached(send("m", b"x" * 65_537))],
+        "a conversation_id that no conversation has": [
+            attached(send("m", recipient=None, conversation="g:nobody-made-it")),
+            attached(send("m", recipient=None, conversation="d:zoe:adam")),
+        ],
+        "a conversation that the sender is not in": [
+            attached(send("m", recipient=None, conversation="d:bob:carol"))
+        ],
+        "a client_message_id that was used for something else": [
+            attached(send("m", b"this"), send("m", b"that")),
+            attached(send("m", b"this"), send("m", b"this", recipient="carol")),
+        ],
+        "Send without messages": [attached(Frame(send=access_pb2.Send()))],
+    }
+
+
+def send(
+    client_message_id: str,
+    content: bytes = b"hi",
+    *,
+    recipient: str | None = "bob",
+    conversation: str | None = None,
+    kind: int = types_pb2.BODY_KIND_TEXT,
+) -> Frame:
+    message = access_pb2.OutgoingMessage(
+        client_message_id=client_message_id,
+        body=types_pb2.Body(kind=types_pb2.BodyKind.ValueType(kind), content=content),
+    )
+    if recipient is not None:
+        message.recipient_id = recipient
+    if conversation is not None:
+        message.conversation_id = conversation
+    return Frame(send=access_pb2.Send(messages=[message]))
+
+
+@asynccontextmanager
+async def stream(endpoint: str) -> AsyncIterator[Any]:
+    """A raw stream of the contract: what a client in another language has."""
+    async with grpc.aio.insecure_channel(
+        endpoint, options=[("grpc.use_local_subchannel_pool", 1)]
+    ) as channel:
+        call = access_pb2_grpc.AccessServiceStub(channel).Connect()
+        yield call
+        call.cancel()
+
+
+async def answer_to(endpoint: str, case: Case) -> str:
+    """The answer in the table's words."""
+    async with asyncio.timeout(30), stream(endpoint) as call:
+        try:
+            if case.hello is not None:
+                await call.write(case.hello)
+            if case.frames:
+                assert (await call.read()).HasField("welcome")
+                await write_all(call, case.frames)
+            return await read_answer(call)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return "the transport ends the stream, with no frame and some status"
+
+
+async def write_all(call: Any, frames: Sequence[Frame]) -> None:
+    for frame in frames:
+        await call.write(frame)
+    if frames[-1].WhichOneof("frame") in {"ack", "send"}:
+        await call.write(Frame(ping=access_pb2.Ping()))  # so that "ignored" can be seen
+
+
+async def read_answer(call: Any) -> str:
+    is_ponged = False
+    while True:
+        # A refusal by Logic may come after the Pong; a refusal that never comes is "ignored".
+        try:
+            async with asyncio.timeout(2 if is_ponged else 25):
+                frame = await call.read()
+        except TimeoutError:
+            return "ignored"
+        if not isinstance(frame, access_pb2.ConnectResponse):
+            raise asyncio.InvalidStateError
+        if frame.HasField("close"):
+            return f"Close {CloseCode(frame.close.code).name}"
+        if frame.HasField("rejected"):
+            code = ErrorCode(frame.rejected.messages[0].code).name
+            if not is_ponged:  # the stream goes on
+                while not (await call.read()).HasField("pong"):
+                    continue
+            return f"Rejected {code}"
+        is_ponged = is_ponged or frame.HasField("pong")
+
+
+@pytest.mark.timeout(120)
+async def test_bad_input_gets_its_documented_code_and_the_pod_goes_on() -> None:
+    async with Stack.start(StackSpec(access=1, logic=1, push=0)) as stack:
+        now = time.time()
+        played = cases(
+            stack.token("alice"),
+            expired=sign_token(stack.folder.secret(), "alice", 1, now=now - 60),
+            foreign=sign_token(b"x" * 32, "alice", 60, now=now),
+        )
+        table = rows()
+        assert played.keys() | NOT_PLAYED == table.keys()
+        todo = [(row, case) for row, inputs in played.items() for case in inputs]
+        answers = await asyncio.gather(*(answer_to(stack.endpoints[0], case) for _, case in todo))
+        wrong = [
+            (row, answer)
+            for (row, _), answer in zip(todo, answers, strict=True)
+            if answer != table[row]
+        ]
+        assert wrong == []
+        assert stack.starts("access-0") == stack.starts("logic-0") == 1
