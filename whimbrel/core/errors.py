@@ -47,6 +47,8 @@ class CloseCode(enum.IntEnum):
     FRAME_TOO_LARGE = 206
     ACK_AHEAD = 207
     SUPERSEDED = 208
+    KICKED = 209
+    TOO_MANY_DEVICES = 210
 
     @property
     def reconnects(self) -> bool:
