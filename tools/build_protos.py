@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from grpc_tools import protoc
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,8 +22,6 @@ INIT = '"""Generated from protos/ by tools/build_protos.py. Do not edit."""\n'
 
 def generate(root: Path = ROOT) -> None:
     """Replace whimbrel/api with code generated from every proto below protos/."""
-    from grpc_tools import protoc
-
     protos = sorted((root / "protos").rglob("*.proto"))
     target = root / "whimbrel" / "api"
     shutil.rmtree(target, ignore_errors=True)

@@ -1,4 +1,45 @@
 """Whimbrel: instant messaging whose connections migrate instead of dropping.
 
-`whimbrel.connect(endpoint, token)` is the client SDK; see `whimbrel.client`.
+`whimbrel.connect(endpoint, token)` is the client SDK; see `whimbrel.client`. Its names are
+loaded when they are first used, so that a part of the package can be imported without grpc.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from whimbrel.client import (
+        BodyKind,
+        Client,
+        ClientSettings,
+        CloseCode,
+        ConnectionClosed,
+        ErrorCode,
+        MessageEvent,
+        Receipt,
+        SqliteStore,
+        WhimbrelError,
+        connect,
+    )
+
+__all__ = [
+    "BodyKind",
+    "Client",
+    "ClientSettings",
+    "CloseCode",
+    "ConnectionClosed",
+    "ErrorCode",
+    "MessageEvent",
+    "Receipt",
+    "SqliteStore",
+    "WhimbrelError",
+    "connect",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        return getattr(import_module("whimbrel.client"), name)
+    raise AttributeError(f"module 'whimbrel' has no attribute {name!r}")

@@ -10,9 +10,9 @@ import asyncio
 import signal
 
 import pytest
-from e2e_world import crowd_of, report_of, stack_of
 from redis.asyncio import Redis
 
+from tests.e2e.e2e_world import crowd_of, report_of, stack_of
 from whimbrel.core.ids import worker_of
 from whimbrel.testing.history import judge
 

@@ -6,8 +6,8 @@ import asyncio
 import signal
 
 import pytest
-from e2e_world import crowd_of, report_of
 
+from tests.e2e.e2e_world import crowd_of, report_of
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.testing.crowd import Crowd
 from whimbrel.testing.history import judge

@@ -54,11 +54,13 @@ class Inbox(Generic[M]):
         self._window_messages = 256
         self._window_bytes = 256 * 1024
         self._is_attached = False
+        self._first_here = 0
         self._head = 0
         self._acked = 0
         self._confirmed = 0
         self._finished_bytes = 0
         self._ack_since: float | None = None
+        self._is_unheard = False  # the server repeats what was acknowledged on this stream
         self._stuck_seq = 0
         self._stuck_since = 0.0
         self._progressed_at = 0.0
@@ -90,8 +92,9 @@ class Inbox(Generic[M]):
 
     @property
     def owes_ack(self) -> bool:
-        """Whether something is handled and neither acknowledged nor too early for it."""
-        return self._ack_target() > self._acked
+        """Whether something is handled and neither acknowledged nor too early for it, or the
+        server has not heard the last ack."""
+        return self._is_attached and (self._is_unheard or self._ack_target() > self._acked)
 
     @property
     def awaits_confirmation(self) -> bool:
@@ -131,7 +134,9 @@ class Inbox(Generic[M]):
         self._stream = None if same else Sequence(first_seq, capacity=self._limits.hold_capacity)
         self._is_attached = True
         self._head = head
+        self._first_here = first_seq
         self._acked = self._confirmed = first_seq - 1
+        self._is_unheard = False
         self._finished_bytes = 0
         self._ack_since = None
         self._progressed(now)
@@ -202,18 +207,26 @@ class Inbox(Generic[M]):
         if at is None or (now < at and not flush):
             return None
         self._acked = self._ack_target()
+        self._is_unheard = False
         self._ack_since = None
         self._finished_bytes = 0
         self._progressed_at = now
         return self._acked
 
     def sync_due(self, now: float) -> int | None:
-        """The seq from which to ask again, at most once in `hole_seconds`; or None."""
+        """The seq from which to ask again, at most once in `hole_seconds`; or None.
+
+        The last ack is repeated too: a server that did not hear it waits for it with a full
+        window, while this side waits for the next entry.
+        """
         at = self._sync_at()
         if at is None or now < at:
             return None
         self._stuck_since = self._progressed_at = now
         self._syncs += 1
+        if self._acked >= self._first_here:
+            self._is_unheard = True
+            self._note_debt(now)
         return self._front.next_seq
 
     def next_deadline(self) -> float | None:
@@ -233,6 +246,8 @@ class Inbox(Generic[M]):
             raise ValueError("entries come on an attached stream only")
         if self._sequence.knows(place.seq):
             self._repeats += 1
+            if self._first_here <= place.seq <= self._acked:
+                self._is_unheard = True
         self._release(self._sequence.offer(place.seq, place))
         if self._stream is not None:
             self._stream.offer(place.seq, None)
@@ -252,8 +267,10 @@ class Inbox(Generic[M]):
 
     def _progressed(self, now: float) -> None:
         self._progressed_at = now
-        if self._stuck_seq != self._front.next_seq or not self._front.held:
-            self._stuck_seq = self._front.next_seq
+        front = self._front
+        missing = front.next_seq if front.held else 0
+        if self._stuck_seq != missing:
+            self._stuck_seq = missing
             self._stuck_since = now
 
     def _note_debt(self, now: float) -> None:

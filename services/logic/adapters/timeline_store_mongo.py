@@ -20,7 +20,6 @@ from pymongo import ASCENDING, DESCENDING
 from services.logic.adapters.mongo_bulk import insert_unordered
 from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.model import Placement, TimelineEntry
-from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.stores import Database, Document
 
 COLLECTION = "timelines"
@@ -85,18 +84,17 @@ class MongoTimelineStore:
     async def heads(self, users: Iterable[str]) -> dict[str, int]:
         heads = dict.fromkeys(users, 0)
         waiting = iter(list(heads))
-        if len(heads) <= 1:
-            await self._read_heads(waiting, heads)
-            return heads
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(HEADS_AT_ONCE, len(heads))):
-                    group.create_task(self._read_heads(waiting, heads))
-        except* WhimbrelError as errors:
-            away = errors
-        else:
-            return heads
-        raise _first(away)
+        readers = min(HEADS_AT_ONCE, len(heads))
+        # All of them end by themselves, at the latest at the driver's deadline. A TaskGroup would
+        # cancel the others when one fails, and with Python 3.11 several PyMongo calls that are
+        # cancelled while they look for a server leave its lock taken for ever.
+        ends = await asyncio.gather(
+            *(self._read_heads(waiting, heads) for _ in range(readers)), return_exceptions=True
+        )
+        for end in ends:
+            if end is not None:
+                raise end
+        return heads
 
     async def _read_heads(self, waiting: Iterator[str], heads: dict[str, int]) -> None:
         """Take the next user until there is none. One row each, from the index alone."""
@@ -177,9 +175,3 @@ def _entry(user: str, row: Mapping[str, Any]) -> TimelineEntry:
         row["sender"],
         row.get("late", False),
     )
-
-
-def _first(errors: ExceptionGroup[WhimbrelError]) -> WhimbrelError:
-    """All of them say the same; the callers know how to handle one."""
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, ExceptionGroup) else first

@@ -133,7 +133,10 @@ class World:
 async def running(parts: LogicParts) -> AsyncIterator[LogicParts]:
     """Run the process's loops, but not those that only wait for time to pass."""
     loops = parts.loops(WorkerSettings())
-    tasks = [asyncio.create_task(loops[name]()) for name in ("commit", "fan_out", "recent_sends", "cursors")]
+    tasks = [
+        asyncio.create_task(loops[name]())
+        for name in ("commit", "fan_out", "recent_sends", "cursors")
+    ]
     try:
         yield parts
     finally:

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
-from logic_world import World, code_of, draft, running, send
 
 from services.logic.domain.model import Answer, StoredMessage, TimelineEntry
 from services.logic.parts import LogicParts
 from services.logic.usecases.submit_messages import MAX_COMMIT_ENTRIES
+from tests.unit.logic.logic_world import World, code_of, draft, running, send
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import compose, worker_of
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from logic_world import World, code_of, draft, running, send
 
 from services.logic.domain.model import Answer, DeviceCursor, TimelineEntry
 from services.logic.usecases.attach_session import Attach, Attached
 from services.logic.usecases.store_cursors import CursorUpdate
+from tests.unit.logic.logic_world import World, code_of, draft, running, send
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 

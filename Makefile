@@ -1,0 +1,66 @@
+# Everything that a person or CI does with this repository. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install up demo check test test-long lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PROTOS := $(shell find protos -name '*.proto')
+
+# The first Python that runs and is 3.11 or 3.12 (a version manager's shim may exist and not run).
+FIND_PYTHON = for python in python3.11 python3.12 python3; do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+	    2>/dev/null && echo "$$python" && break; \
+	done
+
+# The stamps: dependencies are installed again only when their pins change, code is generated
+# again only when the contract does (an editable install does not do that by itself).
+INSTALLED := $(VENV)/.installed
+GENERATED := whimbrel/api/py.typed
+
+help:  ## List the targets
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z-]*\):.*  ## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-11s %s\n", $$1, $$2 }'
+
+install: $(GENERATED)  ## Create .venv with the pinned requirements and the project
+	@$(BIN)/python tools/check_binaries.py
+
+$(INSTALLED): requirements.txt pyproject.toml tools/build_protos.py
+	@python="$$($(FIND_PYTHON))"; \
+	test -n "$$python" || { echo "make install: Python 3.11 or 3.12 is needed and was not found (apt-get install -y python3.11 python3.11-venv)" >&2; exit 1; }; \
+	test -x $(BIN)/python || "$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(GENERATED): $(PROTOS) $(INSTALLED)
+	@$(BIN)/python tools/build_protos.py
+
+up: $(GENERATED)  ## Start the stack in the foreground (ARGS="--access 2" for options)
+	@$(BIN)/whimbrel up $(ARGS)
+
+demo: $(GENERATED)  ## Two clients talk while pods are killed; counts what arrived
+	@$(BIN)/whimbrel demo $(ARGS)
+
+check: $(GENERATED)  ## Format, lint, types, import contracts, unit tests; under a minute
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest tests/unit $(ARGS)
+
+test: $(GENERATED)  ## Every test that is not slow; what CI runs
+	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+test-long: $(GENERATED)  ## The slow tests: soaks and all schedules
+	@$(BIN)/pytest -m slow $(ARGS)
+
+lock:  ## Pin the requirements again, with hashes (needs uv)
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --all-extras --quiet pyproject.toml --output-file requirements.txt
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) whimbrel/api build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,44 @@
+"""How far users have come: `cursors` and `reads`, as Logic writes them. Reads only.
+
+The names of collections and fields are Logic's; a component test holds both sides together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pymongo.errors import PyMongoError
+
+from services.push.domain.sifting import Marks
+from whimbrel.core.errors import unavailable
+from whimbrel.runtime.push_stream import StreamJob
+from whimbrel.runtime.stores import Database
+
+
+class MongoMarkStore:
+    """The port MarkStore: two queries for a batch of jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._cursors = database["cursors"]
+        self._reads = database["reads"]
+
+    async def find(self, jobs: Iterable[StreamJob]) -> Marks:
+        pairs = {(job.user, job.conversation) for job in jobs}
+        if not pairs:
+            return Marks()
+        cursors: dict[str, int] = {}
+        reads: dict[tuple[str, str], int] = {}
+        users = sorted({user for user, _ in pairs})
+        either = [{"user": user, "conversation": name} for user, name in sorted(pairs)]
+        try:
+            async for row in self._cursors.find(
+                {"user": {"$in": users}}, {"_id": False, "user": True, "cursor": True}
+            ):
+                cursors[row["user"]] = max(row["cursor"], cursors.get(row["user"], 0))
+            async for row in self._reads.find(
+                {"$or": either}, {"_id": False, "user": True, "conversation": True, "seq": True}
+            ):
+                reads[row["user"], row["conversation"]] = row["seq"]
+        except PyMongoError as error:
+            raise unavailable("MongoDB does not answer") from error
+        return Marks(cursors, reads)

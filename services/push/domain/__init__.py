@@ -1,0 +1,1 @@
+"""What push decides, without any I/O."""

@@ -1,0 +1,1 @@
+"""The verbs of push: this listing reads as what push does."""

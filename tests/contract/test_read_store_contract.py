@@ -1,0 +1,65 @@
+"""What every ReadStore promises, on memory and on MongoDB."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from services.logic.adapters.read_store_mongo import MongoReadStore
+from services.logic.ports import ReadStore
+from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.settings import MongoSettings
+from whimbrel.runtime.stores import open_mongo
+from whimbrel.testing.memory_stores.read_store import MemoryReadStore
+
+CHAT = "d:alice:bob"
+
+
+@pytest.fixture(params=["memory", "pymongo", "motor"])
+async def reads(request: pytest.FixtureRequest) -> AsyncIterator[ReadStore]:
+    if request.param == "memory":
+        yield MemoryReadStore()
+        return
+    settings = MongoSettings(
+        url=request.getfixturevalue("mongo_url"),
+        database=f"reads_{uuid4().hex[:8]}",
+        driver=request.param,
+    )
+    async with open_mongo(settings) as database:
+        store = MongoReadStore(database)
+        await store.prepare()
+        await store.prepare()
+        yield store
+        await database.client.drop_database(settings.database)
+
+
+async def test_a_mark_is_found_with_its_conversation(reads: ReadStore) -> None:
+    await reads.raise_to("bob", CHAT, 3)
+    await reads.raise_to("bob", "g:team", 5)
+    await reads.raise_to("carol", CHAT, 7)
+    assert await reads.find("bob") == {CHAT: 3, "g:team": 5}
+    assert await reads.find("dave") == {}
+
+
+async def test_a_mark_never_goes_back(reads: ReadStore) -> None:
+    await reads.raise_to("bob", CHAT, 5)
+    await reads.raise_to("bob", CHAT, 3)
+    assert await reads.find("bob") == {CHAT: 5}
+    await reads.raise_to("bob", CHAT, 6)
+    assert await reads.find("bob") == {CHAT: 6}
+
+
+async def test_first_marks_at_once_end_at_the_highest(reads: ReadStore) -> None:
+    await asyncio.gather(*(reads.raise_to("bob", CHAT, seq) for seq in range(1, 11)))
+    assert await reads.find("bob") == {CHAT: 10}
+
+
+async def test_a_mongodb_that_is_away_is_unavailable() -> None:
+    settings = MongoSettings(url="mongodb://127.0.0.1:1/?replicaSet=rs", timeout_seconds=0.2)
+    async with open_mongo(settings) as database:
+        with pytest.raises(WhimbrelError) as raised:
+            await MongoReadStore(database).raise_to("bob", CHAT, 1)
+        assert raised.value.code is ErrorCode.UNAVAILABLE

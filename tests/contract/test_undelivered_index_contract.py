@@ -1,0 +1,230 @@
+"""What every UndeliveredIndex promises, on memory and on Redis."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
+from services.logic.domain.model import UndeliveredEntry
+from services.logic.ports import UndeliveredMarks
+from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.settings import RedisSettings
+from whimbrel.runtime.stores import open_redis
+from whimbrel.testing.memory_stores.undelivered_index import MemoryUndeliveredIndex
+
+CHAT = "d:alice:bob"
+GROUP = "g:team"
+BIG_ID = (1 << 63) - 1
+
+
+def entry(seq: int, *, user: str = "bob", conversation: str = CHAT) -> UndeliveredEntry:
+    return UndeliveredEntry(user, conversation, 1000 + seq, seq)
+
+
+class Given:
+    """One index, and how it is lost."""
+
+    def __init__(self, index: UndeliveredMarks, lose: Callable[[], Awaitable[None]]) -> None:
+        self.index = index
+        self.lose = lose
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def given(request: pytest.FixtureRequest) -> AsyncIterator[Given]:
+    if request.param == "memory":
+        memory = MemoryUndeliveredIndex()
+
+        async def lose() -> None:
+            memory.lose_everything()
+
+        yield Given(memory, lose)
+        return
+    settings = RedisSettings(url=request.getfixturevalue("redis_url"))
+    async with open_redis(settings) as redis:
+        await redis.flushall()
+
+        async def flush() -> None:
+            await redis.flushall()
+            await redis.script_flush()
+
+        yield Given(RedisUndeliveredIndex(redis), flush)
+
+
+async def test_what_is_added_is_found_in_the_order_of_seq(given: Given) -> None:
+    await given.index.add([entry(7), entry(5), entry(6, conversation=GROUP)])
+    assert await given.index.find("bob") == {CHAT: [1005, 1007], GROUP: [1006]}
+    assert await given.index.find("carol") == {}
+
+
+async def test_an_add_after_the_ack_is_skipped(given: Given) -> None:
+    await given.index.acknowledged({"bob": 6})
+    await given.index.add([entry(5), entry(6), entry(7)])
+    assert await given.index.find("bob") == {CHAT: [1007]}
+
+
+async def test_an_add_after_the_read_mark_is_skipped_in_its_conversation(given: Given) -> None:
+    await given.index.read_up_to("bob", {CHAT: 6})
+    await given.index.add([entry(5), entry(6, conversation=GROUP), entry(7)])
+    assert await given.index.find("bob") == {CHAT: [1007], GROUP: [1006]}
+
+
+async def test_an_ack_removes_what_lies_at_or_below_in_every_conversation(given: Given) -> None:
+    await given.index.add([entry(1), entry(2, conversation=GROUP), entry(3), entry(4)])
+    await given.index.add([entry(1, user="carol")])
+    await given.index.acknowledged({"bob": 3})
+    assert await given.index.find("bob") == {CHAT: [1004]}
+    assert await given.index.find("carol") == {CHAT: [1001]}
+    await given.index.acknowledged({"bob": 4, "carol": 1})
+    assert await given.index.find("bob") == {}
+    assert await given.index.find("carol") == {}
+
+
+async def test_a_read_mark_removes_what_lies_at_or_below_in_its_conversation(given: Given) -> None:
+    await given.index.add([entry(1), entry(2, conversation=GROUP), entry(3)])
+    await given.index.read_up_to("bob", {CHAT: 1, GROUP: 2})
+    assert await given.index.find("bob") == {CHAT: [1003]}
+
+
+async def test_marks_never_go_back(given: Given) -> None:
+    await given.index.acknowledged({"bob": 6})
+    await given.index.acknowledged({"bob": 2})
+    await given.index.read_up_to("bob", {CHAT: 8})
+    await given.index.read_up_to("bob", {CHAT: 3})
+    await given.index.add([entry(6, conversation=GROUP), entry(8), entry(9)])
+    assert await given.index.find("bob") == {CHAT: [1009]}
+
+
+async def test_an_older_ack_still_removes_up_to_the_known_cursor(given: Given) -> None:
+    await given.index.add([entry(1), entry(5)])
+    await given.index.acknowledged({"bob": 4})
+    await given.index.acknowledged({"bob": 2})
+    assert await given.index.find("bob") == {CHAT: [1005]}
+
+
+async def test_adding_twice_changes_nothing(given: Given) -> None:
+    await given.index.add([entry(5), entry(5)])
+    await given.index.add([entry(5)])
+    assert await given.index.find("bob") == {CHAT: [1005]}
+    await given.index.acknowledged({"bob": 5})
+    assert await given.index.find("bob") == {}
+
+
+async def test_ids_of_64_bits_and_seqs_of_53_survive(given: Given) -> None:
+    await given.index.add(
+        [
+            UndeliveredEntry("bob", CHAT, BIG_ID, (1 << 53) - 1),
+            UndeliveredEntry("bob", CHAT, BIG_ID - 1, (1 << 53) - 2),
+        ]
+    )
+    await given.index.acknowledged({"bob": (1 << 53) - 2})
+    assert await given.index.find("bob") == {CHAT: [BIG_ID]}
+
+
+async def test_a_large_batch_is_added_whole(given: Given) -> None:
+    users = [f"user{number}" for number in range(700)]
+    await given.index.add([entry(1, user=user) for user in users])
+    await given.index.add([entry(seq) for seq in range(1, 1201)])
+    assert [len(await given.index.find(user)) for user in users] == [1] * 700
+    assert await given.index.find("bob") == {CHAT: list(range(1001, 2201))}
+    await given.index.acknowledged(dict.fromkeys(users, 1))
+    assert [await given.index.find(user) for user in users] == [{}] * 700
+
+
+async def test_nothing_to_do_is_done(given: Given) -> None:
+    await given.index.add([])
+    await given.index.acknowledged({})
+    await given.index.read_up_to("bob", {})
+    assert await given.index.incomplete([]) == set()
+
+
+async def test_an_index_is_complete_after_a_rebuild_until_it_is_lost(given: Given) -> None:
+    assert await given.index.incomplete(["bob", "carol"]) == {"bob", "carol"}
+    token = await given.index.begin_rebuild("bob")
+    assert await given.index.incomplete(["bob"]) == {"bob"}
+    assert await given.index.finish_rebuild("bob", token)
+    assert await given.index.incomplete(["bob", "carol"]) == {"carol"}
+    await given.lose()
+    await given.index.acknowledged({"bob": 3})
+    assert await given.index.incomplete(["bob"]) == {"bob"}
+
+
+async def test_a_rebuild_during_which_the_index_was_lost_does_not_count(given: Given) -> None:
+    token = await given.index.begin_rebuild("bob")
+    await given.lose()
+    assert not await given.index.finish_rebuild("bob", token)
+    assert await given.index.incomplete(["bob"]) == {"bob"}
+
+
+async def test_of_two_rebuilds_the_one_that_began_last_counts(given: Given) -> None:
+    first = await given.index.begin_rebuild("bob")
+    second = await given.index.begin_rebuild("bob")
+    assert not await given.index.finish_rebuild("bob", first)
+    assert await given.index.finish_rebuild("bob", second)
+
+
+async def test_it_goes_on_after_everything_was_lost(given: Given) -> None:
+    await given.index.add([entry(1)])
+    await given.lose()
+    assert await given.index.find("bob") == {}
+    await given.index.add([entry(2)])
+    assert await given.index.find("bob") == {CHAT: [1002]}
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_the_order_of_adds_acks_and_reads_does_not_matter(given: Given, seed: int) -> None:
+    chance = random.Random(seed)
+    entries = [entry(seq, conversation=chance.choice([CHAT, GROUP])) for seq in range(1, 31)]
+    cursor, read = chance.randint(0, 20), chance.randint(0, 30)
+    steps: list[Callable[[], Awaitable[None]]] = [
+        lambda: given.index.acknowledged({"bob": cursor}),
+        lambda: given.index.acknowledged({"bob": cursor // 2}),
+        lambda: given.index.read_up_to("bob", {CHAT: read}),
+    ]
+    for start in range(0, 30, 3):
+        part = entries[start : start + 3]
+        steps.append(lambda part=part: given.index.add(part))  # type: ignore[misc]
+    chance.shuffle(steps)
+    for step in steps:
+        await step()
+    expected: dict[str, list[int]] = {}
+    for one in entries:
+        if one.seq > (max(cursor, read) if one.conversation == CHAT else cursor):
+            expected.setdefault(one.conversation, []).append(one.message_id)
+    assert await given.index.find("bob") == expected
+
+
+async def test_the_counts_in_redis_are_those_of_the_sets(redis_url: str) -> None:
+    async with open_redis(RedisSettings(url=redis_url)) as redis:
+        await redis.flushall()
+        index = RedisUndeliveredIndex(redis)
+        await index.add([entry(seq) for seq in (1, 2, 3, 3)])
+        await index.add([entry(4, conversation=GROUP)])
+        assert await redis.hgetall("undelivered:{bob}") == {b"d:alice:bob": b"3", b"g:team": b"1"}
+        await index.acknowledged({"bob": 2})
+        assert await redis.hgetall("undelivered:{bob}") == {b"d:alice:bob": b"1", b"g:team": b"1"}
+        await index.acknowledged({"bob": 4})
+        assert not await redis.exists("undelivered:{bob}", "undelivered:{bob}:d:alice:bob")
+
+
+async def test_every_key_of_a_user_lies_in_one_slot(redis_url: str) -> None:
+    async with open_redis(RedisSettings(url=redis_url)) as redis:
+        await redis.flushall()
+        index = RedisUndeliveredIndex(redis)
+        await index.add([entry(1), entry(2, conversation=GROUP)])
+        await index.acknowledged({"bob": 0})
+        assert len(await redis.keys()) == 4
+        assert all("{bob}" in str(key) for key in await redis.keys())
+
+
+async def test_a_redis_that_is_away_is_unavailable() -> None:
+    async with open_redis(RedisSettings(url="redis://127.0.0.1:1")) as redis:
+        for call in (
+            RedisUndeliveredIndex(redis).add([entry(1)]),
+            RedisUndeliveredIndex(redis).acknowledged({"bob": 1}),
+        ):
+            with pytest.raises(WhimbrelError) as raised:
+                await call
+            assert raised.value.code is ErrorCode.UNAVAILABLE

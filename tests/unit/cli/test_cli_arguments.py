@@ -1,0 +1,130 @@
+"""The command line: what it refuses, and that its help teaches."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from whimbrel.cli.app import app
+
+COMMANDS = ["up", "down", "status", "pods", "token", "send", "listen", "chat", "demo"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> CliRunner:
+    """Runs commands against a data directory where nothing is."""
+    return CliRunner(
+        env={
+            "WHIMBREL_DATA": str(tmp_path),
+            "WHIMBREL_ENDPOINT": None,
+            "WHIMBREL_TOKEN": None,
+            "COLUMNS": "200",
+        }
+    )
+
+
+def test_help_names_every_command_and_shows_a_first_session(run: CliRunner) -> None:
+    result = run.invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for command in [*COMMANDS, "group", "bench"]:
+        assert f" {command} " in result.output
+    assert 'whimbrel send --as alice bob "hello"' in result.output
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "group create", "group members"])
+def test_the_help_of_each_command_has_an_example(run: CliRunner, command: str) -> None:
+    result = run.invoke(app, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert f"whimbrel {command}" in result.output.partition("Example")[2]
+
+
+def test_help_needs_nothing_but_the_base_package() -> None:
+    program = (
+        "import sys; import whimbrel.cli.app; "
+        "print([name for name in ('grpc', 'google.protobuf', 'pymongo', 'redis', 'jwt', 'psutil',"
+        " 'pydantic', 'whimbrel.runtime', 'whimbrel.client') if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (["send", "bob", "hello"], "--as USER"),
+        (["send", "--as", "alice", "bob"], "give a user and a text"),
+        (["send", "--as", "alice", "bob", "a", "b"], "in quotes"),
+        (["send", "--as", "alice", "--conversation", "g:1", "bob", "hello"], "the text alone"),
+        (["send", "--as", "alice", "--endpoint", "host:1", "bob", "hello"], "give a --token"),
+        (["listen"], "--as USER"),
+        (["listen", "--as", "bob", "--count", "0"], "--count"),
+        (["up", "--access", "0"], "--access"),
+        (["up", "--port", "70000"], "--port"),
+        (["chat", "--as", "alice"], "USER"),
+        (["group", "create", "--as", "alice", "birds"], "USER"),
+        (["flap"], "flap"),
+        (["status", "--flap"], "--flap"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_with_status_2(
+    run: CliRunner, line: list[str], reason: str
+) -> None:
+    result = run.invoke(app, line)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["status"],
+        ["status", "--json"],
+        ["pods"],
+        ["send", "--as", "alice", "bob", "hello"],
+        ["listen", "--as", "bob"],
+        ["chat", "--as", "alice", "bob"],
+        ["group", "members", "--as", "alice", "g:1"],
+    ],
+)
+def test_without_a_stack_the_way_to_start_one_is_named(run: CliRunner, line: list[str]) -> None:
+    result = run.invoke(app, line)
+    assert result.exit_code == 1
+    assert "no stack is running in" in result.stderr
+    assert "`whimbrel up`" in result.stderr
+    assert result.stdout == ""
+
+
+def test_down_without_a_stack_is_done_already(run: CliRunner, tmp_path: Path) -> None:
+    result = run.invoke(app, ["down"])
+    assert result.exit_code == 0
+    assert result.stdout == f"no stack is running in {tmp_path}\n"
+
+
+def test_data_on_the_command_line_wins_over_the_environment(run: CliRunner, tmp_path: Path) -> None:
+    result = run.invoke(app, ["down", "--data", str(tmp_path / "other")])
+    assert f"no stack is running in {tmp_path / 'other'}" in result.stdout
+
+
+def test_a_token_without_a_key_says_who_makes_one(run: CliRunner) -> None:
+    result = run.invoke(app, ["token", "alice"])
+    assert result.exit_code == 1
+    assert "`whimbrel up` makes one" in result.stderr
+
+
+def test_a_foreign_cluster_that_does_not_answer_is_one_sentence(
+    run: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whimbrel.cli.talk.ATTACH_SECONDS", 0.3)
+    result = run.invoke(
+        app, ["send", "--endpoint", "127.0.0.1:1", "--token", "a.b.c", "bob", "hello"]
+    )
+    assert result.exit_code == 1
+    assert result.stderr.startswith("whimbrel: cannot connect to 127.0.0.1:1 (")
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,59 @@
+"""The `whimbrel` command: which commands there are, and the entry point.
+
+Commands import what they need when they run, so that `whimbrel --help` is fast and works with
+the base package alone.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from whimbrel.cli import bench, stack_commands, talk_commands
+from whimbrel.cli.demo import demo
+from whimbrel.cli.edge import EdgeGroup
+
+app = typer.Typer(
+    name="whimbrel",
+    cls=EdgeGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Instant messaging whose connections migrate instead of dropping.
+
+    Start a whole system on this machine and let two people talk:
+
+        whimbrel up --detach
+
+        whimbrel listen --as bob &
+
+        whimbrel send --as alice bob "hello"
+
+        whimbrel down
+
+    `whimbrel COMMAND --help` has examples for each command.""",
+)
+
+_STACK = "The stack on this machine"
+_TALK = "A client in the terminal"
+_MEASURE = "See it work"
+
+app.command(rich_help_panel=_STACK)(stack_commands.up)
+app.command(rich_help_panel=_STACK)(stack_commands.down)
+app.command(rich_help_panel=_STACK)(stack_commands.status)
+app.command(rich_help_panel=_STACK)(stack_commands.pods)
+app.command(rich_help_panel=_STACK)(stack_commands.token)
+app.command(rich_help_panel=_TALK)(talk_commands.send)
+app.command(rich_help_panel=_TALK)(talk_commands.listen)
+app.command(rich_help_panel=_TALK)(talk_commands.chat)
+app.add_typer(talk_commands.group, name="group", rich_help_panel=_TALK)
+app.command(rich_help_panel=_MEASURE)(demo)
+app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
+
+
+def main() -> None:
+    """The entry point of the package."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

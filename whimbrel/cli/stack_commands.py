@@ -1,0 +1,191 @@
+"""`whimbrel up`, `down`, `status`, `pods`, `token`: the stack on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whimbrel.cli.options import Data, Json, folder_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from whimbrel.local.state import StackRecord
+
+
+def up(
+    access: Annotated[int, typer.Option(min=1, help="Access pods.")] = 1,
+    logic: Annotated[int, typer.Option(min=1, help="Logic pods.")] = 1,
+    router: Annotated[int, typer.Option(min=1, help="Router pods.")] = 1,
+    push: Annotated[int, typer.Option(min=0, help="Push pods.")] = 1,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Port of access-0; the other Access pods follow. Default: a free one, "
+            "the same as last time if possible.",
+            show_default=False,
+        ),
+    ] = None,
+    mongo_url: Annotated[
+        str | None, typer.Option(help="Use this MongoDB replica set instead of starting one.")
+    ] = None,
+    redis_url: Annotated[
+        str | None, typer.Option(help="Use this Redis instead of starting one.")
+    ] = None,
+    data: Data = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when all is healthy; `whimbrel down` ends it.")
+    ] = False,
+) -> None:
+    """Start a whole Whimbrel on this machine: mongod, redis-server and every service.
+
+    Messages stay in the data directory over restarts. Ctrl-C stops all of it.
+
+    Examples:
+
+        whimbrel up
+
+        whimbrel up --access 2 --logic 2 --detach
+    """
+    from whimbrel.local.daemon import run_detached, run_until_signal
+    from whimbrel.local.parts import StackSpec
+
+    spec = StackSpec(
+        access=access,
+        logic=logic,
+        router=router,
+        push=push,
+        data=folder_of(data).path,
+        mongo_url=mongo_url,
+        redis_url=redis_url,
+        first_port=port,
+    )
+    if detach:
+        _show(run_detached(spec, _say))
+        typer.echo("`whimbrel down` stops it.")
+        return
+    asyncio.run(run_until_signal(spec, _say, lambda record: _show(record, "Ctrl-C stops it.")))
+    typer.echo("stopped")
+
+
+def down(data: Data = None) -> None:
+    """Stop the stack; returns when none of its processes is left.
+
+    Example: whimbrel down
+    """
+    from whimbrel.local.daemon import stop_running
+
+    folder = folder_of(data)
+    ended = asyncio.run(stop_running(folder))
+    if ended is None:
+        typer.echo(f"no stack is running in {folder.path}")
+    else:
+        typer.echo(f"stopped, {ended} processes have ended, none is left")
+
+
+def status(data: Data = None, as_json: Json = False) -> None:
+    """Show every part of the stack: address, state, pid, log. Exit status 1 when none runs.
+
+    Example: whimbrel status --json
+    """
+    record = folder_of(data).running()
+    if as_json:
+        typer.echo(json.dumps(status_json(record), indent=2))
+    else:
+        _show(record)
+
+
+def pods(data: Data = None, as_json: Json = False) -> None:
+    """List the pods that the Router knows, with what they do now.
+
+    Example: whimbrel pods --json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from whimbrel.local.cluster import list_pods, pod_json
+
+    found = asyncio.run(list_pods(folder_of(data).running().router_addresses))
+    rows = [pod_json(pod) for pod in found]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    columns = ("pod", "role", "state", "address", "sessions", "revision")
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in columns))
+    Console().print(table)
+
+
+def token(
+    user: Annotated[str, typer.Argument(help="The user whom the token names.")],
+    ttl: Annotated[
+        float, typer.Option(min=1, help="Seconds for which it holds.", metavar="SECONDS")
+    ] = 24 * 3600.0,
+    data: Data = None,
+) -> None:
+    """Print a token of a user, signed with the key of the stack.
+
+    Example: WHIMBREL_TOKEN=$(whimbrel token alice) python my_client.py
+    """
+    from whimbrel.runtime.tokens import sign_token
+
+    typer.echo(sign_token(folder_of(data).secret(), user, ttl, now=time.time()))
+
+
+def status_json(record: StackRecord) -> dict[str, Any]:
+    """What `status --json` prints."""
+    parts = {
+        name: {key: value for key, value in asdict(part).items() if key != "started"}
+        for name, part in record.parts.items()
+    }
+    return {
+        "state": record.state,
+        "started_at": record.started_at,
+        "pid": record.supervisor.pid,
+        "endpoints": record.endpoints,
+        "router_addresses": record.router_addresses,
+        "mongo_url": record.mongo_url,
+        "redis_url": record.redis_url,
+        "parts": parts,
+    }
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+
+
+def _show(record: StackRecord, last: str = "") -> None:
+    from rich.console import Console
+
+    # A log's path is worth more whole than in a pretty box.
+    Console(soft_wrap=True).print(_table(record))
+    if last:
+        typer.echo(last)
+
+
+def _table(record: StackRecord) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table("part", "state", "address", "pid", title=f"whimbrel: {record.state}", box=SIMPLE)
+    for name, part in sorted(record.parts.items(), key=lambda item: _rank(item[1].role)):
+        table.add_row(name, part.state, part.address, str(part.pid))
+    table.add_section()
+    table.add_row("endpoints", "", ", ".join(record.endpoints), "")
+    table.add_row("router", "", record.router_addresses, "")
+    table.add_row("mongo", "", record.mongo_url, "")
+    table.add_row("redis", "", record.redis_url, "")
+    return table
+
+
+def _rank(role: str) -> int:
+    order = ("access", "logic", "push", "router", "redis", "mongod")
+    return order.index(role) if role in order else len(order)

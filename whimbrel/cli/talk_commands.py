@@ -1,0 +1,235 @@
+"""`whimbrel send`, `listen`, `chat` and `group`: a client in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from whimbrel.cli.edge import EdgeGroup
+from whimbrel.cli.options import As, Data, Endpoint, Json, Timeout, Token
+from whimbrel.cli.talk import Access, access_of, connected, event_json, handled, shown
+
+Device = Annotated[
+    str, typer.Option(help="Name of this device. One device is attached once at a time.")
+]
+
+group = typer.Typer(
+    cls=EdgeGroup, no_args_is_help=True, help="Groups: create one, list its members."
+)
+
+
+def send(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[USER] TEXT", help="To whom, and what. No USER with --conversation."
+        ),
+    ],
+    as_user: As = None,
+    conversation: Annotated[
+        str | None, typer.Option(help="Send to this conversation instead of to a user.")
+    ] = None,
+    timeout: Timeout = 10.0,
+    as_json: Json = False,
+    device: Device = "cli-send",
+    endpoint: Endpoint = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Send a message; returns when it is durable.
+
+    Examples:
+
+        whimbrel send --as alice bob "hello"
+
+        whimbrel send --as alice --conversation g:5f3a "hello all"
+    """
+    expected = 1 if conversation else 2
+    if len(words) != expected:
+        raise typer.BadParameter(
+            "with --conversation give the text alone, in quotes"
+            if conversation
+            else 'give a user and a text in quotes: whimbrel send --as alice bob "hello"'
+        )
+    access = access_of(as_user, endpoint, token, data)
+    asyncio.run(_send(access, device, words, conversation, timeout, as_json=as_json))
+
+
+async def _send(
+    access: Access,
+    device: str,
+    words: list[str],
+    conversation: str | None,
+    timeout_seconds: float,
+    *,
+    as_json: bool,
+) -> None:
+    async with connected(access, device) as client:
+        if conversation is None:
+            receipt = await client.send(words[0], words[1], timeout_seconds=timeout_seconds)
+        else:
+            receipt = await client.send_to(conversation, words[0], timeout_seconds=timeout_seconds)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "message_id": str(receipt.message_id),
+                    "seq": str(receipt.seq),
+                    "conversation_id": receipt.conversation_id,
+                    "client_message_id": receipt.client_message_id,
+                }
+            )
+        )
+    else:
+        typer.echo(f"stored as {receipt.message_id} in {receipt.conversation_id}")
+
+
+def listen(
+    as_user: As = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Return after so many messages.", show_default=False)
+    ] = None,
+    from_start: Annotated[
+        bool,
+        typer.Option("--all", help="For a device that was never here: begin with the oldest."),
+    ] = False,
+    as_json: Json = False,
+    device: Device = "cli-listen",
+    endpoint: Endpoint = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Print the messages of a user as they come, and those that came since the last time.
+
+    The server keeps the place of each device, so nothing is missed while nobody listens. A
+    device that was never here before starts now, or with --all at the very beginning.
+
+    Examples:
+
+        whimbrel listen --as bob
+
+        whimbrel listen --as bob --count 1 --json
+    """
+    access = access_of(as_user, endpoint, token, data)
+    cursor = 0 if from_start else None
+    asyncio.run(_listen(access, device, count, cursor, as_json=as_json))
+
+
+async def _listen(
+    access: Access, device: str, count: int | None, cursor: int | None, *, as_json: bool
+) -> None:
+    seen = 0
+    async with connected(access, device, cursor) as client:
+        if sys.stderr.isatty():
+            typer.echo("listening, Ctrl-C ends it", err=True)
+        events = client.events()
+        async for event in events:
+            # To the reader at once, also through a pipe.
+            print(json.dumps(event_json(event)) if as_json else shown(event), flush=True)
+            seen += 1
+            if seen == count:
+                await handled(events)
+                return
+
+
+def chat(
+    peer: Annotated[str, typer.Argument(metavar="USER", help="With whom.")],
+    as_user: As = None,
+    device: Device = "cli-chat",
+    endpoint: Endpoint = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Talk to a user line by line: what you type is sent, what they say is printed.
+
+    Ends with Ctrl-D, when everything is sent.
+
+    Example: whimbrel chat --as alice bob
+    """
+    access = access_of(as_user, endpoint, token, data)
+    asyncio.run(_chat(access, device, peer))
+
+
+async def _chat(access: Access, device: str, peer: str) -> None:
+    async with connected(access, device) as client, asyncio.TaskGroup() as tasks:
+
+        async def print_theirs() -> None:
+            async for event in client.events():
+                print(shown(event), flush=True)
+
+        printing = tasks.create_task(print_theirs())
+        lines = _typed_lines()
+        while (line := await lines.get()) is not None:
+            if line.strip():
+                await client.send(peer, line)
+        printing.cancel()
+
+
+def _typed_lines() -> asyncio.Queue[str | None]:
+    """Lines of stdin, then None. Read by a daemon thread: a terminal cannot be read without
+    blocking, and a thread that waits for a key must not keep the program alive."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue(16)
+
+    def read() -> None:
+        try:
+            for line in sys.stdin:
+                asyncio.run_coroutine_threadsafe(lines.put(line.rstrip("\n")), loop).result()
+            asyncio.run_coroutine_threadsafe(lines.put(None), loop).result()
+        except RuntimeError:
+            return  # the loop is gone: the chat has ended
+
+    threading.Thread(target=read, daemon=True, name="stdin").start()
+    return lines
+
+
+@group.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Name of the group, for people.")],
+    members: Annotated[list[str], typer.Argument(metavar="USER...", help="Members beside you.")],
+    as_user: As = None,
+    as_json: Json = False,
+    endpoint: Endpoint = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Create a group and print the id of its conversation.
+
+    Example: whimbrel group create --as alice "bird watchers" bob carol
+    """
+    access = access_of(as_user, endpoint, token, data)
+
+    async def run() -> str:
+        async with connected(access, "cli-group") as client:
+            return await client.create_group(members, name=name)
+
+    conversation = asyncio.run(run())
+    typer.echo(json.dumps({"conversation_id": conversation}) if as_json else conversation)
+
+
+@group.command("members")
+def list_members(
+    conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", help="Id of the group.")],
+    as_user: As = None,
+    as_json: Json = False,
+    endpoint: Endpoint = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """List the members of a conversation that you are in, one a line.
+
+    Example: whimbrel group members --as alice g:5f3a
+    """
+    access = access_of(as_user, endpoint, token, data)
+
+    async def run() -> list[str]:
+        async with connected(access, "cli-group") as client:
+            return list(await client.members(conversation))
+
+    members = asyncio.run(run())
+    typer.echo(json.dumps(members) if as_json else "\n".join(members))

@@ -1,0 +1,213 @@
+"""The public face of the SDK: one device of one user, kept connected. See `connect`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from whimbrel.api.access.v1 import access_pb2
+from whimbrel.client.calls import Calls
+from whimbrel.client.endpoints import Endpoints
+from whimbrel.client.event_stream import EventStream
+from whimbrel.client.events import ClientState, ClientStatistics, MessageEvent, Receipt
+from whimbrel.client.lifetime import Lifetime, Options
+from whimbrel.client.tokens import TokenSource
+from whimbrel.core.names import check_name
+from whimbrel.core.outgoing import BodyKind, Outgoing
+
+
+class Client:
+    """One device of one user; made by `connect`, used with `async with`, once.
+
+    At most two tasks run for it. It reconnects by itself and goes on where it was; what ends it
+    for good is raised by `send` and `events` as ConnectionClosed. Outside of `async with` most
+    of it raises RuntimeError.
+    """
+
+    def __init__(self, endpoints: Endpoints, tokens: TokenSource, options: Options) -> None:
+        self._endpoints = endpoints
+        self._tokens = tokens
+        self._options = options
+        self._calls = Calls(endpoints, tokens, options.credentials)
+        self._lifetime: Lifetime | None = None
+        self._was_entered = False
+
+    async def __aenter__(self) -> Self:
+        """Connect; returns when the first stream is attached."""
+        if self._was_entered:
+            raise RuntimeError("a client is used once; call connect again")
+        self._was_entered = True
+        self._lifetime = await Lifetime.start(self._options, self._endpoints, self._tokens)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave: the last ack is sent and its confirmation awaited (2 s at most), then Bye.
+
+        Raises what broke this client in this process (its store, its token function), unless
+        another error is on its way already.
+        """
+        lifetime = self._entered()
+        await lifetime.leave()
+        if error is None and lifetime.failure is not None:
+            raise lifetime.failure
+
+    async def abandon(self) -> None:
+        """Drop everything at once, without a goodbye: what a killed process looks like from
+        outside. For tests of what comes after; `async with` may be left as usual then."""
+        await self._entered().stop()
+
+    # --- messages --------------------------------------------------------------------
+
+    async def send(
+        self,
+        recipient_id: str,
+        body: str | bytes,
+        *,
+        encrypted: bool = False,
+        client_message_id: str | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> Receipt:
+        """Send to a user, in the direct conversation; return when the message is durable.
+
+        `body` is a text or bytes (`encrypted` says that the bytes are end-to-end encrypted), at
+        most 64 KiB by default. Call it from as many tasks as you like; messages to one target
+        go out in the order of the calls. It waits through reconnects, sends again under the
+        same id, and the message is stored once.
+
+        Raises WhimbrelError. DEADLINE_EXCEEDED after `timeout_seconds`: with a durable store
+        the message stays in the outbox and will still be sent (see `receipt`); without one it
+        is forgotten, and `outcome_unknown` says whether it may be stored all the same: then
+        only a call with the same `client_message_id` and the same body is safe. OVERLOADED:
+        1,000 messages wait already. Others are the server's refusal, which is final. Raises
+        ConnectionClosed when this client is at its end.
+
+        `client_message_id` (1 to 64 of A-Z a-z 0-9 _ . -) is chosen by the SDK when it is None.
+        """
+        check_name(recipient_id, "recipient_id")
+        message = _outgoing(body, encrypted, client_message_id, recipient_id=recipient_id)
+        return await self._entered().sending.send(message, timeout_seconds)
+
+    async def send_to(
+        self,
+        conversation_id: str,
+        body: str | bytes,
+        *,
+        encrypted: bool = False,
+        client_message_id: str | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> Receipt:
+        """Send to a conversation, a group or a direct one. Everything else is as in `send`."""
+        message = _outgoing(body, encrypted, client_message_id, conversation_id=conversation_id)
+        return await self._entered().sending.send(message, timeout_seconds)
+
+    async def receipt(self, client_message_id: str, *, timeout_seconds: float = 30.0) -> Receipt:
+        """Wait for the answer to a message that waits in the outbox (see `unanswered`).
+
+        Raises as `send` does, and WhimbrelError NOT_FOUND for an id that neither waits nor was
+        answered not long ago (the last 1,024).
+        """
+        return await self._entered().sending.receipt(client_message_id, timeout_seconds)
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """The client_message_ids that wait for their answer, in the order of sending; after a
+        start with a durable store also those of the process before."""
+        return self._entered().dialogue.outbox.ids
+
+    def events(self) -> AsyncIterator[MessageEvent]:
+        """The messages of this user's timeline, in order, each once. Never ends by itself.
+
+        An event counts as handled, and the device's cursor moves past it, when the next one is
+        asked for. So finish with an event before you ask: what was not handled when the process
+        ends comes again at the next start. Ask from one task at a time.
+
+        Not among the events: what this device sent itself (its receipt is the news of that).
+        A message that another process sent from this device may be, once, when that process was
+        killed before it had its receipt.
+
+        A slow reader costs only its own latency: the server keeps at most a window (256
+        messages) on the way. Ends when `async with` is left; raises ConnectionClosed when the
+        server has ended this client.
+        """
+        lifetime = self._entered()
+        return EventStream(
+            lifetime.dialogue.inbox, lifetime.keeper.arrived, lifetime.poke, lifetime.ended
+        )
+
+    # --- groups ----------------------------------------------------------------------
+
+    async def create_group(
+        self,
+        member_ids: Sequence[str],
+        *,
+        name: str = "",
+        client_group_id: str | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> str:
+        """Create a group of the caller and 1 to 999 others; return its conversation_id.
+
+        Tried again while the server is unavailable, under one `client_group_id`, which names
+        the same group for ever; give one to make your own repetition safe too. Raises
+        WhimbrelError.
+        """
+        request = access_pb2.CreateGroupRequest(
+            member_ids=member_ids, name=name, client_group_id=client_group_id or uuid.uuid4().hex
+        )
+        answer = await self._calls.call(
+            lambda stub, metadata: stub.CreateGroup(request, metadata=metadata), timeout_seconds
+        )
+        return answer.conversation_id
+
+    async def members(self, conversation_id: str, *, timeout_seconds: float = 30.0) -> list[str]:
+        """The user ids of a conversation that the caller is in, in the order in which they
+        joined. Raises WhimbrelError."""
+        request = access_pb2.ListMembersRequest(conversation_id=conversation_id)
+        answer = await self._calls.call(
+            lambda stub, metadata: stub.ListMembers(request, metadata=metadata), timeout_seconds
+        )
+        return list(answer.member_ids)
+
+    # --- what it is doing ------------------------------------------------------------
+
+    @property
+    def user_id(self) -> str:
+        """Who the server says this is."""
+        return self._entered().dialogue.user_id
+
+    @property
+    def state(self) -> ClientState:
+        """What the client is doing."""
+        return ClientState.NEW if self._lifetime is None else self._lifetime.keeper.state
+
+    def statistics(self) -> ClientStatistics:
+        """The figures at this moment."""
+        return self._entered().statistics()
+
+    def _entered(self) -> Lifetime:
+        if self._lifetime is None:
+            raise RuntimeError("use the client in `async with`")
+        return self._lifetime
+
+
+def _outgoing(
+    body: str | bytes,
+    encrypted: bool,
+    client_message_id: str | None,
+    *,
+    conversation_id: str | None = None,
+    recipient_id: str | None = None,
+) -> Outgoing:
+    if client_message_id is None:
+        client_message_id = uuid.uuid4().hex
+    check_name(client_message_id, "client_message_id")
+    kind = BodyKind.ENCRYPTED if encrypted else BodyKind.BYTES
+    if isinstance(body, str):
+        kind, body = (kind if encrypted else BodyKind.TEXT), body.encode()
+    return Outgoing(client_message_id, kind, bytes(body), conversation_id, recipient_id)

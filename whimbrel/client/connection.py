@@ -1,0 +1,200 @@
+"""One stream, from its channel to its end: moves frames and tells the time, decides nothing.
+
+The task that calls `run` reads, one task beside it writes: grpc.aio permits one of each, and a
+write that is cancelled poisons its stream, so a write is cut off only to give the stream up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+
+from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
+from whimbrel.client.dialogue import Dialogue, Farewell
+from whimbrel.client.endpoints import open_channel
+from whimbrel.client.settings import ClientSettings
+from whimbrel.client.waker import Waker
+from whimbrel.core.inbox_types import RemoteProtocolError
+
+_TICK_SECONDS = 0.001
+_END_SECONDS = 1.0
+
+Call = grpc.aio.StreamStreamCall[access_pb2.ConnectRequest, access_pb2.ConnectResponse]
+
+
+class Host(Protocol):
+    """Whom a connection tells what happens. What it raises ends the client."""
+
+    async def on_welcome(self, welcome: access_pb2.Welcome) -> None:
+        """The stream is attached; the dialogue does not know it yet."""
+
+    async def on_frame(self) -> None:
+        """The dialogue has taken a frame."""
+
+    async def on_ack(self, cursor: int) -> None:
+        """An ack is about to be written."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a stream ended: by a Farewell of the server, or for a reason that people may read."""
+
+    reason: str
+    was_attached: bool
+    farewell: Farewell | None = None
+
+
+class StreamDeadError(Exception):
+    """The other end does not answer, or does not read."""
+
+
+class Connection:
+    """Runs one stream. Use once."""
+
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        host: Host,
+        waker: Waker,
+        settings: ClientSettings,
+        credentials: grpc.ChannelCredentials | None,
+    ) -> None:
+        self._dialogue = dialogue
+        self._host = host
+        self._waker = waker
+        self._settings = settings
+        self._credentials = credentials
+        self._clock = asyncio.get_running_loop().time
+        self._leave_by: float | None = None
+
+    def leave(self) -> None:
+        """Say goodbye: the last ack, its confirmation, Bye. `run` returns soon after."""
+        if self._leave_by is None:
+            self._leave_by = self._clock() + self._settings.leave_timeout_seconds
+            self._waker.wake()
+
+    async def run(self, endpoint: str, token: str) -> Ending:
+        """Connect, attach, move frames until the stream ends; the channel is closed then."""
+        channel = open_channel(endpoint, self._credentials)
+        try:
+            call: Call = access_pb2_grpc.AccessServiceStub(channel).Connect()
+            first = await self._greet(call, token)
+            if isinstance(first, Ending):
+                return first
+            await self._host.on_welcome(first)
+            try:
+                self._dialogue.welcomed(first, self._clock())
+            except RemoteProtocolError as error:
+                return Ending(str(error), was_attached=False)
+            await self._host.on_frame()
+            return await self._converse(call)
+        finally:
+            self._dialogue.lost()
+            await channel.close()
+
+    async def _greet(self, call: Call, token: str) -> access_pb2.Welcome | Ending:
+        first = await self._first_frame(call, token)
+        if isinstance(first, str):
+            return Ending(first, was_attached=False)
+        farewell = self._dialogue.farewell(first)
+        if farewell is not None:
+            return Ending(farewell.detail, was_attached=False, farewell=farewell)
+        if not first.HasField("welcome"):
+            return Ending("the first frame was no Welcome", was_attached=False)
+        return first.welcome
+
+    async def _first_frame(self, call: Call, token: str) -> access_pb2.ConnectResponse | str:
+        try:
+            async with asyncio.timeout(self._settings.welcome_timeout_seconds):
+                await call.write(self._dialogue.hello(token))
+                first = await call.read()
+        except TimeoutError:
+            return "no Welcome in time"
+        except grpc.aio.AioRpcError as error:
+            return _words(error)
+        except (asyncio.InvalidStateError, grpc.aio.InternalError):
+            # The call ended while Hello was on its way; grpc keeps the reason to itself.
+            return "the connection broke"
+        if isinstance(first, access_pb2.ConnectResponse):
+            return first
+        return "the stream ended before its Welcome"
+
+    async def _converse(self, call: Call) -> Ending:
+        dead: list[str] = []
+        ending: Ending | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(self._write_all(call), name="whimbrel-writer")
+                ending = await self._read_all(call)
+                writer.cancel()
+        except* StreamDeadError as errors:
+            dead += map(str, errors.exceptions)
+        return ending or Ending(dead[0], was_attached=True)
+
+    async def _read_all(self, call: Call) -> Ending:
+        while True:
+            try:
+                frame = await call.read()
+            except grpc.aio.AioRpcError as error:
+                return Ending(_words(error), was_attached=True)
+            if not isinstance(frame, access_pb2.ConnectResponse):
+                return Ending("the stream ended without a word", was_attached=True)
+            try:
+                farewell = self._dialogue.received(frame, self._clock())
+            except RemoteProtocolError as error:
+                return Ending(str(error), was_attached=True)
+            await self._host.on_frame()
+            if farewell is not None:
+                return Ending(farewell.detail, was_attached=True, farewell=farewell)
+            if self._leave_by is None:
+                self._waker.poke(self._dialogue.next_deadline())
+            else:
+                self._waker.wake()
+
+    async def _write_all(self, call: Call) -> None:
+        while True:
+            now = self._clock()
+            is_leaving = self._leave_by is not None
+            frame = self._dialogue.next_frame(now, leaving=is_leaving)
+            if frame is not None:
+                if frame.HasField("ack"):
+                    await self._host.on_ack(frame.ack.cursor)
+                if not await self._write(call, frame):
+                    return  # the reader learns why
+                continue
+            if self._dialogue.is_dead(now):
+                raise StreamDeadError("the server did not answer a ping")
+            deadline = self._dialogue.next_deadline()
+            if self._leave_by is not None:
+                if now >= self._leave_by or not self._dialogue.inbox.awaits_confirmation:
+                    await self._say_bye(call)
+                    return
+                deadline = self._leave_by
+            if deadline is None:
+                return
+            await self._waker.wait_until(max(deadline, now + _TICK_SECONDS))
+
+    async def _say_bye(self, call: Call) -> None:
+        if await self._write(call, access_pb2.ConnectRequest(bye=access_pb2.Bye())):
+            await call.done_writing()
+            # The server ends the stream now, and the reader with it. If not, nobody waits.
+            await asyncio.sleep(_END_SECONDS)
+        raise StreamDeadError("left")
+
+    async def _write(self, call: Call, frame: access_pb2.ConnectRequest) -> bool:
+        """Write a frame; False when the stream is over."""
+        try:
+            async with asyncio.timeout(self._settings.write_timeout_seconds):
+                await call.write(frame)
+        except TimeoutError:
+            raise StreamDeadError("the server does not read") from None
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, grpc.aio.InternalError):
+            return False
+        return True
+
+
+def _words(error: grpc.aio.AioRpcError) -> str:
+    return f"{error.code().name}: {error.details()}"

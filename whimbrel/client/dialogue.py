@@ -1,0 +1,264 @@
+"""What a client says and understands on its streams: frames in, frames out, no I/O.
+
+It joins the pure machines (Inbox, Outbox, Heartbeat) and lives as long as the client, through
+all its streams:
+
+    hello ──▶ welcomed ──▶ received*, next_frame* ──▶ lost ──▶ hello …
+
+The driver reads frames and gives them to `received`, and writes what `next_frame` returns, at
+once and again at `next_deadline`. `now` is monotonic seconds throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from whimbrel import wire
+from whimbrel.api.access.v1 import access_pb2
+from whimbrel.api.types.v1 import types_pb2
+from whimbrel.client.events import Receipt
+from whimbrel.client.settings import ClientSettings
+from whimbrel.core.errors import CloseCode, WhimbrelError
+from whimbrel.core.heartbeat import Heartbeat
+from whimbrel.core.inbox import Inbox
+from whimbrel.core.outbox import Outbox
+from whimbrel.core.outgoing import Outgoing
+
+PROTOCOL_VERSION: Final = 1
+SEND_BYTES: Final = 252 * 1024
+"""Of messages in one Send: 256 KiB are allowed, the rest is for framing."""
+_ENTRY_OVERHEAD_BYTES: Final = 24
+_DEFAULT_HEARTBEAT_SECONDS: Final = 30.0
+
+
+class Outcome(NamedTuple):
+    """A message has its answer."""
+
+    client_message_id: str
+    answer: Receipt | WhimbrelError
+
+
+class Farewell(NamedTuple):
+    """The server has said why it ends the stream; `code` is None for a Fin."""
+
+    code: CloseCode | None
+    detail: str
+    retry_after_seconds: float
+
+
+class Dialogue:
+    """The protocol of one client object. See the module."""
+
+    def __init__(
+        self,
+        *,
+        device_id: str,
+        instance_id: str,
+        client: str,
+        settings: ClientSettings,
+        cursor: int | None = None,
+        owner: tuple[str, str] | None = None,
+        outgoing: Iterable[Outgoing] = (),
+    ) -> None:
+        self.inbox: Inbox[types_pb2.Message] = Inbox(settings.inbox, cursor=cursor)
+        self.outbox = Outbox(settings.outbox)
+        if owner is not None:
+            self.outbox.bind(*owner)
+        for message in outgoing:
+            self.outbox.add(message, was_sent=True)
+        self.attempt = 0
+        self.epoch = 0
+        self.user_id = ""
+        self.max_body_bytes = 0
+        self.storm_window_seconds: float | None = None
+        self._settings = settings
+        self.device_id = device_id
+        self._instance_id = instance_id
+        self._client = client
+        self._heartbeat: Heartbeat | None = None
+        self._outcomes: list[Outcome] = []
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a stream is there and welcomed."""
+        return self._heartbeat is not None
+
+    # --- streams ---------------------------------------------------------------------
+
+    def hello(self, token: str) -> access_pb2.ConnectRequest:
+        """The first frame of the next stream."""
+        self.attempt += 1
+        hello = access_pb2.Hello(
+            protocol_version=PROTOCOL_VERSION,
+            token=token,
+            device_id=self.device_id,
+            cursor=self.inbox.cursor,
+            instance_id=self._instance_id,
+            attempt=self.attempt,
+            epoch=self.epoch,
+            client=self._client,
+        )
+        return access_pb2.ConnectRequest(hello=hello)
+
+    def welcomed(self, welcome: access_pb2.Welcome, now: float) -> None:
+        """The stream is attached. PERMISSION_DENIED, and nothing changed, when the token is
+        that of another user than before; RemoteProtocolError when it makes no sense."""
+        self.outbox.bind(welcome.user_id, self.device_id)
+        self.user_id = welcome.user_id
+        self.epoch = welcome.epoch
+        self.max_body_bytes = welcome.max_body_bytes
+        if welcome.HasField("storm_window"):
+            self._note_storm_window(welcome.storm_window)
+        self.inbox.attached(
+            welcome.first_seq, welcome.head, welcome.window_messages, welcome.window_bytes, now
+        )
+        self.outbox.opened(welcome.max_unanswered_sends)
+        interval = welcome.heartbeat_interval_ms / 1000 or _DEFAULT_HEARTBEAT_SECONDS
+        self._heartbeat = Heartbeat(interval, self._settings.pong_timeout_seconds, now)
+
+    def lost(self) -> None:
+        """The stream is gone, however it ended. Unanswered messages are due again."""
+        self._heartbeat = None
+        self.inbox.detached()
+        self.outbox.lost()
+
+    # --- frames in -------------------------------------------------------------------
+
+    def received(self, frame: access_pb2.ConnectResponse, now: float) -> Farewell | None:
+        """Take a frame; a Farewell when it was the last. Frames not known are ignored.
+
+        RemoteProtocolError when the server has broken its word; the stream is to be ended.
+        """
+        if self._heartbeat is None:
+            raise ValueError("frames come after the Welcome")
+        self._heartbeat.received(now)
+        kind = frame.WhichOneof("frame")
+        if kind == "deliver":
+            for entry in frame.deliver.entries:
+                self._deliver(entry, now)
+        elif kind == "accepted":
+            for accepted in frame.accepted.messages:
+                self._accepted(accepted, now)
+        elif kind == "rejected":
+            for rejected in frame.rejected.messages:
+                self._rejected(rejected, now)
+        elif kind == "ack_confirmed":
+            self.inbox.confirm(frame.ack_confirmed.cursor)
+        elif kind == "pong":
+            self._pong(frame.pong, now)
+        else:
+            return self.farewell(frame)
+        return None
+
+    def farewell(self, frame: access_pb2.ConnectResponse) -> Farewell | None:
+        """What a Close or a Fin says; None for any other frame. SEQ_AHEAD forgets the cursor."""
+        kind = frame.WhichOneof("frame")
+        if kind == "fin":
+            return Farewell(None, "the session has moved on", 0.0)
+        if kind != "close":
+            return None
+        code = wire.close_code(frame.close.code)
+        if not code.resumes and code.reconnects:
+            self.inbox.forget_cursor()
+        return Farewell(code, frame.close.detail, frame.close.retry_after_ms / 1000)
+
+    def take_outcomes(self) -> list[Outcome]:
+        """The messages answered since the last call."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    # --- frames out ------------------------------------------------------------------
+
+    def next_frame(self, now: float, *, leaving: bool = False) -> access_pb2.ConnectRequest | None:
+        """The next frame to write now, counted as written; None when there is none.
+
+        `leaving`: the last ack without its delay, and nothing else.
+        """
+        if self._heartbeat is None:
+            return None
+        frame = self._next_frame(self._heartbeat, now, leaving=leaving)
+        if frame is not None:
+            self._heartbeat.sent(now)
+        return frame
+
+    def is_dead(self, now: float) -> bool:
+        """Whether the server has not answered a ping in time: give the stream up."""
+        return self._heartbeat is not None and self._heartbeat.is_dead(now)
+
+    def next_deadline(self) -> float | None:
+        """When `next_frame` or `is_dead` has something new if nothing happens before; it may
+        lie in the past. None without a stream."""
+        if self._heartbeat is None:
+            return None
+        moments = (
+            self._heartbeat.next_deadline(),
+            self.inbox.next_deadline(),
+            self.outbox.next_deadline(),
+        )
+        return min(moment for moment in moments if moment is not None)
+
+    # --- inside ----------------------------------------------------------------------
+
+    def _next_frame(
+        self, heartbeat: Heartbeat, now: float, *, leaving: bool
+    ) -> access_pb2.ConnectRequest | None:
+        cursor = self.inbox.ack_due(now, flush=leaving)
+        if cursor is not None:
+            return access_pb2.ConnectRequest(ack=access_pb2.Ack(cursor=cursor))
+        if leaving:
+            return None
+        due = self.outbox.take_due(now, SEND_BYTES)
+        if due:
+            messages = [wire.outgoing_message(message, resend=again) for message, again in due]
+            return access_pb2.ConnectRequest(send=access_pb2.Send(messages=messages))
+        from_seq = self.inbox.sync_due(now)
+        if from_seq is not None:
+            return access_pb2.ConnectRequest(sync=access_pb2.Sync(from_seq=from_seq))
+        if heartbeat.ping_due(now):
+            heartbeat.pinged(now)
+            return access_pb2.ConnectRequest(ping=access_pb2.Ping())
+        return None
+
+    def _deliver(self, entry: types_pb2.Entry, now: float) -> None:
+        if not entry.HasField("message"):
+            self.inbox.deliver(entry.seq, None, hint=False, size=_ENTRY_OVERHEAD_BYTES, now=now)
+            return
+        message = entry.message
+        if (
+            message.sender_device_id == self.device_id
+            and message.sender_id == self.user_id
+            and self.outbox.knows(message.client_message_id)
+        ):
+            # Our own message, whose acceptance was lost or which we asked for again.
+            accepted = access_pb2.AcceptedMessage(
+                client_message_id=message.client_message_id,
+                message_id=message.message_id,
+                seq=entry.seq,
+                conversation_id=message.conversation_id,
+            )
+            self._accepted(accepted, now)
+            return
+        size = message.ByteSize() + _ENTRY_OVERHEAD_BYTES
+        self.inbox.deliver(entry.seq, message, hint=entry.late, size=size, now=now)
+
+    def _accepted(self, accepted: access_pb2.AcceptedMessage, now: float) -> None:
+        identifier, conversation = accepted.client_message_id, accepted.conversation_id
+        self.inbox.accepted(accepted.seq, conversation, accepted.message_id, now)
+        if self.outbox.accepted(identifier) is not None:
+            receipt = Receipt(identifier, accepted.message_id, accepted.seq, conversation)
+            self._outcomes.append(Outcome(identifier, receipt))
+
+    def _rejected(self, rejected: access_pb2.RejectedMessage, now: float) -> None:
+        identifier, error = rejected.client_message_id, wire.rejection(rejected)
+        if self.outbox.rejected(identifier, error, now) is not None:
+            self._outcomes.append(Outcome(identifier, error))
+
+    def _pong(self, pong: access_pb2.Pong, now: float) -> None:
+        if pong.HasField("head"):
+            self.inbox.head_news(pong.head, now)
+        if pong.HasField("storm_window"):
+            self._note_storm_window(pong.storm_window)
+
+    def _note_storm_window(self, window: access_pb2.StormWindow) -> None:
+        self.storm_window_seconds = window.foreground_ms / 1000

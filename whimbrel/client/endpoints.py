@@ -1,0 +1,60 @@
+"""Where to connect, in which order, and with which transport.
+
+Each attempt has a channel of its own: grpc shares connections between channels with equal
+arguments, and a second attempt on a broken connection would wait for the first one's backoff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import grpc
+
+_LEARNED: Final = 16
+
+CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_retries", 0),  # whether to try again is ours to decide
+    ("grpc.http2.bdp_probe", 0),  # or a stream that nobody reads swallows 4 MiB
+    ("grpc.keepalive_time_ms", 30_000),  # the server permits 10,000
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # else a frozen peer is seen after a minute
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.max_receive_message_length", 1024 * 1024),  # frames have 256 KiB and a little
+    ("grpc.max_send_message_length", 1024 * 1024),
+)
+
+
+def open_channel(endpoint: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    """A channel of its own to "host:port"; plain text without credentials."""
+    if credentials is None:
+        return grpc.aio.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(endpoint, credentials, options=CHANNEL_OPTIONS)
+
+
+class Endpoints:
+    """The endpoints in the order in which to try them: the present one, then those that the
+    server named, best first, then those that the caller gave; round and round."""
+
+    def __init__(self, given: Sequence[str]) -> None:
+        if not given or not all(given):
+            raise ValueError('at least one endpoint ("host:port") is needed')
+        self._given = tuple(dict.fromkeys(given))
+        self._order = self._given
+        self._turn = 0
+
+    @property
+    def current(self) -> str:
+        """The one to connect to."""
+        return self._order[self._turn]
+
+    def learn(self, named: Iterable[str]) -> None:
+        """A Welcome from the current endpoint named others (at most 16 count)."""
+        learned = [endpoint for endpoint in named if endpoint][:_LEARNED]
+        self._order = tuple(dict.fromkeys((self.current, *learned, *self._given)))
+        self._turn = 0
+
+    def advance(self) -> None:
+        """The current one did not work: the next is due."""
+        self._turn = (self._turn + 1) % len(self._order)

@@ -1,0 +1,72 @@
+"""`connect`: where an application begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+
+from whimbrel.client.client import Client
+from whimbrel.client.endpoints import Endpoints
+from whimbrel.client.lifetime import Options
+from whimbrel.client.settings import ClientSettings
+from whimbrel.client.store import ClientStore, MemoryStore
+from whimbrel.client.tokens import Token, TokenSource
+from whimbrel.core.names import check_name
+
+
+def connect(
+    endpoint: str | Sequence[str],
+    token: Token,
+    *,
+    device: str = "default",
+    store: ClientStore | None = None,
+    cursor: int | None = None,
+    timeout_seconds: float | None = 30.0,
+    settings: ClientSettings | None = None,
+    credentials: grpc.ChannelCredentials | None = None,
+) -> Client:
+    """A client for `async with`: entering it connects, leaving it says goodbye.
+
+    endpoint
+        "host:port", or several in the order in which to try them; the server may name more.
+    token
+        The JWT whose `sub` is the user, or a function (plain or async) that gives a fresh one;
+        it is asked before each attempt, and once more when the server says TOKEN_EXPIRED.
+    device
+        Names this device of the user for ever: 1 to 64 of A-Z a-z 0-9 _ . -. The newest client
+        of a device ends the others with SUPERSEDED.
+    store
+        What survives the process; None keeps nothing. With a SqliteStore a message that was
+        given to `send` goes out even if the process is killed in between, under the same id.
+    cursor
+        Where to begin when the store knows nothing: everything up to this seq is done, 0 asks
+        for the whole timeline. None: where this device last was, by the server's own memory; a
+        device that is new begins with what comes next. The higher of both counts.
+    timeout_seconds
+        For the first attachment. None tries for ever.
+    settings, credentials
+        See ClientSettings; credentials are for TLS (grpc.ssl_channel_credentials).
+
+    Entering raises WhimbrelError DEADLINE_EXCEEDED when nothing could be attached in time,
+    PERMISSION_DENIED when the store belongs to another user or device, ConnectionClosed when the
+    server refuses for good (BAD_TOKEN, …), and what the store or the token function raise.
+    """
+    check_name(device, "device")
+    settings = settings or ClientSettings()
+    if credentials is None and settings.secure:
+        credentials = grpc.ssl_channel_credentials()
+    if store is None:
+        store = MemoryStore()
+    return Client(
+        Endpoints([endpoint] if isinstance(endpoint, str) else endpoint),
+        TokenSource(token),
+        Options(
+            device,
+            MemoryStore() if store is None else store,
+            cursor,
+            timeout_seconds,
+            settings,
+            credentials,
+        ),
+    )

@@ -1,0 +1,129 @@
+"""From a call of `send` to its receipt: who waits for which message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from whimbrel.client.dialogue import Dialogue, Outcome
+from whimbrel.client.events import ConnectionClosed, Receipt
+from whimbrel.client.store import ClientStore
+from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.outgoing import Outgoing
+
+_REMEMBERED_ANSWERS: Final = 1_024
+
+Answer = Receipt | WhimbrelError | ConnectionClosed
+
+
+class Sending:
+    """The waiting callers, by client_message_id. Bounded by the outbox."""
+
+    def __init__(self, dialogue: Dialogue, store: ClientStore, poke: Callable[[], None]) -> None:
+        self._dialogue = dialogue
+        self._store = store
+        self._poke = poke
+        self._futures: dict[str, asyncio.Future[Answer]] = {}
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._closed: ConnectionClosed | None = None
+
+    def answered(self, outcome: Outcome) -> None:
+        """A message has its answer."""
+        identifier, answer = outcome
+        self._answers[identifier] = answer
+        if len(self._answers) > _REMEMBERED_ANSWERS:
+            self._answers.popitem(last=False)
+        future = self._futures.pop(identifier, None)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+    def close(self, reason: ConnectionClosed) -> None:
+        """No answer will come any more."""
+        self._closed = reason
+        for future in self._futures.values():
+            if not future.done():
+                future.set_result(reason)
+        self._futures.clear()
+
+    async def send(self, message: Outgoing, timeout_seconds: float) -> Receipt:
+        """Queue, keep, wait. See Client.send for what is raised."""
+        if self._closed is not None:
+            raise again(self._closed)
+        limit = self._dialogue.max_body_bytes
+        if limit and len(message.body) > limit:
+            raise WhimbrelError(
+                ErrorCode.BODY_TOO_LARGE,
+                f"a body of {len(message.body)} bytes; {limit} are allowed",
+            )
+        identifier = message.client_message_id
+        outbox = self._dialogue.outbox
+        outbox.add(message, held=True)
+        is_kept = False
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._store.add_outgoing(message)
+                is_kept = True
+                outbox.release(identifier)
+                self._poke()
+                return _receipt(await self._wait(identifier))
+        except TimeoutError:
+            stays = is_kept and self._store.is_durable
+            was_sent = stays or outbox.is_sent(identifier)
+            more = "; it stays in the outbox" if stays else ""
+            raise WhimbrelError(
+                ErrorCode.DEADLINE_EXCEEDED,
+                f"{identifier} was not accepted in {timeout_seconds} s{more}",
+                outcome_unknown=was_sent,
+            ) from None
+        finally:
+            if outbox.holds(identifier) and not (is_kept and self._store.is_durable):
+                outbox.give_up(identifier)
+                self._futures.pop(identifier, None)
+                self._poke()  # it may have held up others
+                await self._store.forget_outgoing([identifier])
+
+    async def receipt(self, client_message_id: str, timeout_seconds: float) -> Receipt:
+        """The answer to a message that was queued earlier. See Client.receipt."""
+        answer = self._answers.get(client_message_id)
+        if answer is None and self._closed is not None:
+            raise again(self._closed)
+        if answer is None:
+            if not self._dialogue.outbox.holds(client_message_id):
+                raise WhimbrelError(ErrorCode.NOT_FOUND, f"no message {client_message_id!r} waits")
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    answer = await self._wait(client_message_id)
+            except TimeoutError:
+                raise WhimbrelError(
+                    ErrorCode.DEADLINE_EXCEEDED,
+                    f"{client_message_id} was not accepted in {timeout_seconds} s",
+                    outcome_unknown=True,
+                ) from None
+        return _receipt(answer)
+
+    async def _wait(self, identifier: str) -> Answer:
+        if self._closed is not None:
+            return self._closed
+        future = self._futures.get(identifier)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._futures[identifier] = future
+        # Several may wait for one message, and one that gives up must not cancel the others.
+        return await asyncio.shield(future)
+
+
+def again(reason: ConnectionClosed) -> ConnectionClosed:
+    """A copy to raise: one exception object must not be raised in several tasks."""
+    copy = ConnectionClosed(reason.code, reason.detail)
+    copy.__cause__ = reason.__cause__
+    return copy
+
+
+def _receipt(answer: Answer) -> Receipt:
+    if isinstance(answer, Receipt):
+        return answer
+    if isinstance(answer, ConnectionClosed):
+        raise again(answer)
+    raise answer

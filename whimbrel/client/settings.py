@@ -1,0 +1,34 @@
+"""The figures of a client; the defaults are right for a program with a person in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from whimbrel.core.backoff import ReconnectPolicy
+from whimbrel.core.inbox_types import InboxLimits
+from whimbrel.core.outgoing import OutboxLimits
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """Pass one to `connect` to change a default; times are seconds."""
+
+    reconnect: ReconnectPolicy = field(default_factory=ReconnectPolicy)
+    """How long to wait before the next stream."""
+    inbox: InboxLimits = field(default_factory=InboxLimits)
+    """Ack delay, holes, memory for conversations."""
+    outbox: OutboxLimits = field(default_factory=OutboxLimits)
+    """How many messages may wait for acceptance."""
+    welcome_timeout_seconds: float = 10.0
+    """From the start of an attempt to its Welcome. Default 10: the server's own limit."""
+    pong_timeout_seconds: float = 10.0
+    """From a Ping to any frame. Default 10: a slow mobile network at its worst."""
+    leave_timeout_seconds: float = 2.0
+    """How long leaving waits for the last ack to be stored. Default 2: the server stores acks
+    every 0.5 s. An ack that is not confirmed costs a repeated event after the next start."""
+    write_timeout_seconds: float = 30.0
+    """How long a frame may wait for the transport before the stream is given up. Default 30:
+    the server stops reading while it has too many unanswered sends, for 10 s at most."""
+    secure: bool = False
+    """Whether to speak TLS with the system's roots. Default False: a laptop. See also
+    `connect(credentials=…)`."""

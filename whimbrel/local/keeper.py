@@ -1,0 +1,192 @@
+"""Keeps one part running: starts it, waits until it is ready, starts it again when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from whimbrel.local.children import Child, Identity, spawn
+from whimbrel.local.errors import StackError, tail
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 2.0
+STABLE_SECONDS = 10.0
+"""A part that lived so long starts again after the first pause, not the longest."""
+_POLL_SECONDS = 0.05
+_DIES_WITHIN_SECONDS = 10.0
+_ENDING = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT}
+
+
+class PartState(enum.StrEnum):
+    """Where a part is in its life."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the stack. `address` is host:port, the same for all its lives."""
+
+    name: str
+    role: str
+    address: str
+    command: tuple[str, ...]
+    log: Path
+    is_ready: Callable[[], Awaitable[bool]]
+    environment: Mapping[str, str] | None = None
+    folder: Path | None = None
+    explain: Callable[[], str | None] = lambda: None
+    """Why it ended at its start, as a sentence; None leaves it to the end of its log."""
+    grace_seconds: float = 20.0
+    ready_seconds: float = 30.0
+
+
+class Keeper:
+    """The owner of one part's process and of the task that watches it."""
+
+    def __init__(
+        self,
+        part: Part,
+        *,
+        restart: bool,
+        changed: Callable[[Keeper], None],
+        report: Callable[[str], None],
+    ) -> None:
+        """`changed` is called at each change of state, `report` with what a person should know."""
+        self.part = part
+        self.state = PartState.STOPPED
+        self.starts = 0
+        self._restart = restart
+        self._changed = changed
+        self._report = report
+        self._child: Child | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._healthy = asyncio.Event()
+
+    @property
+    def identity(self) -> Identity:
+        """The process now, or the last one there was."""
+        return Identity(0, 0) if self._child is None else self._child.identity
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready; raises StackError with the reason when it is not."""
+        if self._watcher is not None and not self._watcher.done():
+            raise StackError(f"{self.part.name} is running already")
+        self._become(PartState.STARTING)
+        await self._begin()
+        self._watcher = asyncio.create_task(self._watch(), name=f"keeper of {self.part.name}")
+
+    async def stop(self) -> None:
+        """End it for good, within its grace."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait((self._watcher,))
+        if self._child is not None and self._child.returncode is None:
+            await self._child.stop(self.part.grace_seconds)
+        self._become(PartState.STOPPED)
+
+    def kill_now(self) -> None:
+        """The last resort, when there is no time to wait."""
+        if self._child is not None:
+            self._child.send(signal.SIGKILL)
+
+    async def kill(self, number: int) -> None:
+        """Send a signal. After SIGKILL it returns once the process has ended."""
+        child = self._child
+        if child is None or child.returncode is not None:
+            raise StackError(f"{self.part.name} is not running")
+        if number in _ENDING:
+            # At once, so that wait_healthy() does not take the old process for the new one.
+            self._become(PartState.RESTARTING if self._restart else PartState.STOPPED)
+        child.send(number)
+        if number == signal.SIGKILL:
+            async with asyncio.timeout(_DIES_WITHIN_SECONDS):
+                await child.wait()
+
+    async def wait_healthy(self) -> None:
+        """Until it is healthy; for ever when nobody starts it again."""
+        await self._healthy.wait()
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            assert self._child is not None
+            began = loop.time()
+            status = await self._child.wait()
+            if not self._restart:
+                self._become(PartState.STOPPED)
+                return
+            self._become(PartState.RESTARTING)
+            self._report(f"{self.part.name} ended ({_ending(status)}), starting it again")
+            if loop.time() - began >= STABLE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            try:
+                await self._begin()
+            except StackError as error:
+                # The process has ended or was ended: the next round starts it again.
+                self._report(str(error))
+
+    async def _begin(self) -> None:
+        part = self.part
+        spawning = asyncio.ensure_future(
+            spawn(
+                part.name,
+                part.command,
+                log=part.log,
+                environment=part.environment,
+                folder=part.folder,
+            )
+        )
+        try:
+            self._child = await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            self._child = await spawning  # never lose sight of a process that was started
+            raise
+        self.starts += 1
+        self._changed(self)
+        await self._wait_ready(self._child)
+        self._become(PartState.HEALTHY)
+
+    async def _wait_ready(self, child: Child) -> None:
+        part = self.part
+        try:
+            async with asyncio.timeout(part.ready_seconds):
+                while not await part.is_ready():
+                    if child.returncode is not None:
+                        reason = part.explain() or (
+                            f"{part.name} ended at its start ({_ending(child.returncode)}); "
+                            f"the end of its log {part.log}:\n{tail(part.log)}"
+                        )
+                        raise StackError(reason)
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            await child.stop(part.grace_seconds)
+            raise StackError(
+                f"{part.name} did not become healthy within {part.ready_seconds:.0f} s; "
+                f"the end of its log {part.log}:\n{tail(part.log)}"
+            ) from None
+
+    def _become(self, state: PartState) -> None:
+        if state is PartState.HEALTHY:
+            self._healthy.set()
+        else:
+            self._healthy.clear()
+        if state is not self.state:
+            self.state = state
+            self._changed(self)
+
+
+def _ending(status: int) -> str:
+    if status < 0:
+        return signal.Signals(-status).name
+    return f"exit status {status}"

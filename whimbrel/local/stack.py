@@ -1,0 +1,200 @@
+"""The whole of Whimbrel on one machine: what `whimbrel up`, tests, demo and bench run.
+
+It starts the real services as processes, against a real mongod and redis-server. It must know
+nothing of messages: a test that wants to look into the stores gets their URLs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from whimbrel.local.children import Identity, end_processes
+from whimbrel.local.cluster import wait_registered
+from whimbrel.local.errors import StackError
+from whimbrel.local.keeper import Keeper
+from whimbrel.local.parts import Plan, StackSpec
+from whimbrel.local.ports import Ports
+from whimbrel.local.state import DataFolder, PartRecord, StackRecord, boot_id
+from whimbrel.local.supervisor import Supervisor
+from whimbrel.runtime.tokens import sign_token
+
+__all__ = ["Stack", "StackSpec"]
+
+Progress = Callable[[str], None]
+_REGISTERED_SECONDS = 20.0
+_LEFTOVERS_SECONDS = 10.0
+_TOKEN_SECONDS = 24 * 3600.0
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+class Stack:
+    """A running stack. Made by `Stack.start`; its parts are restarted while it lives."""
+
+    def __init__(self, spec: StackSpec, folder: DataFolder, plan: Plan, progress: Progress) -> None:
+        self.folder = folder
+        self._plan = plan
+        self._progress = progress
+        self._supervisor = Supervisor(
+            restart=spec.restart, changed=self._part_changed, report=progress
+        )
+        self.record = StackRecord(
+            supervisor=Identity.of(os.getpid()),
+            boot_id=boot_id(),
+            state="starting",
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            endpoints=[part.address for part in plan.accesses],
+            router_addresses=plan.router_addresses,
+            mongo_url=plan.mongo_url,
+            redis_url=plan.redis_url,
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls, spec: StackSpec | None = None, *, progress: Progress = _silent
+    ) -> AsyncIterator[Stack]:
+        """Start all of it and wait until every pod is healthy and registered.
+
+        `progress` gets a line for each step, and for each part that ends unasked. Raises
+        StackError; whatever was started by then has been ended.
+        """
+        spec = spec or StackSpec()
+        with ExitStack() as held:
+            path = spec.data or Path(
+                held.enter_context(
+                    tempfile.TemporaryDirectory(prefix="whimbrel-", ignore_cleanup_errors=True)
+                )
+            )
+            folder = DataFolder(path.absolute())
+            held.enter_context(folder.locked())
+            await _end_leftovers(folder)
+            ports = held.enter_context(closing(Ports()))
+            plan = Plan(spec, folder, ports)
+            folder.write_ports(plan.chosen)
+            stack = cls(spec, folder, plan, progress)
+            try:
+                await stack._start_all()
+                yield stack
+            finally:
+                await stack._stop_all()
+
+    @property
+    def endpoints(self) -> list[str]:
+        """host:port of each Access pod, access-0 first."""
+        return list(self.record.endpoints)
+
+    @property
+    def router_addresses(self) -> str:
+        """host:port[,host:port] of the Routers."""
+        return self.record.router_addresses
+
+    @property
+    def mongo_url(self) -> str:
+        return self.record.mongo_url
+
+    @property
+    def redis_url(self) -> str:
+        return self.record.redis_url
+
+    @property
+    def pods(self) -> list[str]:
+        """The names of the services' pods ("access-0", …), not of the stores."""
+        stores = {part.name for part in self._plan.stores}
+        return [name for name in self._supervisor.keepers if name not in stores]
+
+    def endpoint_of(self, name: str) -> str:
+        """host:port of one part; it keeps it over restarts."""
+        return self._supervisor.keeper(name).part.address
+
+    def pid(self, name: str) -> int:
+        """The pid of a pod, or of "mongod" or "redis", now."""
+        return self._supervisor.keeper(name).identity.pid
+
+    def server_pids(self) -> dict[str, int]:
+        """Every process of the stack that runs now, the stores included: name to pid."""
+        return {
+            name: keeper.identity.pid
+            for name, keeper in self._supervisor.keepers.items()
+            if keeper.identity.is_alive
+        }
+
+    def starts(self, name: str) -> int:
+        """How often this part was started so far."""
+        return self._supervisor.keeper(name).starts
+
+    def token(self, user_id: str, ttl_seconds: float = _TOKEN_SECONDS) -> str:
+        """A token of this user, good for this stack."""
+        return sign_token(self.folder.secret(), user_id, ttl_seconds, now=time.time())
+
+    async def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal to a pod, or to "mongod" or "redis".
+
+        After SIGKILL it returns once the process is gone; the stack starts it again unless
+        `spec.restart` is False. Raises StackError when it is not running.
+        """
+        await self._supervisor.keeper(name).kill(number)
+
+    async def revive(self, name: str) -> None:
+        """Start a part again that has ended, in a stack that does not do so itself."""
+        await self._supervisor.keeper(name).start()
+
+    async def wait_healthy(self, timeout_seconds: float = 30.0) -> None:
+        """Until every part is healthy (again); raises StackError that names those that are not."""
+        await self._supervisor.wait_healthy(timeout_seconds)
+
+    async def _start_all(self) -> None:
+        self._write()
+        for step in self._plan.steps():
+            names = [part.name for layer in step for part in layer]
+            if names:
+                self._progress(f"starting {', '.join(names)}")
+                await self._supervisor.start(*step)
+        registered = {name for name in self.pods if not name.startswith("router-")}
+        await wait_registered(
+            self.router_addresses, registered, timeout_seconds=_REGISTERED_SECONDS
+        )
+        self.record.state = "healthy"
+        self._write()
+
+    async def _stop_all(self) -> None:
+        self.record.state = "stopping"
+        self._write()
+        await self._supervisor.stop()
+        self.folder.forget_record()
+
+    def _part_changed(self, keeper: Keeper) -> None:
+        part = keeper.part
+        self.record.parts[part.name] = PartRecord(
+            role=part.role,
+            address=part.address,
+            log=str(part.log),
+            state=str(keeper.state),
+            pid=keeper.identity.pid,
+            started=keeper.identity.started,
+        )
+        self._write()
+
+    def _write(self) -> None:
+        self.folder.write_record(self.record)
+
+
+async def _end_leftovers(folder: DataFolder) -> None:
+    """A supervisor that was killed leaves children that are just dying: mongod must be gone
+    before the next one opens its files."""
+    record = folder.record()
+    if record is None:
+        return
+    left = await end_processes(record.processes(), grace_seconds=_LEFTOVERS_SECONDS)
+    if left:
+        pids = ", ".join(str(one.pid) for one in left)
+        raise StackError(f"processes of an earlier stack do not end: {pids}")

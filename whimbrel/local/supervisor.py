@@ -1,0 +1,107 @@
+"""Keeps the parts of a stack: starts them in layers, stops them in the reverse order.
+
+It is the laptop's platform, as Kubernetes is the cluster's: it knows processes, ports and
+health, and nothing of messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from whimbrel.local.errors import StackError
+from whimbrel.local.keeper import Keeper, Part, PartState
+
+
+class Supervisor:
+    """The owner of all keepers. `stop` must be awaited, whatever `start` did."""
+
+    def __init__(
+        self,
+        *,
+        restart: bool,
+        changed: Callable[[Keeper], None],
+        report: Callable[[str], None],
+    ) -> None:
+        self._restart = restart
+        self._changed = changed
+        self._report = report
+        self._layers: list[list[Keeper]] = []
+        self.keepers: dict[str, Keeper] = {}
+
+    async def start(self, *layers: Sequence[Part]) -> None:
+        """Start all of these together; raises the first StackError of them.
+
+        They are stopped one layer after the other, the last one first.
+        """
+        keepers = []
+        for parts in layers:
+            layer = [
+                Keeper(part, restart=self._restart, changed=self._changed, report=self._report)
+                for part in parts
+            ]
+            self._layers.append(layer)
+            keepers += layer
+        self.keepers |= {keeper.part.name: keeper for keeper in keepers}
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for keeper in keepers:
+                    tasks.create_task(keeper.start())
+        except* StackError as group:
+            raise _first(group) from None
+
+    def keeper(self, name: str) -> Keeper:
+        """The keeper of this part; raises StackError that names those there are."""
+        try:
+            return self.keepers[name]
+        except KeyError:
+            known = ", ".join(self.keepers)
+            raise StackError(f"the stack has no {name!r}, it has: {known}") from None
+
+    async def wait_healthy(self, timeout_seconds: float) -> None:
+        """Until every part is healthy; raises StackError that names those that are not."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                for keeper in self.keepers.values():
+                    await keeper.wait_healthy()
+        except TimeoutError:
+            late = [
+                f"{name} ({keeper.state})"
+                for name, keeper in self.keepers.items()
+                if keeper.state is not PartState.HEALTHY
+            ]
+            raise StackError(
+                f"not healthy after {timeout_seconds:.0f} s: {', '.join(late)}"
+            ) from None
+
+    async def stop(self) -> None:
+        """End every part, the last layer first. Cancelled, it kills what is left at once.
+
+        Raises StackError when a process cannot be ended, after it has tried all of them.
+        """
+        failures: list[str] = []
+        try:
+            for layer in reversed(self._layers):
+                failures += await _stop_all(layer)
+        finally:
+            for keeper in self.keepers.values():
+                keeper.kill_now()
+        if failures:
+            raise StackError("; ".join(failures))
+
+
+async def _stop_all(layer: Iterable[Keeper]) -> list[str]:
+    outcomes = await asyncio.gather(*(keeper.stop() for keeper in layer), return_exceptions=True)
+    failures = []
+    for outcome in outcomes:
+        if isinstance(outcome, StackError):
+            failures.append(str(outcome))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+    return failures
+
+
+def _first(group: BaseExceptionGroup[StackError]) -> StackError:
+    for one in group.exceptions:
+        return _first(one) if isinstance(one, BaseExceptionGroup) else one
+    raise AssertionError("an exception group is never empty")

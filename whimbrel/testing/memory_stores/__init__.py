@@ -1,0 +1,1 @@
+"""Memory adapters of Logic's ports, for the tests of use cases. Each passes its contract suite."""

@@ -1,0 +1,30 @@
+"""`cursors` without MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from services.logic.domain.model import DeviceCursor
+from whimbrel.testing.memory_stores.faults import Faults, Pause
+
+
+class MemoryCursorStore:
+    """The port CursorStore; `cursors` is everything that is stored. Operations for `faults`:
+    find, raise_to (with .each)."""
+
+    def __init__(self, *, pause: Pause | None = None) -> None:
+        self.faults = Faults(pause)
+        self.cursors: dict[tuple[str, str], int] = {}
+
+    async def prepare(self) -> None:
+        """Nothing to create."""
+
+    async def find(self, devices: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        async with self.faults.around("find"):
+            return {one: self.cursors[one] for one in devices if one in self.cursors}
+
+    async def raise_to(self, cursors: Sequence[DeviceCursor]) -> None:
+        async with self.faults.around("raise_to"):
+            for user, device, cursor in cursors:
+                await self.faults.reach("raise_to.each")
+                self.cursors[user, device] = max(cursor, self.cursors.get((user, device), cursor))

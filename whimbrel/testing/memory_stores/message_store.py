@@ -1,0 +1,65 @@
+"""`messages` without MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+from services.logic.domain.model import ClientKey, StoredMessage
+from whimbrel.core.ids import unix_ms_of, worker_of
+from whimbrel.testing.memory_stores.faults import Faults, Pause
+
+SCAN_PAGE = 500
+
+
+class MemoryMessageStore:
+    """The port MessageStore; `by_id` is everything that is stored. Operations for `faults`:
+    insert (with .each), find_by_client_keys, find, scan_worker (once a page)."""
+
+    def __init__(self, *, pause: Pause | None = None) -> None:
+        self.faults = Faults(pause)
+        self.by_id: dict[int, StoredMessage] = {}
+        self._by_key: dict[ClientKey, StoredMessage] = {}
+
+    async def prepare(self) -> None:
+        """Nothing to create."""
+
+    async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
+        refused = []
+        async with self.faults.around("insert"):
+            for index, message in enumerate(messages):
+                await self.faults.reach("insert.each")
+                if message.message_id in self.by_id or message.key in self._by_key:
+                    refused.append(index)
+                else:
+                    self.by_id[message.message_id] = message
+                    self._by_key[message.key] = message
+        return refused
+
+    async def find_by_client_keys(
+        self, keys: Iterable[ClientKey]
+    ) -> dict[ClientKey, StoredMessage]:
+        async with self.faults.around("find_by_client_keys"):
+            return {key: self._by_key[key] for key in keys if key in self._by_key}
+
+    async def find(self, ids: Mapping[int, str]) -> dict[int, StoredMessage]:
+        async with self.faults.around("find"):
+            known = {one: self.by_id[one] for one in ids if one in self.by_id}
+            # As on a sharded cluster: under another sender it is not found.
+            senders = set(ids.values())
+            return {one: row for one, row in known.items() if row.key.sender in senders}
+
+    async def scan_worker(self, worker: int, from_ms: int) -> AsyncIterator[list[StoredMessage]]:
+        last = -1
+        while True:
+            async with self.faults.around("scan_worker"):
+                ids = sorted(
+                    one
+                    for one in self.by_id
+                    if one > last and worker_of(one) == worker and unix_ms_of(one) >= from_ms
+                )[:SCAN_PAGE]
+                page = [self.by_id[one] for one in ids]
+            if page:
+                yield page
+            if len(page) < SCAN_PAGE:
+                return
+            last = ids[-1]
