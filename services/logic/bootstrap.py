@@ -12,6 +12,7 @@ from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.message_store_mongo import MongoMessageStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
+from services.logic.adapters.read_store_mongo import MongoReadStore
 from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
@@ -49,7 +50,8 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     cursors = MongoCursorStore(database)
     conversations = MongoConversationStore(database)
     leases = MongoWorkerLeases(database)
-    for store in (messages, timelines, cursors, conversations, leases):
+    reads = MongoReadStore(database)
+    for store in (messages, timelines, cursors, conversations, leases, reads):
         await store.prepare()
     stores = Stores(
         messages=messages,
@@ -59,6 +61,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         leases=leases,
         reservations=RedisSeqReservations(redis),
         memory=RedisSendMemory(redis),
+        reads=reads,
         undelivered=RedisUndeliveredIndex(redis),
         push_queue=RedisPushQueue(redis),
         locator=GrpcLocator(router),

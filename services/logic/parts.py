@@ -14,10 +14,11 @@ from services.logic.ports import (
     Locator,
     MessageStore,
     PushQueue,
+    ReadStore,
     SendMemory,
     SeqReservations,
     TimelineStore,
-    UndeliveredIndex,
+    UndeliveredMarks,
     WorkerLeases,
 )
 from services.logic.settings import CommitSettings, WorkerSettings
@@ -33,8 +34,10 @@ from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
+from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
 from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
+from services.logic.usecases.treat_as_offline import TreatAsOffline
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
@@ -50,7 +53,8 @@ class Stores:
     leases: WorkerLeases
     reservations: SeqReservations
     memory: SendMemory
-    undelivered: UndeliveredIndex
+    reads: ReadStore
+    undelivered: UndeliveredMarks
     push_queue: PushQueue
     locator: Locator
 
@@ -64,6 +68,7 @@ class LogicParts:
     ids: MintIds
     placer: PlaceEntries
     fan_out: FanOut
+    offline: TreatAsOffline
     clean_up: CleanUp
 
     def loops(self, worker: WorkerSettings) -> dict[str, Loop]:
@@ -72,6 +77,7 @@ class LogicParts:
             "commit": self.use_cases.submit.pipeline.run,
             "fan_out": self.fan_out.pipeline.run,
             "recent_sends": self.fan_out.memory_pipeline.run,
+            "offline": self.offline.pipeline.run,
             "cursors": self.use_cases.cursors.pipeline.run,
             "worker_lease": lambda: self.ids.run(worker.renew_seconds),
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
@@ -106,13 +112,14 @@ def assemble(
     )
     placer = PlaceEntries(stores.timelines, stores.reservations, clock=clock)
     completer = CompleteMessages(stores.timelines, placer, clock=clock)
-    fan_out = FanOut(
-        stores.locator,
-        outlet,
+    offline = TreatAsOffline(
         stores.undelivered,
         stores.push_queue,
-        stores.memory,
+        RebuildUndelivered(stores.timelines, stores.cursors, stores.reads, stores.undelivered),
         max_waiting=commit.max_waiting_fan_outs,
+    )
+    fan_out = FanOut(
+        stores.locator, outlet, offline, stores.memory, max_waiting=commit.max_waiting_fan_outs
     )
     clean_up = CleanUp(
         stores.leases,
@@ -147,10 +154,10 @@ def assemble(
         attach=AttachSession(stores.cursors, stores.timelines, reader, stores.memory, clock=clock),
         read=reader,
         cursors=StoreCursors(stores.cursors, stores.undelivered, clock=clock),
-        give_up=GiveUpOnline(stores.timelines, stores.undelivered, stores.push_queue),
+        give_up=GiveUpOnline(stores.timelines, offline),
         timelines=stores.timelines,
         ids=ids,
         clock=clock,
     )
     groups = Groups(stores.conversations, wall_ms=wall_ms)
-    return LogicParts(use_cases, groups, ids, placer, fan_out, clean_up)
+    return LogicParts(use_cases, groups, ids, placer, fan_out, offline, clean_up)

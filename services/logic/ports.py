@@ -87,6 +87,11 @@ class CursorStore(Protocol):
         """The stored cursors of these (user, device); devices never seen are absent."""
         ...
 
+    async def highest(self, users: Iterable[str]) -> dict[str, int]:
+        """The highest stored cursor of each user's devices: what at least one of them has. Users
+        without one are absent. One query for all; majority."""
+        ...
+
     async def raise_to(self, cursors: Sequence[DeviceCursor]) -> None:
         """Raise each to at least its value, creating what is absent. Majority, journaled."""
         ...
@@ -210,15 +215,6 @@ class ReadStore(Protocol):
 
     async def find(self, user: str) -> dict[str, int]:
         """The read mark of each conversation that the user has ever marked. Majority."""
-        ...
-
-
-class HighestCursors(Protocol):
-    """`cursors`, seen per user: what at least one device has."""
-
-    async def highest(self, users: Iterable[str]) -> dict[str, int]:
-        """The highest stored cursor of each user's devices; users without one are absent. One
-        query for all; majority."""
         ...
 
 

@@ -45,6 +45,15 @@ class MongoCursorStore:
             ).to_list(None)
         return {by_id[row["_id"]]: row["cursor"] for row in rows}
 
+    async def highest(self, users: Iterable[str]) -> dict[str, int]:
+        highest: dict[str, int] = {}
+        fields = {"_id": False, "user": True, "cursor": True}
+        with reading():
+            rows = await self._cursors.find({"user": {"$in": [*users]}}, fields).to_list(None)
+        for row in rows:
+            highest[row["user"]] = max(row["cursor"], highest.get(row["user"], 0))
+        return highest
+
     async def raise_to(self, cursors: Sequence[DeviceCursor]) -> None:
         updates = [_update(cursor) for cursor in cursors]
         refused = await update_unordered(self._database, COLLECTION, updates)

@@ -21,10 +21,10 @@ from services.logic.domain.model import (
     RecentSend,
     StoredMessage,
     TimelineEntry,
-    UndeliveredEntry,
 )
-from services.logic.ports import Locator, PushQueue, SendMemory, UndeliveredIndex
+from services.logic.ports import Locator, SendMemory
 from services.logic.usecases.pipeline import Pipeline
+from services.logic.usecases.treat_as_offline import TreatAsOffline
 from whimbrel.core.errors import WhimbrelError
 
 log = structlog.get_logger(__name__)
@@ -51,16 +51,14 @@ class FanOut:
         self,
         locator: Locator,
         outlet: Outlet,
-        undelivered: UndeliveredIndex,
-        push_queue: PushQueue,
+        offline: TreatAsOffline,
         memory: SendMemory,
         *,
         max_waiting: int,
     ) -> None:
         self._locator = locator
         self._outlet = outlet
-        self._undelivered = undelivered
-        self._push_queue = push_queue
+        self._offline = offline
         self._memory = memory
         self.dropped = 0
         """Messages whose live delivery was given up because too many waited."""
@@ -80,14 +78,14 @@ class FanOut:
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until everything is handed on and remembered; False when that took too long."""
-        return await self.pipeline.wait_idle(
-            timeout_seconds
-        ) and await self.memory_pipeline.wait_idle(timeout_seconds)
+        for pipeline in (self.pipeline, self._offline.pipeline, self.memory_pipeline):
+            if not await pipeline.wait_idle(timeout_seconds):
+                return False
+        return True
 
     async def _handle(self, batch: list[Committed]) -> None:
         users = list({entry.user for one in batch for entry in one.entries})
         pods = await self._locate(users)
-        offline: list[tuple[StoredMessage, TimelineEntry]] = []
         for one in batch:
             by_pod: dict[str, list[TimelineEntry]] = defaultdict(list)
             for entry in one.entries:
@@ -97,14 +95,7 @@ class FanOut:
             for pod_id, targets in by_pod.items():
                 if self._outlet.deliver(pod_id, one.message, targets):
                     reached.update(entry.user for entry in targets)
-            # Nobody is woken for what they wrote themselves.
-            sender = one.message.key.sender
-            offline += [
-                (one.message, entry)
-                for entry in one.entries
-                if entry.user not in reached and entry.user != sender
-            ]
-        await self._treat_as_offline(offline)
+            self._offline.enqueue(_jobs(one, reached))
         # Last of all: a hit in the memory says that the fan-out was done (rule 16). One that
         # does not fit in is found by the unique index.
         for one in batch:
@@ -119,27 +110,6 @@ class FanOut:
                 log.warning("locate_failed", users=len(users), detail=error.detail)
             await asyncio.sleep(LOCATE_PAUSE_SECONDS)
 
-    async def _treat_as_offline(
-        self, offline: Sequence[tuple[StoredMessage, TimelineEntry]]
-    ) -> None:
-        if not offline:
-            return
-        entries = [
-            UndeliveredEntry(entry.user, message.conversation, message.message_id, entry.seq)
-            for message, entry in offline
-        ]
-        jobs = [
-            PushJob(
-                entry.user,
-                message.conversation,
-                message.key.sender,
-                message.message_id,
-                entry.seq,
-            )
-            for message, entry in offline
-        ]
-        await treat_as_offline(self._undelivered, self._push_queue, entries, jobs)
-
     async def _remember(self, sends: list[RecentSend]) -> None:
         try:
             await self._memory.remember(sends)
@@ -147,16 +117,12 @@ class FanOut:
             log.warning("sends_not_remembered", count=len(sends), detail=error.detail)
 
 
-async def treat_as_offline(
-    undelivered: UndeliveredIndex,
-    push_queue: PushQueue,
-    entries: Sequence[UndeliveredEntry],
-    jobs: Sequence[PushJob],
-) -> None:
-    """Index what no device has, and ask for the users to be woken. Both live in Redis and are
-    rebuilt from MongoDB when it was lost, so a Redis that does not answer is only logged."""
-    try:
-        await undelivered.add(entries)
-        await push_queue.enqueue(jobs)
-    except WhimbrelError as error:
-        log.warning("offline_not_indexed", count=len(entries), detail=error.detail)
+def _jobs(committed: Committed, reached: set[str]) -> list[PushJob]:
+    """Who has to be woken. Nobody is woken for what they wrote themselves."""
+    message = committed.message
+    sender = message.key.sender
+    return [
+        PushJob(entry.user, message.conversation, sender, message.message_id, entry.seq)
+        for entry in committed.entries
+        if entry.user not in reached and entry.user != sender
+    ]

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import structlog
 
-from services.logic.domain.model import PushJob, UndeliveredEntry
-from services.logic.ports import PushQueue, TimelineStore, UndeliveredIndex
-from services.logic.usecases.fan_out import treat_as_offline
+from services.logic.domain.model import PushJob
+from services.logic.ports import TimelineStore
+from services.logic.usecases.treat_as_offline import TreatAsOffline
 from whimbrel.core.errors import WhimbrelError
 
 log = structlog.get_logger(__name__)
@@ -27,18 +27,15 @@ class UnacknowledgedRange(NamedTuple):
 
 
 class GiveUpOnline:
-    """Index the entries as undelivered and enqueue push jobs for them."""
+    """Treat the entries as undelivered; the index skips what another device of the user has
+    acknowledged meanwhile."""
 
-    def __init__(
-        self, timelines: TimelineStore, undelivered: UndeliveredIndex, push_queue: PushQueue
-    ) -> None:
+    def __init__(self, timelines: TimelineStore, offline: TreatAsOffline) -> None:
         self._timelines = timelines
-        self._undelivered = undelivered
-        self._push_queue = push_queue
+        self._offline = offline
 
     async def give_up(self, ranges: Sequence[UnacknowledgedRange]) -> None:
-        """The index skips what another device of the user has acknowledged meanwhile. A store
-        that does not answer is logged: heads and cursors bring the users back."""
+        """A store that does not answer is logged: heads and cursors bring the users back."""
         for one in ranges:
             limit = min(MAX_RANGE, one.to_seq - one.from_seq + 1)
             try:
@@ -46,15 +43,8 @@ class GiveUpOnline:
             except WhimbrelError as error:
                 log.warning("unacknowledged_not_indexed", user=one.user, detail=error.detail)
                 continue
-            entries, jobs = [], []
-            for row in rows:
-                if row.message_id is None or row.seq > one.to_seq or row.sender == one.user:
-                    continue
-                entries.append(
-                    UndeliveredEntry(one.user, row.conversation, row.message_id, row.seq)
-                )
-                jobs.append(
-                    PushJob(one.user, row.conversation, row.sender, row.message_id, row.seq)
-                )
-            if entries:
-                await treat_as_offline(self._undelivered, self._push_queue, entries, jobs)
+            self._offline.enqueue(
+                PushJob(one.user, row.conversation, row.sender, row.message_id, row.seq)
+                for row in rows
+                if row.message_id is not None and row.seq <= one.to_seq and row.sender != one.user
+            )

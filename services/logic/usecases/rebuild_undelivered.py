@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.logic.domain.model import TimelineEntry, UndeliveredEntry
-from services.logic.ports import HighestCursors, ReadStore, TimelineStore, UndeliveredMarks
+from services.logic.ports import CursorStore, ReadStore, TimelineStore, UndeliveredMarks
 
 PAGE = 500
 
@@ -22,7 +22,7 @@ class RebuildUndelivered:
     def __init__(
         self,
         timelines: TimelineStore,
-        cursors: HighestCursors,
+        cursors: CursorStore,
         reads: ReadStore,
         undelivered: UndeliveredMarks,
     ) -> None:

@@ -11,7 +11,6 @@ import pytest
 from redis.asyncio import Redis
 
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
-from services.logic.adapters.highest_cursors_mongo import MongoHighestCursors
 from services.logic.adapters.read_store_mongo import MongoReadStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
@@ -34,7 +33,7 @@ class World:
         self.cursors = MongoCursorStore(database)
         self.reads = MongoReadStore(database)
         self.timelines = MongoTimelineStore(database)
-        self.highest = MongoHighestCursors(database)
+        self.highest = MongoCursorStore(database)
         self.index = RedisUndeliveredIndex(redis)
         self.rebuild = RebuildUndelivered(self.timelines, self.highest, self.reads, self.index)
 
@@ -100,7 +99,7 @@ async def test_a_rebuild_removes_what_an_old_redis_still_holds(world: World) -> 
 async def test_an_entry_acknowledged_after_the_rebuild_began_does_not_come_back(
     world: World,
 ) -> None:
-    class AcknowledgedMeanwhile(MongoHighestCursors):
+    class AcknowledgedMeanwhile(MongoCursorStore):
         def __init__(self) -> None:
             pass
 
@@ -115,7 +114,7 @@ async def test_an_entry_acknowledged_after_the_rebuild_began_does_not_come_back(
 
 
 async def test_a_rebuild_that_lost_redis_on_the_way_is_done_again(world: World) -> None:
-    class FlushedMeanwhile(MongoHighestCursors):
+    class FlushedMeanwhile(MongoCursorStore):
         def __init__(self) -> None:
             pass
 

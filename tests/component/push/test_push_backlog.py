@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
-from services.logic.adapters.highest_cursors_mongo import MongoHighestCursors
 from services.logic.adapters.read_store_mongo import MongoReadStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.domain.model import DeviceCursor, TimelineEntry
@@ -82,7 +81,7 @@ async def test_marks_are_the_highest_cursor_and_the_read_mark(database: Database
 
 async def test_logic_sees_the_same_highest_cursors(database: Database) -> None:
     await store(database, {"bob/phone": 3, "bob/laptop": 7, "carol/phone": 1})
-    highest = await MongoHighestCursors(database).highest(["bob", "carol", "dave"])
+    highest = await MongoCursorStore(database).highest(["bob", "carol", "dave"])
     assert highest == {"bob": 7, "carol": 1}
 
 

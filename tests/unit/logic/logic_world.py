@@ -22,6 +22,7 @@ from whimbrel.testing.memory_stores.conversation_store import MemoryConversation
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
+from whimbrel.testing.memory_stores.read_store import MemoryReadStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
@@ -88,6 +89,7 @@ class World:
         self.timelines = MemoryTimelineStore()
         self.cursors = MemoryCursorStore()
         self.conversations = MemoryConversationStore()
+        self.reads = MemoryReadStore()
         self.leases = MemoryWorkerLeases()
         self.reservations = MemorySeqReservations()
         self.memory = MemorySendMemory()
@@ -104,6 +106,7 @@ class World:
             leases=self.leases,
             reservations=self.reservations,
             memory=self.memory,
+            reads=self.reads,
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator,
@@ -135,7 +138,7 @@ async def running(parts: LogicParts) -> AsyncIterator[LogicParts]:
     loops = parts.loops(WorkerSettings())
     tasks = [
         asyncio.create_task(loops[name]())
-        for name in ("commit", "fan_out", "recent_sends", "cursors")
+        for name in ("commit", "fan_out", "recent_sends", "offline", "cursors")
     ]
     try:
         yield parts

@@ -23,6 +23,15 @@ class MemoryCursorStore:
         async with self.faults.around("find"):
             return {one: self.cursors[one] for one in devices if one in self.cursors}
 
+    async def highest(self, users: Iterable[str]) -> dict[str, int]:
+        async with self.faults.around("highest"):
+            highest: dict[str, int] = {}
+            wanted = set(users)
+            for (user, _), cursor in self.cursors.items():
+                if user in wanted:
+                    highest[user] = max(cursor, highest.get(user, 0))
+            return highest
+
     async def raise_to(self, cursors: Sequence[DeviceCursor]) -> None:
         async with self.faults.around("raise_to"):
             for user, device, cursor in cursors:
