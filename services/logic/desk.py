@@ -157,6 +157,7 @@ class Desk:
                 request.epoch,
                 request.cursor if request.HasField("cursor") else None,
                 request.limit,
+                request.account_scope,
             )
             for _, request in batch
         ]

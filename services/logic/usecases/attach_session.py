@@ -30,6 +30,8 @@ class Attach(NamedTuple):
     epoch: int
     cursor: int | None
     limit: int
+    account_scope: bool = False
+    """What any device of the user has acknowledged is not delivered again (rule 15)."""
 
 
 class Attached(NamedTuple):
@@ -87,6 +89,8 @@ class AttachSession:
     async def _starts(self, batch: Sequence[Attach]) -> list[int | WhimbrelError]:
         """The effective cursor of each, stored."""
         stored = await self._cursors.find((one.user, one.device) for one in batch)
+        accounts = {one.user for one in batch if one.account_scope}
+        highest = await self._cursors.highest(accounts) if accounts else {}
         unproven = {
             one.user
             for one in batch
@@ -102,7 +106,10 @@ class AttachSession:
                 start = heads[one.user]
             else:
                 start = max(known or 0, one.cursor or 0)
-            if start > (known or 0) and start > heads[one.user]:
+            if one.account_scope:
+                start = max(start, highest.get(one.user, 0))
+            # Stored cursors were at or below the head once, and the head never falls.
+            if one.user in heads and start > heads[one.user]:
                 starts.append(
                     WhimbrelError(
                         ErrorCode.SEQ_AHEAD,

@@ -176,6 +176,23 @@ async def test_the_effective_cursor_is_the_higher_of_said_and_stored() -> None:
         assert [entry.seq for entry, _ in outcome.page.entries] == list(range(resumed + 1, 5))
 
 
+async def test_what_any_device_has_acknowledged_does_not_come_again_in_account_scope() -> None:
+    """Rule 15: phone A has confirmed 3; phone B comes with 1."""
+    world = World()
+    async with running(world.logic()) as logic:
+        for number in range(5):
+            await send(logic, draft(client_id=f"c{number}"))
+    await world.cursors.raise_to([DeviceCursor("bob", "phone-a", 3)])
+    for scoped, resumed in ((True, 3), (False, 1)):
+        device = f"phone-b-{scoped}"
+        (outcome,) = await world.logic().use_cases.attach.attach(
+            [Attach("bob", device, 1, 1, 100, account_scope=scoped)]
+        )
+        assert isinstance(outcome, Attached)
+        assert outcome.cursor == resumed
+        assert [entry.seq for entry, _ in outcome.page.entries] == list(range(resumed + 1, 6))
+
+
 async def test_a_cursor_beyond_the_head_is_refused_and_not_stored() -> None:
     world = World()
     refused = await attach_one(world, 9)
