@@ -58,6 +58,7 @@ class ServerSession(Generic[T]):
         self._again: deque[Numbered[T]] = deque()  # redeliveries; lower than what is ready
         self._unacknowledged: SeqRange | None = None
         self._head = 0
+        self._satisfied = 0
 
     # --- what the driver may look at -------------------------------------------------
 
@@ -133,6 +134,7 @@ class ServerSession(Generic[T]):
     def satisfied(self, seq: int, now: float) -> None:
         """The device has got this seq as the answer to its own send: nothing to deliver."""
         self._head = max(self._head, seq)
+        self._satisfied = max(self._satisfied, seq)
         if self._mode is not Mode.LAGGING or seq == self._intake.next_seq:
             self._intake.skip(seq)
             if self._mode is not Mode.ATTACHING:
@@ -162,6 +164,10 @@ class ServerSession(Generic[T]):
 
         Raises AckAheadError when so much was never sent on this stream.
         """
+        if cursor <= self._satisfied:
+            # It was never written, or forgotten while lagging, because the device has it as the
+            # answer to its own send: so it may acknowledge it.
+            self._window.pass_to(cursor)
         if not self._window.acknowledge(cursor):
             return False
         self._timer.progressed(now)

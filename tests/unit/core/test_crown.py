@@ -130,6 +130,7 @@ class World:
         for request in self.up.take(now):
             self.message_id += 10
             self.pod.receive(request, now, self.message_id)
+            assert self.pod.closed is None, f"the pod closed the stream: {self.pod.closed!r}"
         if random.random() < 0.05:
             self.pod.check_head(now)
         for response in self.pod.frames(now):
@@ -187,7 +188,6 @@ class World:
         return now < self.connected_at + 2.0
 
     def _next_moment(self) -> float:
-        assert self.pod is None or self.pod.closed is None
         moments = (
             self.dialogue.next_deadline(),
             self.up.next_deadline(),
