@@ -43,6 +43,10 @@ class StreamDriver:
             writer = tasks.create_task(self._write())
             await self._over.wait()
             reader.cancel()
+            # A write that is cut off keeps the end of the call from going out, and the client
+            # waits for it for ever (TOO_MANY_OPERATIONS). The writer ends by itself, unless
+            # the client does not read.
+            await asyncio.wait((writer,), timeout=self.stream.services.settings.goodbye_seconds)
             writer.cancel()
 
     def _on_wake(self) -> None:
