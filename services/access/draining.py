@@ -47,7 +47,7 @@ class Draining:
             stream.close(CloseCode.SHUTDOWN, "the pod stops", retry_after_ms)
         try:
             async with asyncio.timeout(self._goodbye_seconds + 0.5):
-                while len(self._table):
+                while len(self._table):  # noqa: ASYNC110 - the table signals nobody
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             _log.warning("streams_left", streams=len(self._table))

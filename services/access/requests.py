@@ -112,7 +112,7 @@ class LogicRequests:
 
     async def _bear(self, refused: logic_pb2.Refused) -> None:
         """Wait as long as a refusal says, or raise it when it is final."""
-        if refused.code == ErrorCode.SEQ_AHEAD:
+        if int(refused.code) == ErrorCode.SEQ_AHEAD:
             raise StreamRefusedError(CloseCode.SEQ_AHEAD, refused.detail)
         if refused.retry_after_ms == 0:
             raise error_of(refused)

@@ -1,5 +1,7 @@
 """The inbound edge: what clients call. Streams go to their driver, unary calls on to Logic."""
 
+# ruff: noqa: N802 - the contract names the methods
+
 from __future__ import annotations
 
 from typing import Any, Final

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.logic.adapters.redis_round_trip import Command, round_trip
 from services.logic.domain.model import PushJob
 from whimbrel.core.errors import unavailable
 from whimbrel.runtime.push_stream import MAX_STREAM_LENGTH, STREAM_KEY, StreamJob, encode_job
+from whimbrel.runtime.redis_round_trip import Command, round_trip
 
 MAX_JOBS = 500
 """Jobs in one round trip, so that nobody else waits long for Redis."""

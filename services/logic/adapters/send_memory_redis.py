@@ -18,10 +18,10 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.logic.adapters.redis_round_trip import TIMEOUT_SECONDS, Command, round_trip
-from services.logic.adapters.redis_scripts import RedisScript, ScriptCall
 from services.logic.domain.model import Answer, ClientKey, RecentSend
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.redis_round_trip import TIMEOUT_SECONDS, Command, round_trip
+from whimbrel.runtime.redis_scripts import RedisScript, ScriptCall
 
 RECENT_SENDS = 50
 """Sends remembered of each sender: what one client may have open when its stream breaks."""

@@ -14,9 +14,9 @@ from itertools import islice
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.logic.adapters.redis_round_trip import TIMEOUT_SECONDS, round_trip
-from services.logic.adapters.redis_scripts import MAX_CALLS, RedisScript, ScriptCall
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.redis_round_trip import TIMEOUT_SECONDS, round_trip
+from whimbrel.runtime.redis_scripts import MAX_CALLS, RedisScript, ScriptCall
 
 FORGET_SECONDS = 7 * 24 * 3600
 """A counter is read from MongoDB again after a week: users who are gone take no memory."""

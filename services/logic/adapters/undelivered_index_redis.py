@@ -22,10 +22,10 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.logic.adapters.redis_round_trip import Command, round_trip
-from services.logic.adapters.redis_scripts import RedisScript, ScriptCall
 from services.logic.domain.model import UndeliveredEntry
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.redis_round_trip import Command, round_trip
+from whimbrel.runtime.redis_scripts import RedisScript, ScriptCall
 
 # The sorted sets' keys are made in the scripts, from a declared key and a conversation, because
 # nobody outside knows which conversations there are. They carry the same hash tag, so they lie

@@ -12,28 +12,19 @@ from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any, Final
 
-from redis import exceptions
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from services.router.adapters import directory_scripts as scripts
-from services.router.adapters.redis_round_trip import Argument, round_trip
 from services.router.domain.routes import bounded
 from services.router.ports import Lease, Registry
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.redis_round_trip import Argument, round_trip
 
 _PODS: Final = "{registry}:pods"
 _REGISTRY_ID: Final = "{registry}:id"
 
-_AWAY: Final = (
-    OSError,
-    exceptions.ConnectionError,
-    exceptions.TimeoutError,
-    exceptions.ReadOnlyError,
-    exceptions.OutOfMemoryError,
-    # A SCRIPT FLUSH in the middle of a batch: the next try carries the script again.
-    exceptions.NoScriptError,
-)
 _RETRY_SECONDS: Final = 0.2
 
 
@@ -148,14 +139,17 @@ class RedisDirectory:
         return await self._ask(commands, writes=True)
 
     async def _ask(self, commands: Sequence[tuple[Argument, ...]], *, writes: bool) -> list[Any]:
-        try:
-            return await round_trip(self._redis, commands, self._timeout_seconds)
-        except _AWAY as error:
-            raise unavailable(
-                "the directory does not answer",
-                retry_after_seconds=_RETRY_SECONDS,
-                outcome_unknown=writes,
-            ) from error
+        answers = await round_trip(
+            self._redis, commands, writes=writes, timeout_seconds=self._timeout_seconds
+        )
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise unavailable(
+                    "the directory does not answer",
+                    retry_after_seconds=_RETRY_SECONDS,
+                    outcome_unknown=writes,
+                ) from answer
+        return answers
 
 
 def _route(user_id: str) -> str:

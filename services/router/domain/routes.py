@@ -1,8 +1,9 @@
 """How a route is packed, and what an epoch may be.
 
-One route is one string, epoch|attempt|expires_ms|pod_id|incarnation|instance_id: names have no
-"|" in them, Lua takes it apart with one pattern and Python with one split. The Lua scripts
-beside the Redis adapter write the same shape.
+One route is one string, epoch|attempt|expires_ms|pod_id|incarnation|instance_id|platform: names
+have no "|" in them, Lua takes it apart with one pattern and Python with one split. The Lua
+scripts beside the Redis adapter write the same shape. Which devices may have routes at once is
+in `platform_limit`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class StoredRoute(NamedTuple):
     expires_ms: int
     pod_id: str
     incarnation: str
+    """Empty: the device was kicked. What is left names its instance until it runs out."""
     instance_id: str
+    platform: str
 
     def pack(self) -> str:
         """The string that the store holds."""
@@ -33,8 +36,20 @@ class StoredRoute(NamedTuple):
     @classmethod
     def unpack(cls, packed: str) -> StoredRoute:
         """The inverse of pack. ValueError for anything else."""
-        epoch, attempt, expires_ms, pod_id, incarnation, instance_id = packed.split("|")
-        return cls(int(epoch), int(attempt), int(expires_ms), pod_id, incarnation, instance_id)
+        epoch, attempt, expires_ms, *names = packed.split("|")
+        pod_id, incarnation, instance_id, platform = names
+        return cls(
+            int(epoch), int(attempt), int(expires_ms), pod_id, incarnation, instance_id, platform
+        )
+
+    @property
+    def is_kicked(self) -> bool:
+        """Whether this is what a kick has left, and no route."""
+        return not self.incarnation
+
+    def leads(self, now_ms: int) -> bool:
+        """Whether the device is there now."""
+        return self.expires_ms > now_ms and not self.is_kicked
 
 
 def bounded(number: int) -> int:
@@ -52,6 +67,7 @@ def refuses(stored: StoredRoute | None, session: router_pb2.Session) -> bool:
     """Whether a later attempt of the same instance was here first (rule 14)."""
     return (
         stored is not None
+        and not stored.is_kicked
         and stored.instance_id == session.instance_id
         and stored.attempt > bounded(session.attempt)
     )

@@ -9,7 +9,8 @@ import pytest
 from redis import exceptions
 from redis.asyncio import Redis
 
-from services.router.adapters.redis_round_trip import Argument, round_trip
+from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.redis_round_trip import Argument, round_trip
 from whimbrel.runtime.settings import RedisSettings
 from whimbrel.runtime.stores import open_redis
 
@@ -26,32 +27,47 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 async def test_answers_come_in_the_order_of_the_commands(redis: Redis) -> None:
     commands: list[tuple[Argument, ...]] = [("INCR", "n") for _ in range(1_000)]
-    assert await round_trip(redis, commands, SECONDS) == list(range(1, 1_001))
+    assert await round_trip(redis, commands, writes=True, timeout_seconds=SECONDS) == list(
+        range(1, 1_001)
+    )
 
 
 async def test_a_round_trip_that_was_late_leaves_nothing_for_the_next(redis: Redis) -> None:
-    await round_trip(redis, [("SET", "a", "mine")], SECONDS)
-    with pytest.raises(TimeoutError):
-        await round_trip(redis, [("BLPOP", "nothing", 5), ("GET", "nothing")], 0.02)
-    assert await round_trip(redis, [("GET", "a")], SECONDS) == [b"mine"]
+    await round_trip(redis, [("SET", "a", "mine")], writes=True, timeout_seconds=SECONDS)
+    with pytest.raises(WhimbrelError, match="does not answer"):
+        await round_trip(
+            redis, [("BLPOP", "nothing", 5), ("GET", "nothing")], writes=True, timeout_seconds=0.02
+        )
+    assert await round_trip(redis, [("GET", "a")], writes=True, timeout_seconds=SECONDS) == [
+        b"mine"
+    ]
 
 
 async def test_a_caller_that_is_cancelled_leaves_nothing_for_the_next(redis: Redis) -> None:
-    await round_trip(redis, [("SET", "a", "mine")], SECONDS)
-    waiting = asyncio.create_task(round_trip(redis, [("BLPOP", "nothing", 5)], SECONDS))
+    await round_trip(redis, [("SET", "a", "mine")], writes=True, timeout_seconds=SECONDS)
+    waiting = asyncio.create_task(
+        round_trip(redis, [("BLPOP", "nothing", 5)], writes=True, timeout_seconds=SECONDS)
+    )
     async with open_redis(RedisSettings(url=_url(redis))) as other:
         while not any("blpop" in client["cmd"] for client in await other.client_list()):
             await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait((waiting,))
     assert waiting.cancelled()
-    assert await round_trip(redis, [("GET", "a")], SECONDS) == [b"mine"]
+    assert await round_trip(redis, [("GET", "a")], writes=True, timeout_seconds=SECONDS) == [
+        b"mine"
+    ]
 
 
-async def test_an_error_among_the_answers_leaves_nothing_for_the_next(redis: Redis) -> None:
-    with pytest.raises(exceptions.ResponseError):
-        await round_trip(redis, [("SET", "a", "mine"), ("LPUSH", "a", 1), ("GET", "b")], SECONDS)
-    assert await round_trip(redis, [("GET", "a")], SECONDS) == [b"mine"]
+async def test_an_error_stands_in_the_place_of_its_command(redis: Redis) -> None:
+    answers = await round_trip(
+        redis,
+        [("SET", "a", "mine"), ("LPUSH", "a", 1), ("GET", "a")],
+        writes=True,
+        timeout_seconds=SECONDS,
+    )
+    assert [answers[0], answers[2]] == [b"OK", b"mine"]
+    assert isinstance(answers[1], exceptions.ResponseError)
 
 
 def _url(redis: Redis) -> str:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
-from services.logic.adapters.redis_round_trip import TIMEOUT_SECONDS, Argument, round_trip
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.redis_round_trip import TIMEOUT_SECONDS, Argument, round_trip
 
 MAX_CALLS = 1000
 """Calls in one round trip: a few ms of Redis, so that nobody else waits long."""
