@@ -90,7 +90,8 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     async def drain() -> None:
         await registration.unregister()
         # Links stay until the pods have turned to others and everything is answered.
-        await asyncio.sleep(TABLE_SECONDS)
+        if links.is_linked:
+            await asyncio.sleep(TABLE_SECONDS)
         if not await parts.wait_idle(settings.pod.grace_seconds - TABLE_SECONDS):
             log.warning("stopped_with_open_work")
         links.close()

@@ -95,6 +95,11 @@ class LinkTable:
         """The live link to a pod."""
         return self._links.get(pod_id)
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether any pod is linked."""
+        return bool(self._links)
+
     def deliver(
         self, pod_id: str, message: StoredMessage, targets: Sequence[TimelineEntry]
     ) -> bool:

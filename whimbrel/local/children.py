@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,9 +73,14 @@ class Child:
         return await self._process.wait()
 
     def send(self, number: int) -> None:
-        """Send a signal; nothing happens when it has ended already."""
-        if self._process.returncode is None:
-            self._process.send_signal(number)
+        """Send a signal; nothing happens when it has ended already.
+
+        Not by asyncio's own send_signal: that polls first, and may so reap the child under the
+        nose of asyncio's watcher, which then warns and reports the exit status 255.
+        """
+        if self.identity.is_alive:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def stop(self, grace_seconds: float = 10.0) -> int:
         """SIGTERM, then SIGKILL when the grace is over. Cancelled, it kills at once.
