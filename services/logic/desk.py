@@ -24,7 +24,7 @@ from services.logic.usecases.read_timeline import MAX_PAGE_BYTES, ReadTimeline
 from services.logic.usecases.store_cursors import CursorUpdate, StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from whimbrel.api.logic.v1 import logic_pb2
-from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 _SMALL = 96
 MAX_READS_AT_ONCE = 32
@@ -95,10 +95,7 @@ class Desk:
         """Handle one frame of a link; never waits."""
         if request.highest_message_id:
             self._use.ids.observe(request.highest_message_id)
-        for superseded in request.superseded:
-            target = self._links.get(superseded.pod_id)
-            if target is not None:
-                target.frame(_SMALL).superseded.append(superseded)
+        self._forward(request)
         for send in request.sends:
             self._take_send(send, link)
         for attach in request.attaches:
@@ -129,6 +126,18 @@ class Desk:
                     given_up.user_id, given_up.device_id, given_up.from_seq, given_up.to_seq
                 )
             )
+
+    def _forward(self, request: logic_pb2.LinkRequest) -> None:
+        """Pass on what one Access pod says to another; one that is not linked finds out at its
+        re-assert."""
+        for superseded in request.superseded:
+            target = self._links.get(superseded.pod_id)
+            if target is not None:
+                target.frame(_SMALL).superseded.append(superseded)
+        for kicked in request.kicked:
+            target = self._links.get(kicked.pod_id)
+            if target is not None:
+                target.frame(_SMALL).kicked.append(kicked)
 
     def _take_send(self, send: logic_pb2.SendRequest, link: AccessLink) -> None:
         ref = send.ref
@@ -182,16 +191,14 @@ class Desk:
 
     async def _fetch(self, link: AccessLink, request: logic_pb2.FetchRequest) -> None:
         try:
-            async with asyncio.timeout(5.0):
-                page = await self._use.read.read(
-                    request.user_id,
-                    request.from_seq,
-                    request.limit,
-                    hole_age_seconds=request.hole_age_ms / 1000,
-                )
-        except (WhimbrelError, TimeoutError) as error:
-            refusal = error if isinstance(error, WhimbrelError) else unavailable("reading is slow")
-            link.frame(_SMALL).fetch_results.add(ref=request.ref, refused=refused_to_wire(refusal))
+            page = await self._use.read.read(
+                request.user_id,
+                request.from_seq,
+                request.limit,
+                hole_age_seconds=request.hole_age_ms / 1000,
+            )
+        except WhimbrelError as error:
+            link.frame(_SMALL).fetch_results.add(ref=request.ref, refused=refused_to_wire(error))
             return
         entries = page_to_wire(page)
         size = min(MAX_PAGE_BYTES, _SMALL + sum(entry.ByteSize() + 8 for entry in entries))

@@ -115,14 +115,18 @@ class ConversationStore(Protocol):
 class WorkerLeases(Protocol):
     """`workers`: which process may mint ids with which worker number."""
 
-    async def acquire(self, holder: str, *, now_ms: int, lease_ms: int) -> WorkerLease:
+    async def acquire(
+        self, holder: str, *, now_ms: int, lease_ms: int, reached_ms: int = 0
+    ) -> WorkerLease:
         """Take a number that is free: released, or cleaned up, or never used. The new lease's
-        not_before_ms lies above every id that the number may have issued."""
+        not_before_ms lies above every id that the number may have issued. `now_ms` is the
+        holder's clock, `reached_ms` the latest millisecond of an id that it has seen, which may
+        lie ahead of any clock: until_ms is lease_ms above the later of the two."""
         ...
 
     async def renew(self, lease: WorkerLease, *, until_ms: int, now_ms: int) -> WorkerLease:
-        """Extend it (until_ms never goes back). Raises WhimbrelError STALE_EPOCH when somebody
-        has declared the holder dead: acquire a new one."""
+        """Extend it from now_ms on (nothing goes back). Raises WhimbrelError STALE_EPOCH when
+        somebody has declared the holder dead: acquire a new one."""
         ...
 
     async def release(self, lease: WorkerLease, *, last_issued_ms: int) -> None:
@@ -130,9 +134,10 @@ class WorkerLeases(Protocol):
         ...
 
     async def claim_dead(self, claimant: str, *, now_ms: int, claim_ms: int) -> DeadWorker | None:
-        """Claim one worker whose lease has run out without a goodbye, for claim_ms; None when
-        there is none. A claim that runs out can be claimed again. From the claim on the dead
-        holder cannot renew."""
+        """Claim one worker that has not renewed for as long as its lease is, without a goodbye,
+        for claim_ms; None when there is none. (Its until_ms bounds ids and may lie far ahead.)
+        A claim that runs out can be claimed again. From the claim on the dead holder cannot
+        renew."""
         ...
 
     async def finish_dead(self, dead: DeadWorker) -> None:

@@ -6,6 +6,7 @@ services start in any order, and the first operation finds out.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -17,7 +18,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
+
+_log = get_logger(__name__)
+
+_CLOSE_SECONDS = 2.0
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -79,4 +85,9 @@ async def open_mongo(settings: MongoSettings) -> AsyncIterator[Database]:
     try:
         yield client[settings.database]
     finally:
-        await client.close()
+        # Bounded: calls that were cancelled on the way down may have left its locks taken.
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await client.close()
+        except TimeoutError:
+            _log.warning("mongo_client_not_closed", seconds=_CLOSE_SECONDS)

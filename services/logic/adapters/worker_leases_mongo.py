@@ -1,7 +1,7 @@
 """`workers` in MongoDB: which process may mint ids with which worker number (rules 6 and 8).
 
-    _id (the number), state, holder, not_before_ms, renewed_ms, until_ms
-    state "held"       by `holder`; dead when until_ms has passed
+    _id (the number), state, holder, not_before_ms, until_ms, lease_ms, renewed_ms, expires_ms
+    state "held"       by `holder`; dead when expires_ms (the last renewal + lease_ms) has passed
           "claimed"    its holder is dead; `claimant` cleans up until claim_until_ms
           "released"   free for ids from free_from_ms on
 
@@ -39,27 +39,31 @@ class MongoWorkerLeases:
     async def prepare(self) -> None:
         """Nothing to create: there are at most 1,023 documents, found by _id or read through."""
 
-    async def acquire(self, holder: str, *, now_ms: int, lease_ms: int) -> WorkerLease:
+    async def acquire(
+        self, holder: str, *, now_ms: int, lease_ms: int, reached_ms: int = 0
+    ) -> WorkerLease:
         """See the port. When all numbers are in use: UNAVAILABLE, and nothing was changed."""
-        held = {
+        reached_ms = max(reached_ms, now_ms)
+        taken = {
             "state": HELD,
-            "holder": {"$literal": holder},
-            "not_before_ms": "$free_from_ms",
+            "lease_ms": lease_ms,
             "renewed_ms": now_ms,
-            "until_ms": now_ms + lease_ms,
+            "expires_ms": now_ms + lease_ms,
+            "until_ms": reached_ms + lease_ms,
         }
+        held = {**taken, "holder": {"$literal": holder}, "not_before_ms": "$free_from_ms"}
         with writing():
             row = await self._workers.find_one_and_update(
-                {"state": RELEASED, "free_from_ms": {"$lt": now_ms}},
+                {"state": RELEASED, "free_from_ms": {"$lt": reached_ms}},
                 [{"$set": held}, {"$unset": ["free_from_ms", "claimant", "claim_until_ms"]}],
                 sort=[("_id", ASCENDING)],
                 return_document=ReturnDocument.AFTER,
             )
         if row is None:
-            row = await self._first_use(holder, now_ms, lease_ms)
+            row = await self._first_use({**taken, "holder": holder, "not_before_ms": reached_ms})
         return _lease(row)
 
-    async def _first_use(self, holder: str, now_ms: int, lease_ms: int) -> Document:
+    async def _first_use(self, held: Document) -> Document:
         """Take the first number that was never used."""
         while True:
             with reading():
@@ -70,14 +74,7 @@ class MongoWorkerLeases:
                     f"all {MAX_WORKER} worker numbers are in use: stop some Logic pods, or wait "
                     "until dead ones are cleaned up"
                 )
-            row: Document = {
-                "_id": worker,
-                "state": HELD,
-                "holder": holder,
-                "not_before_ms": now_ms,
-                "renewed_ms": now_ms,
-                "until_ms": now_ms + lease_ms,
-            }
+            row: Document = {"_id": worker, **held}
             with writing():
                 try:
                     await self._workers.insert_one(row)
@@ -89,7 +86,7 @@ class MongoWorkerLeases:
         with writing():
             row = await self._workers.find_one_and_update(
                 _held_as(lease),
-                {"$max": {"until_ms": until_ms, "renewed_ms": now_ms}},
+                [{"$set": _renewed(until_ms, now_ms)}],
                 return_document=ReturnDocument.AFTER,
             )
         if row is None:
@@ -109,7 +106,7 @@ class MongoWorkerLeases:
         first call may have been lost, or its cleaning up was interrupted."""
         dead: Document = {
             "$or": [
-                {"state": HELD, "until_ms": {"$lt": now_ms}},
+                {"state": HELD, "expires_ms": {"$lt": now_ms}},
                 {"state": CLAIMED, "claim_until_ms": {"$lt": now_ms}},
                 {"state": CLAIMED, "claimant": claimant},
             ]
@@ -137,6 +134,14 @@ class MongoWorkerLeases:
         with writing():
             # No document: another claimant has finished it, and somebody may hold it again.
             await self._workers.find_one_and_update(claimed, {"$set": released})
+
+
+def _renewed(until_ms: int, now_ms: int) -> Document:
+    return {
+        "until_ms": {"$max": ["$until_ms", until_ms]},
+        "renewed_ms": {"$max": ["$renewed_ms", now_ms]},
+        "expires_ms": {"$max": ["$expires_ms", {"$add": ["$lease_ms", now_ms]}]},
+    }
 
 
 def _held_as(lease: WorkerLease) -> Document:

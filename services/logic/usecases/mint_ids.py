@@ -100,7 +100,9 @@ class MintIds:
                 else:
                     self._minter.renew(until_ms=self._lease.until_ms, expires_at=expires_at)
                     return
-            lease = await self._leases.acquire(self._holder, now_ms=reached, lease_ms=lease_ms)
+            lease = await self._leases.acquire(
+                self._holder, now_ms=self.wall_ms(), lease_ms=lease_ms, reached_ms=reached
+            )
             self._lease = lease
             self._minter = IdMinter(
                 lease.worker,

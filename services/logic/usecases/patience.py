@@ -25,16 +25,14 @@ async def until_deadline(
     """The operation's result; it is repeated while it raises UNAVAILABLE.
 
     Each pause is twice the last, at most half a second. When `deadline` (monotonic seconds) has
-    passed, or falls in the middle of an attempt, raises UNAVAILABLE with outcome_unknown. Other
-    errors are raised at once.
+    passed raises UNAVAILABLE with outcome_unknown; other errors are raised at once. An attempt
+    is never cut off: every operation of our stores has a deadline of its own (1 s for Redis, 5 s
+    for MongoDB by default), and PyMongo calls that are cancelled may leave its locks taken.
     """
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
-            async with asyncio.timeout(max(0.0, deadline - clock())):
-                return await operation()
-        except TimeoutError as error:
-            raise unavailable("a store did not answer in time", outcome_unknown=True) from error
+            return await operation()
         except WhimbrelError as error:
             if error.code is not ErrorCode.UNAVAILABLE:
                 raise

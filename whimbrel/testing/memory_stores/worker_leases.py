@@ -15,6 +15,7 @@ class _Worker:
     number: int
     holder: str
     not_before_ms: int
+    lease_ms: int
     renewed_ms: int
     until_ms: int
     state: str = "held"
@@ -28,7 +29,7 @@ class _Worker:
 
     def may_be_claimed(self, claimant: str, now_ms: int) -> bool:
         if self.state == "held":
-            return self.until_ms < now_ms
+            return self.renewed_ms + self.lease_ms < now_ms
         return self.state == "claimed" and (
             self.claimant == claimant or self.claim_until_ms < now_ms
         )
@@ -53,18 +54,21 @@ class MemoryWorkerLeases:
         """ "held", "claimed", "released", or "" for a number that was never used."""
         return self._workers[worker].state if worker in self._workers else ""
 
-    async def acquire(self, holder: str, *, now_ms: int, lease_ms: int) -> WorkerLease:
+    async def acquire(
+        self, holder: str, *, now_ms: int, lease_ms: int, reached_ms: int = 0
+    ) -> WorkerLease:
         async with self.faults.around("acquire"):
-            until_ms = now_ms + lease_ms
+            reached_ms = max(reached_ms, now_ms)
+            span = (lease_ms, now_ms, reached_ms + lease_ms)
             for number, known in sorted(self._workers.items()):
-                if known.state == "released" and known.free_from_ms < now_ms:
-                    worker = _Worker(number, holder, known.free_from_ms, now_ms, until_ms)
+                if known.state == "released" and known.free_from_ms < reached_ms:
+                    worker = _Worker(number, holder, known.free_from_ms, *span)
                     break
             else:
                 number = max(self._workers, default=0) + 1
                 if number > MAX_WORKER:
                     raise unavailable(f"all {MAX_WORKER} worker numbers are in use")
-                worker = _Worker(number, holder, now_ms, now_ms, until_ms)
+                worker = _Worker(number, holder, reached_ms, *span)
             self._workers[number] = worker
             return worker.lease
 
