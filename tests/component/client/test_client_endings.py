@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 import pytest
@@ -116,22 +119,26 @@ async def test_a_server_that_never_welcomes_is_given_up() -> None:
         assert im.statistics().last_end == "no Welcome in time"
 
 
+@contextmanager
+def dead_endpoint() -> Iterator[str]:
+    """A port that is taken, so that nobody else gets it meanwhile, and on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
 async def test_the_next_endpoint_is_tried_when_one_is_dead() -> None:
-    async with ScriptedAccess() as gone:
-        dead = gone.endpoint
-    async with ScriptedAccess(welcoming) as access:
-        client = connect([dead, access.endpoint], "token-alice", device="phone", settings=QUICK)
-        async with client as im:
-            assert im.statistics().endpoint == access.endpoint
-            assert "UNAVAILABLE" in im.statistics().last_end
+    with dead_endpoint() as dead:
+        async with ScriptedAccess(welcoming) as access:
+            client = connect([dead, access.endpoint], "token-alice", device="phone", settings=QUICK)
+            async with client as im:
+                assert im.statistics().endpoint == access.endpoint
+                assert "UNAVAILABLE" in im.statistics().last_end
 
 
 async def test_connecting_gives_up_when_its_time_is_over() -> None:
-    async with ScriptedAccess() as gone:
-        dead = gone.endpoint
-    client = connect(dead, "token-alice", timeout_seconds=0.3, settings=QUICK)
-    with pytest.raises(WhimbrelError) as refusal:
-        async with client:
+    with dead_endpoint() as dead, pytest.raises(WhimbrelError) as refusal:
+        async with connect(dead, "token-alice", timeout_seconds=0.3, settings=QUICK):
             pass
     assert refusal.value.code is ErrorCode.DEADLINE_EXCEEDED
     assert "UNAVAILABLE" in refusal.value.detail
