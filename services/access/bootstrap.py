@@ -10,6 +10,7 @@ from services.access.departures import Departures
 from services.access.draining import Draining
 from services.access.handshake import Handshake, PodIdentity
 from services.access.head_checks import HeadChecks
+from services.access.kicks import Kicks
 from services.access.link import HighestId, Link
 from services.access.links import Links
 from services.access.requests import LogicRequests
@@ -69,13 +70,14 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         router,
         table,
         head_checks,
+        Kicks(identity.pod_id, table, requests),
+        settings.devices,
         pod_id=identity.pod_id,
         incarnation=identity.incarnation,
         assert_seconds=own.assert_seconds,
     )
     departures = Departures(router, lambda stream: routes.session_of(stream, stream.epoch))
     draining = Draining(
-        table,
         acks,
         departures,
         spread_seconds=own.drain_spread_seconds,
@@ -118,9 +120,8 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
 
     handshake = Handshake(identity, tokens, routes, endpoints, lambda: draining.is_draining)
     services = StreamServices(own, table, requests, acks, departures, deadlines, clock)
-    access_pb2_grpc.add_AccessServiceServicer_to_server(
-        AccessServicer(services, handshake, links, tokens), chassis.server
-    )
+    servicer = AccessServicer(services, handshake, links, tokens)
+    access_pb2_grpc.add_AccessServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name)
 
     chassis.spawn(registration.run(), "registration")
@@ -134,7 +135,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     chassis.spawn(deadlines.run(clock, lambda stream: stream.on_deadline(clock())), "deadlines")
 
     async def drain() -> None:
-        await draining.drain(registration)
+        await draining.drain(registration, servicer.open_streams)
 
     chassis.on_drain(drain)
 

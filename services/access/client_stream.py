@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.access import frames
+from services.access.announcements import Announcements, StormSource, StormWindow
 from services.access.frames import Item, Outbound
 from services.access.settings import StreamSettings
 from services.access.stream_clock import StreamClock
@@ -43,6 +44,13 @@ class StreamServices:
     departures: Departures
     deadlines: Deadlines[ClientStream]
     clock: Callable[[], float]
+    storm: StormSource = field(init=False)
+    """Begins with the settings; what changes it later is told to every stream."""
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        window = StormWindow(settings.storm_foreground_ms, settings.storm_background_ms)
+        object.__setattr__(self, "storm", StormSource(window))
 
 
 class ClientStream:
@@ -54,6 +62,7 @@ class ClientStream:
         self.services = services
         self.user_id = ""
         self.device_id = ""
+        self.platform = ""
         self.instance_id = ""
         self.attempt = 0
         self.epoch = 0
@@ -65,10 +74,14 @@ class ClientStream:
             )
         )
         self.outbound = Outbound()
+        self.announced = Announcements()
+        self.is_background = False
         self.clock = StreamClock(settings, services.clock())
         self.final: access_pb2.ConnectResponse | None = None
         self.end_reason = ""
         self.is_superseded = False
+        self.is_kicked = False
+        self._kicked_epoch = 0
         self.is_over = False
         self.unanswered = 0
         self.wake = wake
@@ -137,6 +150,15 @@ class ClientStream:
             self.outbound.confirm(cursor)
             self.wake()
 
+    def set_app_state(self, state: access_pb2.AppState, now: float) -> None:
+        """Where the app is, and how often it will ping: silence is judged by that from now on."""
+        self.is_background = state.background
+        interval = self.services.settings.heartbeat_of(
+            background=state.background, interval_ms=state.heartbeat_interval_ms
+        )
+        self.clock.set_heartbeat(interval, now)
+        self.arm()
+
     def supersede(self, epoch: int, instance_id: str) -> None:
         """The device is attached elsewhere with a higher epoch (rule 14)."""
         if self.is_superseded or epoch <= self.epoch:
@@ -146,6 +168,14 @@ class ClientStream:
             self.end(frames.fin(self.session.written), "fin")
         else:
             self.close(CloseCode.SUPERSEDED, "another instance has attached as this device")
+
+    def kick(self, epoch: int) -> None:
+        """Another device has taken the place that this one had with this epoch. Remembered when
+        it overtakes the Router's answer to our own attach, after which 0 looks again."""
+        self._kicked_epoch = max(self._kicked_epoch, epoch)
+        if not self.is_kicked and 0 < self.epoch <= self._kicked_epoch:
+            self.is_kicked = True
+            self.close(CloseCode.KICKED, "another device of this platform has taken the place")
 
     def close(self, code: CloseCode, detail: str, retry_after_ms: int = 0) -> None:
         """End the stream with this Close, unless it is ending already."""
@@ -227,7 +257,7 @@ class ClientStream:
 
     def stale(self) -> WhimbrelError | None:
         """Why this stream may not send any more, if so."""
-        if self.is_superseded:
+        if self.is_superseded or self.is_kicked:
             return WhimbrelError(ErrorCode.STALE_EPOCH, "a newer attachment has taken over")
         return None
 

@@ -132,8 +132,11 @@ class Outbound:
         self._confirmed = max(self._confirmed, cursor)
 
     def pong(self, pong: access_pb2.Pong) -> None:
-        """The answer to the last ping."""
-        self._pong = pong
+        """The answer to the last ping; it keeps what one that still waits has to say."""
+        if self._pong is None:
+            self._pong = pong
+        else:
+            self._pong.MergeFrom(pong)
 
     def take(self) -> access_pb2.ConnectResponse | None:
         """The next frame, or None."""

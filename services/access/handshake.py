@@ -22,6 +22,7 @@ from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
+from whimbrel.core.names import check_platform
 from whimbrel.runtime.tokens import TokenVerifier
 
 _RETRY_SECONDS: Final = 0.2
@@ -67,6 +68,7 @@ class Handshake:
         if self._is_draining():
             raise StreamRefusedError(CloseCode.SHUTDOWN, "the pod stops", _RETRY_AFTER_MS)
         stream.device_id = hello.device_id
+        stream.platform = check_platform(hello.platform)
         stream.instance_id = hello.instance_id
         stream.attempt = hello.attempt
         stream.services.table.add(stream)
@@ -80,6 +82,7 @@ class Handshake:
             raise _unavailable(error.detail) from None
         now = stream.services.clock()
         stream.session.attach(result.cursor, result.head, numbered(result.entries), now)
+        stream.set_app_state(hello.app_state, now)
         stream.outbound.welcome(self._welcome(stream))
         stream.turn(now)
 
@@ -93,6 +96,8 @@ class Handshake:
 
     async def _attach_route(self, stream: ClientStream, hello: access_pb2.Hello) -> None:
         attachment = await self._swap_route(stream, hello.epoch)
+        if attachment.over_limit:
+            raise _over_limit(stream, attachment)
         if attachment.epoch == 0:
             raise StreamReplacedError
         table = stream.services.table
@@ -128,6 +133,7 @@ class Handshake:
             device_id=stream.device_id,
             epoch=stream.epoch,
             limit=stream.services.settings.window_messages,
+            account_scope=hello.cursor_scope == access_pb2.CURSOR_SCOPE_ACCOUNT,
         )
         if hello.HasField("cursor"):
             request.cursor = hello.cursor
@@ -135,22 +141,35 @@ class Handshake:
 
     def _welcome(self, stream: ClientStream) -> access_pb2.Welcome:
         settings = stream.services.settings
+        storm = stream.services.storm.current
+        stream.announced.welcomed(stream.session.head, storm)
         return access_pb2.Welcome(
             user_id=stream.user_id,
             epoch=stream.epoch,
             first_seq=stream.session.cursor + 1,
             head=stream.session.head,
             heartbeat_interval_ms=round(settings.heartbeat_seconds * 1000),
-            storm_window=access_pb2.StormWindow(
-                foreground_ms=settings.storm_foreground_ms,
-                background_ms=settings.storm_background_ms,
-            ),
+            background_heartbeat_min_ms=round(settings.background_heartbeat_min_seconds * 1000),
+            background_heartbeat_max_ms=round(settings.background_heartbeat_max_seconds * 1000),
+            storm_window=storm.frame(),
             window_messages=settings.window_messages,
             window_bytes=settings.window_bytes,
             max_body_bytes=settings.max_body_bytes,
             max_unanswered_sends=settings.max_unanswered_sends,
             endpoints=self._endpoints(stream.user_id),
         )
+
+
+def _over_limit(stream: ClientStream, attachment: router_pb2.Attachment) -> StreamRefusedError:
+    if attachment.previous_instance_id == stream.instance_id:
+        # It was kicked and has not heard of it; to let it in would kick the one that is there.
+        return StreamRefusedError(
+            CloseCode.KICKED, "another device of this platform has taken the place"
+        )
+    return StreamRefusedError(
+        CloseCode.TOO_MANY_DEVICES,
+        f"as many devices of the platform {stream.platform!r} are attached as may be",
+    )
 
 
 def _unavailable(detail: str) -> StreamRefusedError:

@@ -27,10 +27,14 @@ def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -
         _pong(stream)
     elif kind == "sync":
         _sync(stream, frame.sync.from_seq, now)
+    elif kind == "app_state":
+        stream.set_app_state(frame.app_state, now)
     elif kind == "bye":
         return False
-    else:
+    elif kind == "hello":
         raise StreamRefusedError(CloseCode.HELLO_EXPECTED, "Hello comes once, and first")
+    else:
+        raise StreamRefusedError(CloseCode.UNKNOWN_FRAME, f"{kind} has no meaning here")
     return True
 
 
@@ -76,8 +80,7 @@ def _sync(stream: ClientStream, from_seq: int, now: float) -> None:
 
 
 def _pong(stream: ClientStream) -> None:
-    pong = access_pb2.Pong()
-    if stream.session.head > stream.session.written:
-        pong.head = stream.session.head
-    stream.outbound.pong(pong)
+    session = stream.session
+    storm = stream.services.storm.current
+    stream.outbound.pong(stream.announced.pong(session.head, session.written, storm))
     stream.wake()

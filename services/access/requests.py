@@ -147,6 +147,12 @@ class LogicRequests:
         if batch is not None:
             batch.superseded.add().CopyFrom(superseded)
 
+    def kick(self, kicked: logic_pb2.Kicked) -> None:
+        """Tell the pod that holds a loser. Best effort: it finds out at its re-assert."""
+        batch = _small_room(self._links.choose(kicked.user_id))
+        if batch is not None:
+            batch.kicked.add().CopyFrom(kicked)
+
     async def run_expiry(self) -> None:
         """Give up, until cancelled, what nobody answers in time."""
         while True:

@@ -81,6 +81,8 @@ class LogicResponses:
             self._acks.stored(stored.user_id, stored.device_id, stored.cursor)
         for gone in response.superseded:
             self._table.supersede(gone.user_id, gone.device_id, gone.epoch, gone.instance_id)
+        for kicked in response.kicked:
+            self._table.kick(kicked.user_id, kicked.device_id, kicked.epoch)
 
     def _result(self, link: Link, result: logic_pb2.SendResult, now: float) -> None:
         send = link.sends.pop(result.ref)

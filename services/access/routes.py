@@ -14,7 +14,9 @@ import grpc
 
 from services.access.client_stream import ClientStream
 from services.access.head_checks import HeadChecks
+from services.access.kicks import Kicks
 from services.access.session_table import SessionTable
+from services.access.settings import DeviceSettings
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import unavailable
 from whimbrel.runtime.batcher import Batcher
@@ -43,6 +45,8 @@ class Routes:
         router: router_pb2_grpc.RouterServiceStub,
         table: SessionTable,
         head_checks: HeadChecks,
+        kicks: Kicks,
+        devices: DeviceSettings,
         *,
         pod_id: str,
         incarnation: str,
@@ -51,6 +55,8 @@ class Routes:
         self._router = router
         self._table = table
         self._head_checks = head_checks
+        self._kicks = kicks
+        self._devices = devices
         self._pod_id = pod_id
         self._incarnation = incarnation
         self._assert_seconds = assert_seconds
@@ -69,6 +75,13 @@ class Routes:
             instance_id=stream.instance_id,
             attempt=stream.attempt,
             epoch=epoch,
+            platform=stream.platform,
+            platform_limit=self._devices.limit_of(stream.platform),
+            over_limit=(
+                router_pb2.OVER_LIMIT_REFUSE
+                if self._devices.refuses(stream.platform)
+                else router_pb2.OVER_LIMIT_KICK_OLDEST
+            ),
         )
 
     async def attach(self, stream: ClientStream, known_epoch: int) -> router_pb2.Attachment:
@@ -90,8 +103,11 @@ class Routes:
         if len(answer.attachments) != len(wishes):
             raise unavailable("the Router did not answer for every session")
         for wish, attachment in zip(wishes, answer.attachments, strict=True):
-            # Before anything waits again: a stream that ended meanwhile still has a route now.
+            # Before anything waits again: a stream that ended meanwhile still has a route now,
+            # and has taken the place of others all the same.
             wish.stream.epoch = attachment.epoch
+            wish.stream.kick(0)
+            self._kicks.tell(wish.stream.user_id, attachment.kicked)
             if wish.stream.is_over:
                 wish.stream.leave()
         return list(answer.attachments)
@@ -114,7 +130,7 @@ class Routes:
             self._head_checks.request()
 
     async def _assert_all(self) -> bool:
-        streams = [s for s in self._table if s.epoch and not s.is_superseded]
+        streams = [s for s in self._table if s.epoch and not (s.is_superseded or s.is_kicked)]
         batches = [streams[i : i + MAX_SESSIONS] for i in range(0, len(streams), MAX_SESSIONS)]
         gate = asyncio.Semaphore(_CONCURRENT_CALLS)
         async with asyncio.TaskGroup() as tasks:
@@ -132,7 +148,10 @@ class Routes:
                 _log.warning("assert_failed", sessions=len(streams), status=error.code().name)
                 return False
         for stream, assertion in zip(streams, answer.assertions, strict=False):
-            stream.supersede(assertion.epoch, assertion.instance_id)
+            if assertion.epoch > stream.epoch and not assertion.instance_id:
+                stream.kick(assertion.epoch)  # nobody holds the device: the notice did not come
+            else:
+                stream.supersede(assertion.epoch, assertion.instance_id)
             if stream.is_over:
                 # It left while the assert was underway, which may have written its route again.
                 stream.leave()

@@ -9,7 +9,12 @@ from services.access.refusals import StreamRefusedError
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError, invalid
-from whimbrel.core.names import check_name, direct_conversation, direct_participants
+from whimbrel.core.names import (
+    check_name,
+    check_platform,
+    direct_conversation,
+    direct_participants,
+)
 
 PROTOCOL_VERSION: Final = 1
 _MAX_CLIENT_LENGTH: Final = 64
@@ -43,6 +48,7 @@ def check_hello(hello: access_pb2.Hello) -> None:
     try:
         check_name(hello.device_id, "device_id")
         check_name(hello.instance_id, "instance_id")
+        check_platform(hello.platform)
         if hello.attempt < 1:
             raise invalid("attempt counts from 1")
         if len(hello.client) > _MAX_CLIENT_LENGTH:

@@ -35,16 +35,20 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         self._handshake = handshake
         self._links = links
         self._tokens = tokens
+        self.open_streams: set[ClientStream] = set()
+        """All streams, also those that have not said who they are."""
 
     # The stubs know only the form that yields; this one reads and writes on the context.
     async def Connect(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
         """The stream."""
         driver = StreamDriver(self._services, self._handshake, context)
+        self.open_streams.add(driver.stream)
         try:
             await driver.run()
         finally:
             # However it ends, also by a second cancellation: no await from here on.
             driver.stream.leave()
+            self.open_streams.discard(driver.stream)
             _log_end(driver.stream)
 
     async def CreateGroup(

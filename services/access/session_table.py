@@ -50,6 +50,12 @@ class SessionTable:
         """The streams of one device: one, or two while one takes over."""
         return [s for s in self._by_user.get(user_id, ()) if s.device_id == device_id]
 
+    def kick(self, user_id: str, device_id: str, epoch: int) -> None:
+        """The device has lost its place, which it had with this epoch: end its streams, except
+        for one that has attached since."""
+        for stream in self.of_device(user_id, device_id):
+            stream.kick(epoch)
+
     def supersede(self, user_id: str, device_id: str, epoch: int, instance_id: str) -> None:
         """The device is attached with this epoch by this instance: end its older streams."""
         for stream in self.of_device(user_id, device_id):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from whimbrel.core.errors import WhimbrelError
+from whimbrel.core.names import check_platform
 from whimbrel.runtime.settings import (
     AuthSettings,
     RouterTarget,
@@ -15,6 +17,17 @@ from whimbrel.runtime.settings import (
 )
 
 Count = Annotated[int, Field(ge=1)]
+Policy = Literal["kick_oldest", "refuse"]
+
+
+def _check_platform(value: str) -> str:
+    try:
+        return check_platform(value)
+    except WhimbrelError as error:
+        raise ValueError(error.detail) from None
+
+
+Platform = Annotated[str, AfterValidator(_check_platform)]
 
 
 class StreamSettings(SettingsGroup):
@@ -24,10 +37,17 @@ class StreamSettings(SettingsGroup):
     """host:port where clients reach this pod. Default: where other pods reach it, which is right
     without a load balancer in between."""
     heartbeat_seconds: Seconds = 30.0
-    """Seconds between a client's pings. Default 30: below the idle limit of the NATs in use."""
+    """Seconds between a client's pings in the foreground. Default 30: below the idle limit of
+    the NATs in use."""
     heartbeat_misses: Annotated[float, Field(gt=1)] = 2.5
     """Intervals without any frame after which a client is dead. Default 2.5: one ping may be
     lost and the next be late."""
+    background_heartbeat_min_seconds: Seconds = 60.0
+    """The shortest interval that a client in the background may choose. Default 60: shorter
+    ones cost a phone more battery than they save in lost streams."""
+    background_heartbeat_max_seconds: Seconds = 270.0
+    """The longest. Default 270: half a minute below the five minutes at which many NATs and
+    firewalls forget, and a dead client is known after eleven minutes at the latest."""
     hello_seconds: Seconds = 10.0
     """Seconds for the first frame. Default 10: a phone's slowest handshake, and no longer,
     because a silent stream costs 40 KB."""
@@ -68,6 +88,54 @@ class StreamSettings(SettingsGroup):
     """Seconds over which the clients of a stopping pod are told to return. Default 2: as the
     storm window."""
 
+    @model_validator(mode="after")
+    def _has_background_bounds_in_order(self) -> Self:
+        if self.background_heartbeat_min_seconds > self.background_heartbeat_max_seconds:
+            raise ValueError(
+                "background_heartbeat_min_seconds is above background_heartbeat_max_seconds"
+            )
+        return self
+
+    def heartbeat_of(self, *, background: bool, interval_ms: int) -> float:
+        """Seconds between the pings of a client that says this of itself (AppState): in the
+        foreground the fixed interval, in the background its own within the bounds."""
+        if not background or not interval_ms:
+            return self.heartbeat_seconds
+        low, high = self.background_heartbeat_min_seconds, self.background_heartbeat_max_seconds
+        return min(max(interval_ms / 1000, low), high)
+
+
+class DeviceSettings(SettingsGroup):
+    """How many devices of a platform a user may have attached at once. All Access pods must be
+    told the same. A platform is what a client calls itself in Hello; without a name, "other"."""
+
+    limits: dict[Platform, Count] = Field(default_factory=dict)
+    """Devices for each platform, as JSON: {"phone": 1, "desktop": 5}. A limit that is lowered
+    also holds for devices that are there, within assert_seconds. Default none: what a user may
+    have is for whoever runs this to say."""
+    policy: Policy = "kick_oldest"
+    """Who yields above a limit: kick_oldest, the device that attached first, or refuse, the new
+    one. Default kick_oldest: a person holds the new one in their hands, and a lost phone must
+    not lock them out."""
+    policies: dict[Platform, Policy] = Field(default_factory=dict)
+    """Another policy for certain platforms, as JSON: {"desktop": "refuse"}. Each must have a
+    limit. Default none: the one above holds for all."""
+
+    @model_validator(mode="after")
+    def _has_a_limit_for_every_policy(self) -> Self:
+        for platform in self.policies:
+            if platform not in self.limits:
+                raise ValueError(f"policies names {platform!r}, which has no limit")
+        return self
+
+    def limit_of(self, platform: str) -> int:
+        """Devices of this platform; 0 means any number."""
+        return self.limits.get(platform, 0)
+
+    def refuses(self, platform: str) -> bool:
+        """Whether the new one yields."""
+        return self.policies.get(platform, self.policy) == "refuse"
+
 
 class AccessSettings(ServiceSettings):
     """Everything that an Access pod reads from its environment."""
@@ -80,3 +148,5 @@ class AccessSettings(ServiceSettings):
     """What tokens are verified with."""
     stream: StreamSettings = StreamSettings()
     """The streams of clients."""
+    devices: DeviceSettings = DeviceSettings()
+    """Limits to the devices of a user."""

@@ -17,6 +17,7 @@ class StreamClock:
     """
 
     def __init__(self, settings: StreamSettings, now: float) -> None:
+        self._misses = settings.heartbeat_misses
         self._silence = settings.heartbeat_seconds * settings.heartbeat_misses
         self._goodbye = settings.goodbye_seconds
         self._heard_by = now + settings.hello_seconds
@@ -28,6 +29,11 @@ class StreamClock:
     def heard(self, now: float) -> None:
         """A frame has come."""
         self._hello_awaited = False
+        self._heard_by = now + self._silence
+
+    def set_heartbeat(self, interval_seconds: float, now: float) -> None:
+        """The client pings at this interval from now on: it has just said so."""
+        self._silence = interval_seconds * self._misses
         self._heard_by = now + self._silence
 
     def pause(self) -> None:

@@ -45,11 +45,21 @@ class Directory(Protocol):
         ...
 
     async def attach(self, sessions: Sequence[router_pb2.Session]) -> list[router_pb2.Attachment]:
-        """Give each session a new epoch and the route, unless rule 14 forbids it."""
+        """Give each session a new epoch and the route, unless rule 14 forbids it.
+
+        With a platform_limit, which is kept in the same step: the devices with the lowest epochs
+        lose their routes and are named in `kicked`, or the session is refused (`over_limit`; no
+        previous one is named then). An instance that was kicked is refused too, for as long as
+        a route lives that nobody asserts; then the previous instance is itself.
+        """
         ...
 
     async def reassert(self, sessions: Sequence[router_pb2.Session]) -> list[router_pb2.Assertion]:
-        """Write each route again unless a higher epoch holds it; answer who holds it."""
+        """Write each route again unless a higher epoch holds it; answer who holds it.
+
+        A device that was kicked, or that stands behind as many newer ones of its platform as the
+        limit permits, loses its place: a higher epoch that no instance holds.
+        """
         ...
 
     async def detach(self, sessions: Sequence[router_pb2.Session]) -> None:

@@ -18,7 +18,7 @@ from services.router.pod_feed import PodFeed
 from services.router.ports import Directory
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import invalid
-from whimbrel.core.names import check_name
+from whimbrel.core.names import check_name, check_platform
 
 if TYPE_CHECKING:  # generic only in the stubs
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -110,7 +110,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
 
 
 def _check_sessions(sessions: Sequence[router_pb2.Session]) -> None:
-    """Names go into a packed route: a "|" in one would make it another route."""
+    """Names go into a packed route: a "|" in one would make it another route. A platform that is
+    not named gets its name here."""
     if len(sessions) > MAX_SESSIONS:
         raise invalid(f"sessions must be at most {MAX_SESSIONS}")
     for session in sessions:
@@ -119,3 +120,4 @@ def _check_sessions(sessions: Sequence[router_pb2.Session]) -> None:
         check_name(session.pod_id, "pod_id")
         check_name(session.incarnation, "incarnation")
         check_name(session.instance_id, "instance_id")
+        session.platform = check_platform(session.platform)

@@ -87,6 +87,10 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
             Case(hello(attempt=0)),
             Case(hello(client="x" * 65)),
         ],
+        "platform longer than 16 characters, or with others than a name has": [
+            Case(hello(platform="x" * 17)),
+            Case(hello(platform=BAD_NAME)),
+        ],
         "token missing, malformed, or signed by another key": [
             Case(hello(token="")),
             Case(hello(token="x.y.z", cursor=99)),
@@ -100,6 +104,10 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
             attached(Frame(ack=access_pb2.Ack(cursor=10**6)))
         ],
         "Ack at or below the cursor": [attached(Frame(ack=access_pb2.Ack()))],
+        "AppState with an interval outside of the bounds: the nearest bound holds": [
+            attached(app_state(1)),
+            attached(app_state(2**32 - 1)),
+        ],
         "a frame of more than 256 KiB": [attached(send("large", b"x" * 300_000))],
         "a frame of more than 512 KiB": [attached(send("larger", b"x" * 600_000))],
         "client_message_id empty or not a name": [attached(send("")), attached(send(BAD_NAME))],
@@ -125,6 +133,11 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
         ],
         "Send without messages": [attached(Frame(send=access_pb2.Send()))],
     }
+
+
+def app_state(interval_ms: int) -> Frame:
+    state = access_pb2.AppState(background=True, heartbeat_interval_ms=interval_ms)
+    return Frame(app_state=state)
 
 
 def send(
@@ -174,7 +187,7 @@ async def answer_to(endpoint: str, case: Case) -> str:
 async def write_all(call: Any, frames: Sequence[Frame]) -> None:
     for frame in frames:
         await call.write(frame)
-    if frames[-1].WhichOneof("frame") in {"ack", "send"}:
+    if frames[-1].WhichOneof("frame") in {"ack", "app_state", "send"}:
         await call.write(Frame(ping=access_pb2.Ping()))  # so that "ignored" can be seen
 
 

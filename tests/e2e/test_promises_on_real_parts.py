@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 
 from tests.e2e.e2e_world import crowd_of, report_of, stack_of
 from whimbrel.core.ids import worker_of
-from whimbrel.testing.history import judge
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -42,7 +41,7 @@ async def test_twenty_thousand_messages_survive_kills() -> None:
         await crowd.talk(20_000, at_once=400, group_share=0.1, each=each)
         await asyncio.gather(*killers)
         await crowd.wait_delivered(30)
-        verdict = judge(crowd.history)
+        verdict = crowd.history.verdict()
         assert len(killers) == len(moments)
         assert verdict.accepted == 20_000
         assert verdict.violations == 0, verdict
@@ -55,7 +54,7 @@ async def test_two_logic_processes_keep_shared_timelines_dense() -> None:
     async with stack_of() as stack, crowd_of(stack, 6, seed=2) as crowd:
         await crowd.talk(2_000, at_once=60)
         await crowd.wait_delivered(20)
-        assert judge(crowd.history).violations == 0
+        assert crowd.history.verdict().violations == 0
         report = await report_of(stack, crowd)
         assert report.problems == [], str(report)
         workers = {worker_of(message_id) for message_id in crowd.history.sent}
@@ -80,7 +79,7 @@ async def test_a_flushed_redis_loses_nothing_and_live_delivery_is_back_in_three_
         # From here on delivery has to be live: by push, in much less than a head check's 10 s.
         await crowd.talk(200, at_once=20)
         await crowd.wait_delivered(2)
-        verdict = judge(crowd.history)
+        verdict = crowd.history.verdict()
         assert verdict.violations == 0, verdict
         after = {user: client.statistics().streams for user, client in crowd.clients.items()}
         assert after == attempts, "nobody may have had to reconnect"
@@ -101,7 +100,7 @@ async def test_a_logic_stopped_past_its_lease_mints_nothing_twice() -> None:
         await crowd.talk(500, at_once=30)
         await crowd.wait_delivered(20)
         # History keeps one entry per message_id, so a repeat would show as a missing message.
-        verdict = judge(crowd.history)
+        verdict = crowd.history.verdict()
         assert verdict.accepted == 4_500
         assert verdict.violations == 0, verdict
         report = await report_of(stack, crowd)

@@ -10,7 +10,6 @@ import pytest
 from tests.e2e.e2e_world import crowd_of, report_of
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.testing.crowd import Crowd
-from whimbrel.testing.history import judge
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -34,7 +33,7 @@ async def test_sends_wait_for_a_mongod_that_is_killed_and_comes_back() -> None:
         await stack.revive("mongod")
         await talking
         await crowd.wait_delivered(30)
-        verdict = judge(crowd.history)
+        verdict = crowd.history.verdict()
         assert verdict.accepted == 2_000
         assert verdict.violations == 0, verdict
         report = await report_of(stack, crowd)
@@ -52,7 +51,7 @@ async def test_messages_are_accepted_while_redis_is_away_and_delivered_when_it_i
         await stack.revive("redis")
         await crowd.talk(200, at_once=20)
         await crowd.wait_delivered(30)
-        verdict = judge(crowd.history)
+        verdict = crowd.history.verdict()
         assert verdict.accepted == 600
         assert verdict.violations == 0, verdict
         report = await report_of(stack, crowd)

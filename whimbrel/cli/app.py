@@ -11,6 +11,7 @@ import typer
 from whimbrel.cli import bench, stack_commands, talk_commands
 from whimbrel.cli.demo import demo
 from whimbrel.cli.edge import EdgeGroup
+from whimbrel.cli.soak import soak
 
 app = typer.Typer(
     name="whimbrel",
@@ -47,6 +48,7 @@ app.command(rich_help_panel=_TALK)(talk_commands.listen)
 app.command(rich_help_panel=_TALK)(talk_commands.chat)
 app.add_typer(talk_commands.group, name="group", rich_help_panel=_TALK)
 app.command(rich_help_panel=_MEASURE)(demo)
+app.command(rich_help_panel=_MEASURE)(soak)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
 
 

@@ -25,7 +25,6 @@ def demo() -> None:
     from whimbrel.cli.demo_play import Play
     from whimbrel.cli.edge import CommandError
     from whimbrel.local.stack import Stack, StackSpec
-    from whimbrel.testing.history import judge
 
     began = time.monotonic()
 
@@ -49,7 +48,7 @@ def demo() -> None:
 
     play = asyncio.run(run())
     _show(play)
-    verdict = judge(play.history)
+    verdict = play.history.verdict()
     typer.echo(str(verdict))
     if verdict.lost or verdict.duplicated or verdict.reordered:
         raise typer.Exit(1)
@@ -59,16 +58,16 @@ def _show(play: Play) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from whimbrel.cli.demo_play import PEOPLE
+    from whimbrel.cli.demo_play import PEOPLE, client_of
 
     table = Table("", "sent", "accepted", "delivered", "reconnected")
     for person in PEOPLE:
-        accepted = sum(sent.sender == person for sent in play.history.sent.values())
+        accepted = sum(sent.client == client_of(person) for sent in play.history.sent.values())
         table.add_row(
             person,
             str(play.sent[person]),
             str(accepted),
-            f"{len(play.history.got[person])} of {play.expected(person)}",
+            f"{play.got(person)} of {play.expected(person)}",
             str(play.reconnects[person]),
         )
     Console().print(table)

@@ -1,4 +1,4 @@
-"""The plot of `whimbrel demo`. It acts and keeps the record; `history.judge` decides.
+"""The plot of `whimbrel demo`. It acts and keeps the record; `history.verdict()` decides.
 
 Alice is on access-0, Bob on access-1, Carol in a group with both. Each has a voice that sends
 one message after the other, so that a resend never races its successor, and all three talk at
@@ -16,10 +16,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from whimbrel.client import Client, MessageEvent, connect
+from whimbrel.client import Client, ClientSettings, connect
 from whimbrel.client.store_sqlite import SqliteStore
+from whimbrel.core.names import direct_conversation
 from whimbrel.local.stack import Stack
-from whimbrel.testing.history import Got, History, Sent
+from whimbrel.testing.soak.recorder import Recorder
+from whimbrel.testing.soak.witness import Witness
 
 PEOPLE = ("alice", "bob", "carol")
 MESSAGES = 300
@@ -32,6 +34,7 @@ _DELIVERED_SECONDS = 45.0
 _STRAGGLERS_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _TALKERS = 3
+_DEVICE = "demo"
 
 Say = Callable[[str], None]
 
@@ -40,7 +43,8 @@ class Play:
     """One run. `history` is what the clients saw."""
 
     def __init__(self, stack: Stack, say: Say) -> None:
-        self.history = History()
+        self.history = Recorder()
+        self._witnesses = {one: Witness(self.history, client_of(one)) for one in PEOPLE}
         self.sent: Counter[str] = Counter()
         self.reconnects: Counter[str] = Counter()
         self._speaking: Counter[str] = Counter()
@@ -53,7 +57,16 @@ class Play:
 
     def expected(self, person: str) -> int:
         """How many of the accepted messages are for this person."""
-        return sum(person in sent.recipients for sent in self.history.sent.values())
+        return sum(
+            person in sent.invoked.members and sent.client != client_of(person)
+            for sent in self.history.sent.values()
+        )
+
+    def got(self, person: str) -> int:
+        """How many messages of others this person's application was given."""
+        checker, client = self.history.checker, client_of(person)
+        given = checker.devices[client].given
+        return sum(checker.messages[number].client != client for number in given)
 
     async def run(self) -> None:
         """The whole plot, until everything accepted has arrived or the time for it is over."""
@@ -76,7 +89,7 @@ class Play:
                 tasks.create_task(self._talk(numbers))
             tasks.create_task(self._plot())
         self._say(f"all {MESSAGES} messages are sent and durable")
-        if not await self._until(lambda: self.history.missing() == 0, _DELIVERED_SECONDS):
+        if not await self._until(lambda: self.history.checker.outstanding == 0, _DELIVERED_SECONDS):
             self._say("not everything has arrived in time")
         # A message that came twice would come the second time after the last one was there.
         await asyncio.sleep(_STRAGGLERS_SECONDS)
@@ -88,7 +101,7 @@ class Play:
         self._say("bob goes away")
         await self._until(lambda: self._count() >= BOB_RETURNS_AT)
         await self._come("bob")
-        missed = self.expected("bob") - len(self.history.got["bob"])
+        missed = self.expected("bob") - self.got("bob")
         self._say(f"bob is back, {missed} messages wait for him")
         await self._until(lambda: self._count() >= LOGIC_DIES_AT)
         await self._stack.kill("logic-0")
@@ -108,33 +121,39 @@ class Play:
             sender = "alice"  # bob is away
         client = self._clients[sender]
         text = f"message {number}"
-        self.history.attempted.add((sender, text))
+        other = "alice" if sender == "bob" else "bob"
+        to_group = bool(number % 2)
+        conversation = self._group if to_group else direct_conversation(sender, other)
+        members = PEOPLE if to_group else (sender, other)
+        identifier = f"demo-{number}"
+        witness = self._witnesses[sender]
+        witness.invoked(identifier, conversation, members, text.encode())
         self.sent[sender] += 1
         self._speaking[sender] += 1
         try:
-            if number % 2:
-                recipients = tuple(person for person in PEOPLE if person != sender)
-                receipt = await client.send_to(self._group, text, timeout_seconds=_SEND_SECONDS)
-            else:
-                recipients = ("alice" if sender == "bob" else "bob",)
-                receipt = await client.send(recipients[0], text, timeout_seconds=_SEND_SECONDS)
+            receipt = await client.send_to(
+                conversation, text, client_message_id=identifier, timeout_seconds=_SEND_SECONDS
+            )
         finally:
             self._speaking[sender] -= 1
-        self.history.sent[receipt.message_id] = Sent(receipt.message_id, sender, recipients)
+        witness.ok(receipt)
 
     async def _come(self, person: str) -> None:
         first = self._stack.endpoint_of("access-1" if person == "bob" else "access-0")
         others = [endpoint for endpoint in self._stack.endpoints if endpoint != first]
+        witness = self._witnesses[person]
+        witness.started(is_durable=True)
         async with AsyncExitStack() as opening:
             client = await opening.enter_async_context(
                 connect(
                     [first, *others],
                     self._stack.token(person),
-                    device="demo",
+                    device=_DEVICE,
+                    settings=ClientSettings(observer=witness),
                     store=SqliteStore(self._stores / f"{person}.sqlite3"),
                 )
             )
-            listener = asyncio.create_task(self._listen(person, client), name=f"{person} listens")
+            listener = asyncio.create_task(_listen(witness, client), name=f"{person} listens")
             opening.push_async_callback(_end, listener)
             self._open[person] = opening.pop_all()
         self._clients[person] = client
@@ -147,15 +166,7 @@ class Play:
             await self._until(lambda: self._speaking[person] == 0, _SEND_SECONDS)
             self.reconnects[person] += max(0, client.statistics().streams - 1)
         await opened.aclose()
-
-    async def _listen(self, person: str, client: Client) -> None:
-        async for event in client.events():
-            self._note(person, event)
-
-    def _note(self, person: str, event: MessageEvent) -> None:
-        got = Got(event.seq, event.message_id, event.conversation_id, event.late)
-        self.history.got[person].append(got)
-        self.history.texts[event.message_id] = (event.sender_id, event.text)
+        self._witnesses[person].stopped("left")
 
     def _count(self) -> int:
         return len(self.history.sent)
@@ -169,6 +180,16 @@ class Play:
         except TimeoutError:
             return False
         return True
+
+
+def client_of(person: str) -> str:
+    """The name of a person's device in the history."""
+    return f"{person}/{_DEVICE}"
+
+
+async def _listen(witness: Witness, client: Client) -> None:
+    async for event in client.events():
+        witness.given(event)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

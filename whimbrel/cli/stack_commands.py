@@ -33,6 +33,9 @@ def up(
             show_default=False,
         ),
     ] = None,
+    mongo_members: Annotated[
+        int, typer.Option(help="Members of the MongoDB replica set: 1 or 3.")
+    ] = 1,
     mongo_url: Annotated[
         str | None, typer.Option(help="Use this MongoDB replica set instead of starting one.")
     ] = None,
@@ -63,6 +66,7 @@ def up(
         router=router,
         push=push,
         data=folder_of(data).path,
+        mongo_members=mongo_members,
         mongo_url=mongo_url,
         redis_url=redis_url,
         first_port=port,

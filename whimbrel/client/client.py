@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.client.calls import Calls
@@ -13,9 +14,12 @@ from whimbrel.client.endpoints import Endpoints
 from whimbrel.client.event_stream import EventStream
 from whimbrel.client.events import ClientState, ClientStatistics, MessageEvent, Receipt
 from whimbrel.client.lifetime import Lifetime, Options
+from whimbrel.client.presence import Surroundings
 from whimbrel.client.tokens import TokenSource
 from whimbrel.core.names import check_name
 from whimbrel.core.outgoing import BodyKind, Outgoing
+
+_MAX_NETWORK_ID: Final = 256
 
 
 class Client:
@@ -31,6 +35,7 @@ class Client:
         self._tokens = tokens
         self._options = options
         self._calls = Calls(endpoints, tokens, options.credentials)
+        self._surroundings = Surroundings()
         self._lifetime: Lifetime | None = None
         self._was_entered = False
 
@@ -39,7 +44,9 @@ class Client:
         if self._was_entered:
             raise RuntimeError("a client is used once; call connect again")
         self._was_entered = True
-        self._lifetime = await Lifetime.start(self._options, self._endpoints, self._tokens)
+        self._lifetime = await Lifetime.start(
+            self._options, self._endpoints, self._tokens, self._surroundings
+        )
         return self
 
     async def __aexit__(
@@ -173,6 +180,36 @@ class Client:
             lambda stub, metadata: stub.ListMembers(request, metadata=metadata), timeout_seconds
         )
         return list(answer.member_ids)
+
+    # --- what the platform knows -------------------------------------------------------
+
+    def set_background(self, is_background: bool) -> None:
+        """Nobody looks at the app any more, or somebody does again; at first in the foreground.
+
+        In the background the client pings as seldom as the network permits, which it finds out
+        (60 s to 4.5 min by default), and comes back more slowly from a lost stream. Coming to
+        the foreground looks at once whether the stream is alive, and ends a long wait. May be
+        called before the client is entered.
+        """
+        self._surroundings = replace(self._surroundings, is_background=is_background)
+        if self._lifetime is not None:
+            self._lifetime.keeper.set_background(is_background)
+
+    def network_changed(self, network_id: str | None) -> None:
+        """The device is on another network now; None: it is on none.
+
+        Without a network nothing is tried and no timer runs; `send` and `events` wait. With one
+        the client connects at once. `network_id` names a network (a hash of the SSID, of the
+        operator's name) of 1 to 256 characters, so that what was found out about it is
+        remembered in the store; the same id twice is no news. ValueError for another length.
+        May be called before the client is entered. Who never calls it is on one network with no
+        name.
+        """
+        if network_id is not None and not 0 < len(network_id) <= _MAX_NETWORK_ID:
+            raise ValueError(f"a network_id has 1 to {_MAX_NETWORK_ID} characters, or is None")
+        self._surroundings = replace(self._surroundings, network_id=network_id)
+        if self._lifetime is not None:
+            self._lifetime.keeper.network_changed(network_id)
 
     # --- what it is doing ------------------------------------------------------------
 

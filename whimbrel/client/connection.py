@@ -45,6 +45,8 @@ class Ending:
     reason: str
     was_attached: bool
     farewell: Farewell | None = None
+    is_ours: bool = False
+    """This side has dropped it: nothing was wrong with the pod or the way to it."""
 
 
 class StreamDeadError(Exception):
@@ -69,6 +71,8 @@ class Connection:
         self._credentials = credentials
         self._clock = asyncio.get_running_loop().time
         self._leave_by: float | None = None
+        self._dropped: str | None = None
+        self._wait: asyncio.Timeout | None = None  # of the greeting, then of the present write
 
     def leave(self) -> None:
         """Say goodbye: the last ack, its confirmation, Bye. `run` returns soon after."""
@@ -76,8 +80,25 @@ class Connection:
             self._leave_by = self._clock() + self._settings.leave_timeout_seconds
             self._waker.wake()
 
+    def drop(self, reason: str) -> None:
+        """The way to the server is another one now: give the stream up, without a goodbye.
+        `run` returns soon after."""
+        if self._dropped is None:
+            self._dropped = reason
+            if self._wait is not None:
+                self._wait.reschedule(self._clock())
+            self._waker.wake()
+
     async def run(self, endpoint: str, token: str) -> Ending:
         """Connect, attach, move frames until the stream ends; the channel is closed then."""
+        ending = await self._run(endpoint, token)
+        if self._dropped is not None and ending.farewell is None:
+            return Ending(self._dropped, ending.was_attached, is_ours=True)
+        return ending
+
+    # --- inside ----------------------------------------------------------------------
+
+    async def _run(self, endpoint: str, token: str) -> Ending:
         channel = open_channel(endpoint, self._credentials)
         try:
             call: Call = access_pb2_grpc.AccessServiceStub(channel).Connect()
@@ -108,7 +129,7 @@ class Connection:
 
     async def _first_frame(self, call: Call, token: str) -> access_pb2.ConnectResponse | str:
         try:
-            async with asyncio.timeout(self._settings.welcome_timeout_seconds):
+            async with asyncio.timeout(self._settings.welcome_timeout_seconds) as self._wait:
                 await call.write(self._dialogue.hello(token))
                 first = await call.read()
         except TimeoutError:
@@ -118,6 +139,8 @@ class Connection:
         except (asyncio.InvalidStateError, grpc.aio.InternalError):
             # The call ended while Hello was on its way; grpc keeps the reason to itself.
             return "the connection broke"
+        finally:
+            self._wait = None
         if isinstance(first, access_pb2.ConnectResponse):
             return first
         return "the stream ended before its Welcome"
@@ -156,6 +179,8 @@ class Connection:
 
     async def _write_all(self, call: Call) -> None:
         while True:
+            if self._dropped is not None:
+                raise StreamDeadError(self._dropped)
             now = self._clock()
             is_leaving = self._leave_by is not None
             frame = self._dialogue.next_frame(now, leaving=is_leaving)
@@ -187,12 +212,14 @@ class Connection:
     async def _write(self, call: Call, frame: access_pb2.ConnectRequest) -> bool:
         """Write a frame; False when the stream is over."""
         try:
-            async with asyncio.timeout(self._settings.write_timeout_seconds):
+            async with asyncio.timeout(self._settings.write_timeout_seconds) as self._wait:
                 await call.write(frame)
         except TimeoutError:
             raise StreamDeadError("the server does not read") from None
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError, grpc.aio.InternalError):
             return False
+        finally:
+            self._wait = None
         return True
 
 

@@ -1,7 +1,7 @@
 """What a client says and understands on its streams: frames in, frames out, no I/O.
 
-It joins the pure machines (Inbox, Outbox, Heartbeat) and lives as long as the client, through
-all its streams:
+It joins the pure machines (Inbox, Outbox, and those of Presence) and lives as long as the client,
+through all its streams:
 
     hello ──▶ welcomed ──▶ received*, next_frame* ──▶ lost ──▶ hello …
 
@@ -11,17 +11,18 @@ once and again at `next_deadline`. `now` is monotonic seconds throughout.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from whimbrel import wire
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.client.events import Receipt
+from whimbrel.client.presence import Presence, Surroundings
 from whimbrel.client.settings import ClientSettings
 from whimbrel.core.errors import CloseCode, WhimbrelError
-from whimbrel.core.heartbeat import Heartbeat
 from whimbrel.core.inbox import Inbox
+from whimbrel.core.nat_probe import Learned
 from whimbrel.core.outbox import Outbox
 from whimbrel.core.outgoing import Outgoing
 
@@ -29,7 +30,6 @@ PROTOCOL_VERSION: Final = 1
 SEND_BYTES: Final = 252 * 1024
 """Of messages in one Send: 256 KiB are allowed, the rest is for framing."""
 _ENTRY_OVERHEAD_BYTES: Final = 24
-_DEFAULT_HEARTBEAT_SECONDS: Final = 30.0
 
 
 class Outcome(NamedTuple):
@@ -57,9 +57,13 @@ class Dialogue:
         instance_id: str,
         client: str,
         settings: ClientSettings,
+        platform: str = "",
+        account_scope: bool = False,
         cursor: int | None = None,
         owner: tuple[str, str] | None = None,
         outgoing: Iterable[Outgoing] = (),
+        heartbeats: Mapping[str, Learned] | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.inbox: Inbox[types_pb2.Message] = Inbox(settings.inbox, cursor=cursor)
         self.outbox = Outbox(settings.outbox)
@@ -67,22 +71,26 @@ class Dialogue:
             self.outbox.bind(*owner)
         for message in outgoing:
             self.outbox.add(message, was_sent=True)
+        self.presence = Presence(settings, heartbeats or {}, surroundings or Surroundings())
         self.attempt = 0
         self.epoch = 0
         self.user_id = ""
         self.max_body_bytes = 0
-        self.storm_window_seconds: float | None = None
         self._settings = settings
         self.device_id = device_id
         self._instance_id = instance_id
         self._client = client
-        self._heartbeat: Heartbeat | None = None
+        self._platform = platform
+        self._cursor_scope = (
+            access_pb2.CURSOR_SCOPE_ACCOUNT if account_scope else access_pb2.CURSOR_SCOPE_DEVICE
+        )
         self._outcomes: list[Outcome] = []
+        self._overdue = 0
 
     @property
     def is_attached(self) -> bool:
         """Whether a stream is there and welcomed."""
-        return self._heartbeat is not None
+        return self.presence.is_attached
 
     # --- streams ---------------------------------------------------------------------
 
@@ -98,6 +106,9 @@ class Dialogue:
             attempt=self.attempt,
             epoch=self.epoch,
             client=self._client,
+            platform=self._platform,
+            cursor_scope=self._cursor_scope,
+            app_state=self.presence.hello_state(),
         )
         return access_pb2.ConnectRequest(hello=hello)
 
@@ -108,18 +119,18 @@ class Dialogue:
         self.user_id = welcome.user_id
         self.epoch = welcome.epoch
         self.max_body_bytes = welcome.max_body_bytes
-        if welcome.HasField("storm_window"):
-            self._note_storm_window(welcome.storm_window)
         self.inbox.attached(
             welcome.first_seq, welcome.head, welcome.window_messages, welcome.window_bytes, now
         )
         self.outbox.opened(welcome.max_unanswered_sends)
-        interval = welcome.heartbeat_interval_ms / 1000 or _DEFAULT_HEARTBEAT_SECONDS
-        self._heartbeat = Heartbeat(interval, self._settings.pong_timeout_seconds, now)
+        if self._settings.observer is not None:
+            self._settings.observer.welcomed(welcome.first_seq, welcome.head, welcome.epoch)
+        self.presence.welcomed(welcome, now)
 
     def lost(self) -> None:
-        """The stream is gone, however it ended. Unanswered messages are due again."""
-        self._heartbeat = None
+        """The stream is gone, however it ended, or never came to be. Unanswered messages are
+        due again."""
+        self.presence.lost()
         self.inbox.detached()
         self.outbox.lost()
 
@@ -130,9 +141,7 @@ class Dialogue:
 
         RemoteProtocolError when the server has broken its word; the stream is to be ended.
         """
-        if self._heartbeat is None:
-            raise ValueError("frames come after the Welcome")
-        self._heartbeat.received(now)
+        self.presence.received(now)
         kind = frame.WhichOneof("frame")
         if kind == "deliver":
             for entry in frame.deliver.entries:
@@ -145,6 +154,8 @@ class Dialogue:
                 self._rejected(rejected, now)
         elif kind == "ack_confirmed":
             self.inbox.confirm(frame.ack_confirmed.cursor)
+            if self._settings.observer is not None:
+                self._settings.observer.confirmed(frame.ack_confirmed.cursor)
         elif kind == "pong":
             self._pong(frame.pong, now)
         else:
@@ -175,50 +186,48 @@ class Dialogue:
 
         `leaving`: the last ack without its delay, and nothing else.
         """
-        if self._heartbeat is None:
+        if not self.is_attached:
             return None
-        frame = self._next_frame(self._heartbeat, now, leaving=leaving)
+        frame = self._next_frame(now, leaving=leaving)
         if frame is not None:
-            self._heartbeat.sent(now)
+            self.presence.sent(now)
         return frame
 
     def is_dead(self, now: float) -> bool:
         """Whether the server has not answered a ping in time: give the stream up."""
-        return self._heartbeat is not None and self._heartbeat.is_dead(now)
+        return self.presence.is_dead(now)
 
     def next_deadline(self) -> float | None:
         """When `next_frame` or `is_dead` has something new if nothing happens before; it may
         lie in the past. None without a stream."""
-        if self._heartbeat is None:
+        if not self.is_attached:
             return None
         moments = (
-            self._heartbeat.next_deadline(),
+            self.presence.next_deadline(),
             self.inbox.next_deadline(),
             self.outbox.next_deadline(),
         )
-        return min(moment for moment in moments if moment is not None)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     # --- inside ----------------------------------------------------------------------
 
-    def _next_frame(
-        self, heartbeat: Heartbeat, now: float, *, leaving: bool
-    ) -> access_pb2.ConnectRequest | None:
+    def _next_frame(self, now: float, *, leaving: bool) -> access_pb2.ConnectRequest | None:
         cursor = self.inbox.ack_due(now, flush=leaving)
         if cursor is not None:
             return access_pb2.ConnectRequest(ack=access_pb2.Ack(cursor=cursor))
         if leaving:
             return None
         due = self.outbox.take_due(now, SEND_BYTES)
+        if self.outbox.overdue > self._overdue:
+            self._overdue = self.outbox.overdue
+            self.presence.doubt()
         if due:
             messages = [wire.outgoing_message(message, resend=again) for message, again in due]
             return access_pb2.ConnectRequest(send=access_pb2.Send(messages=messages))
         from_seq = self.inbox.sync_due(now)
         if from_seq is not None:
             return access_pb2.ConnectRequest(sync=access_pb2.Sync(from_seq=from_seq))
-        if heartbeat.ping_due(now):
-            heartbeat.pinged(now)
-            return access_pb2.ConnectRequest(ping=access_pb2.Ping())
-        return None
+        return self.presence.next_frame(now)
 
     def _deliver(self, entry: types_pb2.Entry, now: float) -> None:
         if not entry.HasField("message"):
@@ -258,7 +267,4 @@ class Dialogue:
         if pong.HasField("head"):
             self.inbox.head_news(pong.head, now)
         if pong.HasField("storm_window"):
-            self._note_storm_window(pong.storm_window)
-
-    def _note_storm_window(self, window: access_pb2.StormWindow) -> None:
-        self.storm_window_seconds = window.foreground_ms / 1000
+            self.presence.note_storm_window(pong.storm_window)

@@ -17,10 +17,12 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),  # whether to try again is ours to decide
     ("grpc.http2.bdp_probe", 0),  # or a stream that nobody reads swallows 4 MiB
-    ("grpc.keepalive_time_ms", 30_000),  # the server permits 10,000
+    # Above the longest heartbeat, so it never pings: the stream's own pings find a dead peer, and
+    # pings of the transport beside them would wake the radio of a device in the background and
+    # keep its NAT from being found out. Set all the same: with it goes TCP_USER_TIMEOUT, which
+    # ends a connection on which nothing was acknowledged for the timeout.
+    ("grpc.keepalive_time_ms", 600_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),  # else a frozen peer is seen after a minute
-    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.max_receive_message_length", 1024 * 1024),  # frames have 256 KiB and a little
     ("grpc.max_send_message_length", 1024 * 1024),
 )

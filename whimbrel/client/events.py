@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from whimbrel.core.backoff import BackoffStatistics
 from whimbrel.core.errors import CloseCode
+from whimbrel.core.heartbeat_plan import HeartbeatPlanStatistics
 from whimbrel.core.inbox_types import InboxStatistics
 from whimbrel.core.outgoing import BodyKind, OutboxStatistics
 
@@ -70,7 +71,8 @@ class ClientState(enum.Enum):
     ATTACHED = "attached"
     """Messages flow."""
     WAITING = "waiting"
-    """The last stream has ended; the next is opened when the backoff is over."""
+    """The last stream has ended; the next is opened when the backoff is over, or when the
+    network comes back."""
     CLOSED = "closed"
     """Left, or ended for good by the server: `send` and `events` say why."""
 
@@ -93,6 +95,7 @@ class ClientStatistics:
     inbox: InboxStatistics
     outbox: OutboxStatistics
     backoff: BackoffStatistics
+    heartbeat: HeartbeatPlanStatistics
 
 
 class ConnectionClosed(Exception):  # noqa: N818 - the name that users of websockets look for

@@ -18,12 +18,13 @@ from whimbrel.client.connection import Connection, Ending
 from whimbrel.client.dialogue import Dialogue, Outcome
 from whimbrel.client.endpoints import Endpoints
 from whimbrel.client.events import ClientState, ConnectionClosed
+from whimbrel.client.presence import Surroundings
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore
 from whimbrel.client.tokens import TokenSource
 from whimbrel.client.waker import Waker
-from whimbrel.core.backoff import Backoff
 from whimbrel.core.errors import CloseCode
+from whimbrel.core.reconnect import Reconnect
 
 _STAYS = frozenset((CloseCode.HEARTBEAT_TIMEOUT, CloseCode.SEQ_AHEAD))
 """Ends that say nothing against the pod: the next attempt goes to the same."""
@@ -48,6 +49,7 @@ class Keeper:
         self,
         parts: Parts,
         on_outcome: Callable[[Outcome], None],
+        surroundings: Surroundings,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.state = ClientState.NEW
@@ -57,13 +59,20 @@ class Keeper:
         """Set while a stream is attached."""
         self.arrived = asyncio.Event()
         """Set when messages may be waiting in the inbox, and at the end."""
-        self.backoff = Backoff(parts.settings.reconnect)
+        self.reconnect = Reconnect(
+            parts.settings.reconnect,
+            is_background=surroundings.is_background,
+            is_up=surroundings.network_id is not None,
+        )
         self._parts = parts
         self._on_outcome = on_outcome
         self._chance = chance
         self._waker = Waker()
         self._connection: Connection | None = None
-        self._leaving = asyncio.Event()
+        self._network_id = surroundings.network_id
+        self._is_leaving = False
+        self._stirred = asyncio.Event()
+        self._clock = asyncio.get_running_loop().time
         self._is_new_stream = False
 
     # --- for the client --------------------------------------------------------------
@@ -74,23 +83,47 @@ class Keeper:
 
     def leave(self) -> None:
         """Say goodbye and end `run`; at once when no stream is there."""
-        self._leaving.set()
+        self._is_leaving = True
+        self._stirred.set()
         if self._connection is not None and self.attached.is_set():
             self._connection.leave()
+
+    def set_background(self, is_background: bool) -> None:
+        """The app has gone to the background, or has come back."""
+        self._parts.dialogue.presence.set_background(is_background)
+        self.reconnect.set_background(is_background, self._clock(), self._chance())
+        self._stirred.set()
+        self.poke()
+
+    def network_changed(self, network_id: str | None) -> None:
+        """The device is on this network now; None: on none. Nothing happens when that is no
+        news; else the stream of the old one is given up."""
+        if network_id == self._network_id:
+            return
+        self._network_id = network_id
+        now = self._clock()
+        self._parts.dialogue.presence.set_network(network_id, now)
+        self.reconnect.set_network(network_id is not None, now, self._chance())
+        if self._connection is not None:
+            is_down = network_id is None
+            self._connection.drop("the network is down" if is_down else "the network has changed")
+        self._stirred.set()
 
     async def run(self) -> None:
         """Keep attached. Returns after `leave`; ConnectionClosed when the server forbids to
         return; other errors are those of the store and of the token function."""
         try:
-            while not self._leaving.is_set():
+            while not self._is_leaving:
+                if not await self._pause():
+                    continue
                 self.state = ClientState.CONNECTING
                 token = await self._parts.tokens.next()
+                if not self.reconnect.is_up:
+                    continue
                 ending = await self._run_one(token)
-                if self._leaving.is_set():
+                if self._is_leaving:
                     return
-                delay = await self._judge(ending)
-                self.state = ClientState.WAITING
-                await self._pause(delay)
+                await self._judge(ending)
         finally:
             self.state = ClientState.CLOSED
             self.arrived.set()
@@ -103,7 +136,7 @@ class Keeper:
         device_id = parts.dialogue.device_id
         await parts.store.bind(welcome.user_id, device_id)
         parts.endpoints.learn(welcome.endpoints)
-        self.backoff.attached()
+        self.reconnect.backoff.attached()
         self.streams += 1
         self.state = ClientState.ATTACHED
         self._is_new_stream = True
@@ -115,9 +148,9 @@ class Keeper:
             self._is_new_stream = False
             self.attached.set()
         else:
-            self.backoff.good_frame()
-        if dialogue.storm_window_seconds is not None:
-            self.backoff.set_storm_window(dialogue.storm_window_seconds)
+            self.reconnect.backoff.good_frame()
+        if dialogue.presence.storm_window_seconds is not None:
+            self.reconnect.backoff.set_storm_window(*dialogue.presence.storm_window_seconds)
         if dialogue.inbox.has_waiting:
             self.arrived.set()
         outcomes = dialogue.take_outcomes()
@@ -126,6 +159,8 @@ class Keeper:
                 self._on_outcome(outcome)
             identifiers = [outcome.client_message_id for outcome in outcomes]
             await self._parts.store.forget_outgoing(identifiers)
+        for network_id, learned in dialogue.presence.take_learned().items():
+            await self._parts.store.save_heartbeat(network_id, learned)
 
     async def on_ack(self, cursor: int) -> None:
         """See Host."""
@@ -144,8 +179,8 @@ class Keeper:
             self._connection = None
             self.attached.clear()
 
-    async def _judge(self, ending: Ending) -> float:
-        """Seconds until the next attempt; ConnectionClosed when there is to be none."""
+    async def _judge(self, ending: Ending) -> None:
+        """Say when the next attempt is due; ConnectionClosed when there is to be none."""
         farewell = ending.farewell
         code = farewell.code if farewell else None
         self.last_end = f"{code.name}: {ending.reason}" if code else ending.reason
@@ -155,15 +190,29 @@ class Keeper:
                 raise ConnectionClosed(code, ending.reason)
         if code is CloseCode.SEQ_AHEAD:
             await self._parts.store.save_cursor(None)
+        if ending.is_ours:
+            return  # what made us drop it has said when to try
         if code not in _STAYS:
             self._parts.endpoints.advance()
+        reconnect, now, chance = self.reconnect, self._clock(), self._chance()
         retry_after = farewell.retry_after_seconds if farewell else 0.0
-        draw = self.backoff.after_loss if ending.was_attached else self.backoff.after_failure
-        return draw(self._chance(), retry_after)
+        if not ending.was_attached:
+            reconnect.failed(now, chance, retry_after)
+        elif farewell is not None:
+            reconnect.closed(now, chance, retry_after)
+        else:
+            reconnect.lost(now, chance)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self) -> bool:
+        """Sleep until the next attempt may be due, or something has changed; whether it is."""
+        at = self.reconnect.next_attempt()
+        if at is not None and at <= self._clock():
+            return True
+        self.state = ClientState.WAITING
+        self._stirred.clear()
         try:
-            async with asyncio.timeout(seconds):
-                await self._leaving.wait()
+            async with asyncio.timeout_at(at):
+                await self._stirred.wait()
         except TimeoutError:
-            return
+            return True
+        return False

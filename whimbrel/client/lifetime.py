@@ -13,6 +13,7 @@ from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.endpoints import Endpoints
 from whimbrel.client.events import ClientStatistics, ConnectionClosed
 from whimbrel.client.keeper import Keeper, Parts
+from whimbrel.client.presence import Surroundings
 from whimbrel.client.sending import Sending, again
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore, check_owner
@@ -33,22 +34,36 @@ class Options:
     timeout_seconds: float | None
     settings: ClientSettings
     credentials: grpc.ChannelCredentials | None
+    platform: str = ""
+    account_scope: bool = False
 
 
 class Lifetime:
     """One run of a client: made when its store is read, over when `stop` returns."""
 
-    def __init__(self, dialogue: Dialogue, parts: Parts, timeout_seconds: float | None) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        parts: Parts,
+        surroundings: Surroundings,
+        timeout_seconds: float | None,
+    ) -> None:
         self.dialogue = dialogue
         self.sending = Sending(dialogue, parts.store, self.poke)
-        self.keeper = Keeper(parts, self.sending.answered)
+        self.keeper = Keeper(parts, self.sending.answered, surroundings)
         self._parts = parts
         self._timeout_seconds = timeout_seconds
         self._task: asyncio.Task[None] | None = None
         self._closed: ConnectionClosed | None = None
 
     @classmethod
-    async def start(cls, options: Options, endpoints: Endpoints, tokens: TokenSource) -> Lifetime:
+    async def start(
+        cls,
+        options: Options,
+        endpoints: Endpoints,
+        tokens: TokenSource,
+        surroundings: Surroundings,
+    ) -> Lifetime:
         """Read the store, connect, and return when the first stream is attached.
 
         Raises what `connect` says, and leaves nothing behind then.
@@ -62,13 +77,17 @@ class Lifetime:
                 device_id=options.device,
                 instance_id=uuid.uuid4().hex,
                 client=CLIENT_NAME,
+                platform=options.platform,
+                account_scope=options.account_scope,
                 settings=options.settings,
                 cursor=options.cursor if state.cursor is None else state.cursor,
                 owner=state.owner,
                 outgoing=state.outgoing,
+                heartbeats=state.heartbeats,
+                surroundings=surroundings,
             )
             parts = Parts(dialogue, store, tokens, endpoints, options.settings, options.credentials)
-            lifetime = cls(dialogue, parts, options.timeout_seconds)
+            lifetime = cls(dialogue, parts, surroundings, options.timeout_seconds)
             await lifetime.run()
         except BaseException:
             await (store.close() if lifetime is None else lifetime.stop())
@@ -135,7 +154,8 @@ class Lifetime:
             last_end=keeper.last_end,
             inbox=dialogue.inbox.statistics(),
             outbox=dialogue.outbox.statistics(),
-            backoff=keeper.backoff.statistics(),
+            backoff=keeper.reconnect.statistics(),
+            heartbeat=dialogue.presence.statistics(),
         )
 
     def _over(self, task: asyncio.Task[None]) -> None:

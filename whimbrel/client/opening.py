@@ -12,7 +12,7 @@ from whimbrel.client.lifetime import Options
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore, MemoryStore
 from whimbrel.client.tokens import Token, TokenSource
-from whimbrel.core.names import check_name
+from whimbrel.core.names import check_name, check_platform
 
 
 def connect(
@@ -20,6 +20,8 @@ def connect(
     token: Token,
     *,
     device: str = "default",
+    platform: str = "",
+    account_scope: bool = False,
     store: ClientStore | None = None,
     cursor: int | None = None,
     timeout_seconds: float | None = 30.0,
@@ -36,6 +38,13 @@ def connect(
     device
         Names this device of the user for ever: 1 to 64 of A-Z a-z 0-9 _ . -. The newest client
         of a device ends the others with SUPERSEDED.
+    platform
+        What kind of device this is ("phone", "desktop", …): 1 to 16 of A-Z a-z 0-9 _ . -; empty
+        counts as "other". Where a server limits how many devices of a platform a user may have,
+        one too many ends the oldest with KICKED, or is refused with TOO_MANY_DEVICES.
+    account_scope
+        False: this device gets everything, whatever other devices of the user have seen. True:
+        what any of them has acknowledged by the time this one attaches does not come again.
     store
         What survives the process; None keeps nothing. With a SqliteStore a message that was
         given to `send` goes out even if the process is killed in between, under the same id.
@@ -53,6 +62,7 @@ def connect(
     server refuses for good (BAD_TOKEN, …), and what the store or the token function raise.
     """
     check_name(device, "device")
+    check_platform(platform)
     settings = settings or ClientSettings()
     if credentials is None and settings.secure:
         credentials = grpc.ssl_channel_credentials()
@@ -68,5 +78,7 @@ def connect(
             timeout_seconds,
             settings,
             credentials,
+            platform,
+            account_scope,
         ),
     )

@@ -63,12 +63,15 @@ class Sending:
         is_kept = False
         try:
             async with asyncio.timeout(timeout_seconds):
-                await self._store.add_outgoing(message)
+                await self._keep(message)
                 is_kept = True
                 outbox.release(identifier)
                 self._poke()
                 return _receipt(await self._wait(identifier))
         except TimeoutError:
+            answer = self._answers.get(identifier)
+            if answer is not None:  # it came in the same turn of the loop as the time's end
+                return _receipt(answer)
             stays = is_kept and self._store.is_durable
             was_sent = stays or outbox.is_sent(identifier)
             more = "; it stays in the outbox" if stays else ""
@@ -82,7 +85,8 @@ class Sending:
                 outbox.give_up(identifier)
                 self._futures.pop(identifier, None)
                 self._poke()  # it may have held up others
-                await self._store.forget_outgoing([identifier])
+                if self._closed is None:
+                    await self._store.forget_outgoing([identifier])
 
     async def receipt(self, client_message_id: str, timeout_seconds: float) -> Receipt:
         """The answer to a message that was queued earlier. See Client.receipt."""
@@ -102,6 +106,14 @@ class Sending:
                     outcome_unknown=True,
                 ) from None
         return _receipt(answer)
+
+    async def _keep(self, message: Outgoing) -> None:
+        try:
+            await self._store.add_outgoing(message)
+        except RuntimeError:  # this side has left meanwhile, and closed the store
+            if self._closed is None:
+                raise
+            raise again(self._closed) from None
 
     async def _wait(self, identifier: str) -> Answer:
         if self._closed is not None:

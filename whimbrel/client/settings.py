@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from whimbrel.core.backoff import ReconnectPolicy
 from whimbrel.core.inbox_types import InboxLimits
+from whimbrel.core.nat_probe import ProbePolicy
 from whimbrel.core.outgoing import OutboxLimits
+
+
+class Observer(Protocol):
+    """Is told what the server promises. Called in the client's own task; must not raise."""
+
+    def welcomed(self, first_seq: int, head: int, epoch: int) -> None:
+        """A stream is attached; what comes on it begins with `first_seq`."""
+
+    def confirmed(self, cursor: int) -> None:
+        """The server has stored an ack."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,8 @@ class ClientSettings:
     """Ack delay, holes, memory for conversations."""
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
     """How many messages may wait for acceptance."""
+    probe: ProbePolicy = field(default_factory=ProbePolicy)
+    """How the longest heartbeat of the background is found out; its bounds are the server's."""
     welcome_timeout_seconds: float = 10.0
     """From the start of an attempt to its Welcome. Default 10: the server's own limit."""
     pong_timeout_seconds: float = 10.0
@@ -32,3 +46,6 @@ class ClientSettings:
     secure: bool = False
     """Whether to speak TLS with the system's roots. Default False: a laptop. See also
     `connect(credentials=…)`."""
+    observer: Observer | None = None
+    """Who is told of attachments and stored acks. Default None. For tests and tools that check
+    the promises from outside."""

@@ -1,4 +1,5 @@
-"""What a client keeps between two starts: its cursor and the messages that wait for acceptance.
+"""What a client keeps between two starts: its cursor, the messages that wait for acceptance, and
+how seldom it may ping on which network.
 
 A store belongs to one (user, device) from its first Welcome on and refuses another (rule 9):
 presenting one person's cursor or words under another's name loses or invents messages.
@@ -6,11 +7,13 @@ presenting one person's cursor or words under another's name loses or invents me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.heartbeat_plan import REMEMBERED_NETWORKS
+from whimbrel.core.nat_probe import Learned
 from whimbrel.core.outgoing import Outgoing
 
 
@@ -24,6 +27,8 @@ class StoredState:
     """Everything up to here is done."""
     outgoing: tuple[Outgoing, ...] = ()
     """Messages without an answer, in the order of sending."""
+    heartbeats: Mapping[str, Learned] = field(default_factory=dict)
+    """What is known of networks, by network id, the one learned of last at the end."""
 
 
 class ClientStore(Protocol):
@@ -51,6 +56,10 @@ class ClientStore(Protocol):
     async def forget_outgoing(self, client_message_ids: Sequence[str]) -> None:
         """These are answered. Losing this is harmless: a resend gets the first answer."""
 
+    async def save_heartbeat(self, network_id: str, learned: Learned | None) -> None:
+        """Keep what is known of a network, of at least the 64 last; None forgets it. Losing
+        this costs battery: it is found out again."""
+
     async def close(self) -> None:
         """The client leaves. `load` opens again."""
 
@@ -75,10 +84,12 @@ class MemoryStore:
         self._owner: tuple[str, str] | None = None
         self._cursor: int | None = None
         self._outgoing: dict[str, Outgoing] = {}
+        self._heartbeats: dict[str, Learned] = {}
 
     async def load(self) -> StoredState:
         """See ClientStore."""
-        return StoredState(self._owner, self._cursor, tuple(self._outgoing.values()))
+        outgoing = tuple(self._outgoing.values())
+        return StoredState(self._owner, self._cursor, outgoing, dict(self._heartbeats))
 
     async def bind(self, user_id: str, device_id: str) -> None:
         """See ClientStore."""
@@ -97,6 +108,14 @@ class MemoryStore:
         """See ClientStore."""
         for identifier in client_message_ids:
             self._outgoing.pop(identifier, None)
+
+    async def save_heartbeat(self, network_id: str, learned: Learned | None) -> None:
+        """See ClientStore."""
+        self._heartbeats.pop(network_id, None)
+        if learned is not None:
+            self._heartbeats[network_id] = learned
+        while len(self._heartbeats) > REMEMBERED_NETWORKS:
+            del self._heartbeats[next(iter(self._heartbeats))]
 
     async def close(self) -> None:
         """See ClientStore."""

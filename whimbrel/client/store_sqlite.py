@@ -1,10 +1,11 @@
-"""The cursor and the outbox of a device in one SQLite file.
+"""The cursor, the outbox and the heartbeats of a device in one SQLite file.
 
 Write-ahead log; one connection, used by one worker thread, so nothing blocks the event loop and
 writes keep the order of their calls. A message to send is synced to the disk before it goes out
 (synchronous=FULL, one fsync, 0.1 to 10 ms): a process that dies after that sends it again under
-the same id. The cursor and answered messages are written without a sync (NORMAL): they survive
-a killed process always, and a power cut up to the last few, which costs nothing but a repeat.
+the same id. The cursor, answered messages and heartbeats are written without a sync (NORMAL): they
+survive a killed process always, and a power cut up to the last few, which costs nothing but a
+repeat.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from whimbrel.client.store import StoredState, check_owner
+from whimbrel.core.heartbeat_plan import REMEMBERED_NETWORKS
+from whimbrel.core.nat_probe import Learned
 from whimbrel.core.outgoing import BodyKind, Outgoing
 
 T = TypeVar("T")
@@ -30,6 +33,10 @@ CREATE TABLE IF NOT EXISTS device (
 CREATE TABLE IF NOT EXISTS outgoing (
     number INTEGER PRIMARY KEY AUTOINCREMENT, client_message_id TEXT NOT NULL UNIQUE,
     kind INTEGER NOT NULL, body BLOB NOT NULL, conversation_id TEXT, recipient_id TEXT
+);
+CREATE TABLE IF NOT EXISTS network (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, network_id TEXT NOT NULL UNIQUE,
+    interval_seconds REAL NOT NULL, is_settled INTEGER NOT NULL
 );
 """
 
@@ -99,6 +106,21 @@ class SqliteStore:
         rows = [(identifier,) for identifier in client_message_ids]
         await self._write("DELETE FROM outgoing WHERE client_message_id = ?", rows)
 
+    async def save_heartbeat(self, network_id: str, learned: Learned | None) -> None:
+        """See ClientStore."""
+        if learned is None:
+            await self._write("DELETE FROM network WHERE network_id = ?", [(network_id,)])
+            return
+        await self._write(
+            "REPLACE INTO network (network_id, interval_seconds, is_settled) VALUES (?, ?, ?)",
+            [(network_id, learned.interval_seconds, int(learned.is_settled))],
+        )
+        await self._write(
+            "DELETE FROM network WHERE number NOT IN"
+            " (SELECT number FROM network ORDER BY number DESC LIMIT ?)",
+            [(REMEMBERED_NETWORKS,)],
+        )
+
     async def close(self) -> None:
         """See ClientStore."""
         thread, self._thread = self._thread, None
@@ -151,6 +173,12 @@ class SqliteStore:
             Outgoing(identifier, BodyKind(kind), body, conversation_id, recipient_id)
             for identifier, kind, body, conversation_id, recipient_id in rows
         )
+        heartbeats = {
+            network_id: Learned(seconds, bool(is_settled))
+            for network_id, seconds, is_settled in database.execute(
+                "SELECT network_id, interval_seconds, is_settled FROM network ORDER BY number"
+            )
+        }
         if device is None:
-            return StoredState(outgoing=outgoing)
-        return StoredState((device[0], device[1]), device[2], outgoing)
+            return StoredState(outgoing=outgoing, heartbeats=heartbeats)
+        return StoredState((device[0], device[1]), device[2], outgoing, heartbeats)

@@ -8,7 +8,7 @@ users in byte order, the same from both sides ("d:bob:bob" is a note to oneself)
 from __future__ import annotations
 
 import re
-from typing import NewType
+from typing import Final, NewType
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
 
@@ -19,6 +19,8 @@ ClientMessageId = NewType("ClientMessageId", str)
 PodId = NewType("PodId", str)
 
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
+_PLATFORM = re.compile(r"[A-Za-z0-9_.\-]{1,16}\Z")
+OTHER_PLATFORM: Final = "other"
 
 
 def check_name(value: str, what: str) -> str:
@@ -27,6 +29,15 @@ def check_name(value: str, what: str) -> str:
         shown = value[:70]
         raise invalid(f"{what} must be 1 to 64 characters of A-Z a-z 0-9 _ . -, not {shown!r}")
     return value
+
+
+def check_platform(value: str) -> str:
+    """Return the platform: 1 to 16 of [A-Za-z0-9_.-], an empty one is "other"; else raise
+    INVALID_ARGUMENT."""
+    if value and not _PLATFORM.match(value):
+        shown = value[:20]
+        raise invalid(f"platform must be 1 to 16 characters of A-Z a-z 0-9 _ . -, not {shown!r}")
+    return value or OTHER_PLATFORM
 
 
 def direct_conversation(one: str, other: str) -> ConversationId:

@@ -53,6 +53,7 @@ class Outbox:
         self._bytes = 0
         self._numbers = 0
         self._resends = 0
+        self._overdue = 0
 
     # --- what the driver may look at -------------------------------------------------
 
@@ -60,6 +61,11 @@ class Outbox:
     def owner(self) -> tuple[str, str] | None:
         """(user, device), None until `bind`."""
         return self._owner
+
+    @property
+    def overdue(self) -> int:
+        """How many answers did not come in time, on a stream that was there."""
+        return self._overdue
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -237,6 +243,7 @@ class Outbox:
         for slot in overdue:
             del self._unanswered[slot.message.client_message_id]
             slot.due_at = -math.inf
+        self._overdue += len(overdue)
         self._requeue(overdue)
 
     def _requeue(self, slots: Iterable[_Slot]) -> None:

@@ -1,4 +1,4 @@
-"""A real mongod as a replica set of one, which is what transactions and majority writes need."""
+"""A real mongod in a replica set, which is what transactions and majority writes need."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pymongo import AsyncMongoClient
-from pymongo.errors import OperationFailure, PyMongoError
 
 from whimbrel.local.binaries import explain_loader, find_mongod
 from whimbrel.local.children import Child, spawn
 from whimbrel.local.errors import StackError, last_lines, make_folder, tail
 from whimbrel.local.ports import Ports
+from whimbrel.local.replica_set import REPLICA_SET, is_member, replica_set_url
 
-REPLICA_SET = "whimbrel"
 READY_SECONDS = 60.0
 GRACE_SECONDS = 20.0
 _POLL_SECONDS = 0.05
-_NOT_YET_INITIALIZED = 94
 _LOG_ID_STARTING = 4615611
 
 
@@ -52,7 +47,7 @@ async def running_mongod(folder: Path, *, port: int = 0) -> AsyncIterator[Mongod
         child = await spawn("mongod", mongod_command(binary, folder / "db", port), log=log)
         try:
             await _wait_for_primary(child, binary, port)
-            yield Mongod(mongo_url(port), (child.pid,), port, log)
+            yield Mongod(replica_set_url([f"127.0.0.1:{port}"]), (child.pid,), port, log)
         finally:
             await child.stop(GRACE_SECONDS)
     finally:
@@ -62,7 +57,7 @@ async def running_mongod(folder: Path, *, port: int = 0) -> AsyncIterator[Mongod
 async def _wait_for_primary(child: Child, binary: Path, port: int) -> None:
     try:
         async with asyncio.timeout(READY_SECONDS):
-            while not await become_primary(port):
+            while not await is_member(0, [f"127.0.0.1:{port}"]):
                 if child.returncode is not None:
                     raise StackError(explain_mongod(binary, child.log))
                 await asyncio.sleep(_POLL_SECONDS)
@@ -72,12 +67,11 @@ async def _wait_for_primary(child: Child, binary: Path, port: int) -> None:
         ) from None
 
 
-def mongo_url(port: int) -> str:
-    return f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
-
-
-def mongod_command(binary: Path, data: Path, port: int) -> list[str]:
-    """The command line: loopback only, and a laptop's share of memory and disk."""
+def mongod_command(binary: Path, data: Path, port: int, *, members: int = 1) -> list[str]:
+    """The command line of one of `members`: loopback only, and a laptop's share of memory and
+    disk, which they divide."""
+    # All members end together: there is no use in waiting 15 s for one to take over.
+    leaving = ["--setParameter=shutdownTimeoutMillisForSignaledShutdown=500"] if members > 1 else []
     return [
         str(binary),
         f"--dbpath={data}",
@@ -86,43 +80,11 @@ def mongod_command(binary: Path, data: Path, port: int) -> list[str]:
         "--nounixsocket",
         f"--replSet={REPLICA_SET}",
         # The defaults are half of the memory, and a twentieth of the disk for the oplog.
-        "--wiredTigerCacheSizeGB=0.5",
+        f"--wiredTigerCacheSizeGB={max(0.25, 0.5 / members)}",  # 0.25 is the least it takes
         "--oplogSize=256",
         "--setParameter=diagnosticDataCollectionEnabled=false",
+        *leaving,
     ]
-
-
-async def become_primary(port: int) -> bool:
-    """Make the mongod on this port the only, primary member of its set; whether it is so now.
-
-    To be called again until it is. A set that was initiated on another port (the data of an
-    earlier run) is moved to this one; with force, because it has no primary to ask.
-    """
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500, timeoutMS=5000
-    )
-    member = {"_id": 0, "host": f"127.0.0.1:{port}"}
-    try:
-        hello = await client.admin.command("hello")
-        if hello.get("isWritablePrimary"):
-            return bool(hello.get("me") == member["host"])
-        try:
-            config = (await client.admin.command("replSetGetConfig"))["config"]
-        except OperationFailure as failure:
-            if failure.code == _NOT_YET_INITIALIZED:
-                await client.admin.command(
-                    "replSetInitiate", {"_id": REPLICA_SET, "members": [member]}
-                )
-            return False
-        if [one["host"] for one in config["members"]] != [member["host"]]:
-            moved = {**config, "version": config["version"] + 1, "members": [member]}
-            await client.admin.command("replSetReconfig", moved, force=True)
-    except PyMongoError:
-        return False
-    else:
-        return False
-    finally:
-        await client.close()
 
 
 def explain_mongod(binary: Path, log: Path) -> str:

@@ -1,12 +1,11 @@
 """What a stack is made of: the parts of each layer, with their commands and environments.
 
-The only place that knows the names of the services' settings. Each service is run as
-`python -m services.<role>`, exactly as its container runs it.
+Each service is run as `python -m services.<role>`, exactly as its container runs it; with which
+settings is in `pod_settings`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -16,10 +15,14 @@ from pathlib import Path
 from whimbrel.local.binaries import explain_loader, find_mongod, find_redis_server
 from whimbrel.local.cluster import is_serving
 from whimbrel.local.errors import StackError, make_folder, tail
+from whimbrel.local.faketime import require_faketime
 from whimbrel.local.keeper import Part
-from whimbrel.local.mongod import become_primary, explain_mongod, mongo_url, mongod_command
+from whimbrel.local.links import CLIENTS, Links
+from whimbrel.local.mongod import explain_mongod, mongod_command
+from whimbrel.local.pod_settings import Surroundings, environment_with, pod_settings
 from whimbrel.local.ports import Ports
 from whimbrel.local.redis_server import explain_redis, redis_answers, redis_command, redis_url
+from whimbrel.local.replica_set import is_member, replica_set_url
 from whimbrel.local.state import DataFolder
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
@@ -36,6 +39,8 @@ class StackSpec:
     router: int = 1
     push: int = 1
     data: Path | None = None
+    mongo_members: int = 1
+    """Members of the replica set that is started: 1 or 3."""
     mongo_url: str | None = None
     """A MongoDB that runs already; None starts one."""
     redis_url: str | None = None
@@ -44,6 +49,11 @@ class StackSpec:
     """Whether a part that ends is started again, as Kubernetes would."""
     first_port: int | None = None
     """Port of access-0, the others' follow it; None takes free ones, the last run's if possible."""
+    proxied: bool = False
+    """Whether clients reach pods, and pods each other and the stores, through proxies whose links
+    can be made bad. Three mongods are reached directly: a set tells its own addresses."""
+    clocks: bool = False
+    """Whether the wall clocks of the Logic pods can be stepped; needs libfaketime."""
     environment: dict[str, str] = field(default_factory=dict)
     """WHIMBREL_ settings for all services, on top of those that the stack sets itself."""
 
@@ -54,6 +64,12 @@ class StackSpec:
                 raise StackError(
                     f"a stack needs at least {least} {role}, not {getattr(self, role)}"
                 )
+        if self.mongo_members not in (1, 3):
+            raise StackError(f"a stack has 1 or 3 MongoDB members, not {self.mongo_members}")
+        if self.mongo_url is not None and self.mongo_members != 1:
+            raise StackError("a MongoDB that runs already brings its own members")
+        if self.clocks:
+            require_faketime()
 
 
 class Plan:
@@ -66,13 +82,29 @@ class Plan:
         self._ports = ports
         self._last = folder.last_ports()
         self.chosen: dict[str, int] = {}
+        self.links = Links(proxied=spec.proxied)
         # Before any other: these are the ports that somebody may have asked for.
         access = [self._address(f"access-{number}") for number in range(spec.access)]
         self.stores: list[Part] = []
-        self.mongo_url = spec.mongo_url or self._mongod()
+        self.mongo_url = spec.mongo_url or self._mongods()
         self.redis_url = spec.redis_url or self._redis()
         routers = [self._address(f"router-{number}") for number in range(spec.router)]
         self.router_addresses = ",".join(routers)
+        self.endpoints = [
+            self.links.through(CLIENTS, f"access-{number}", address)
+            for number, address in enumerate(access)
+        ]
+        own = {part.name: part.address for part in self.stores}
+        self._around = Surroundings(
+            token_key=folder.token_key,
+            mongo_url=self.mongo_url,
+            redis_url=self.redis_url,
+            routers=routers,
+            endpoints=self.endpoints,
+            links=self.links,
+            own_mongod=own.get("mongod"),
+            own_redis=own.get("redis"),
+        )
         self.routers = self._services("router", routers)
         addresses = [self._address(f"logic-{number}") for number in range(spec.logic)]
         pushes = [self._address(f"push-{number}") for number in range(spec.push)]
@@ -88,27 +120,37 @@ class Plan:
         """
         return [[self.stores], [self.routers], [self.logics, self.pushes, self.accesses]]
 
-    def _mongod(self) -> str:
-        binary = find_mongod()
-        data = make_folder(self._folder.mongo / "db")
-        log = self._folder.logs / "mongod.log"
-        port = self._port("mongod")
-        self.stores.append(
-            Part(
-                name="mongod",
-                role="mongod",
-                address=f"127.0.0.1:{port}",
-                command=tuple(mongod_command(binary, data, port)),
-                log=log,
-                is_ready=partial(become_primary, port),
-                environment=_environment({}),
-                explain=partial(explain_mongod, binary, log),
-                # Data that nobody will read again need not be put in order first.
-                grace_seconds=0.0 if self._spec.data is None else 20.0,
-                ready_seconds=60.0,
+    def _mongods(self) -> str:
+        members = self._spec.mongo_members
+        if members == 1 and (self._folder.mongo / "db-1").exists():
+            # Member 0 alone need not have what the other two have confirmed.
+            raise StackError(
+                f"the data directory {self._folder.path} has a MongoDB of 3 members: start it "
+                "with --mongo-members 3, or another one with --data"
             )
-        )
-        return mongo_url(port)
+        names = ["mongod"] if members == 1 else [f"mongod-{number}" for number in range(members)]
+        addresses = [self._address(name) for name in names]
+        binary = find_mongod()
+        for number, (name, address) in enumerate(zip(names, addresses, strict=True)):
+            data = make_folder(self._folder.mongo / ("db" if number == 0 else f"db-{number}"))
+            log = self._folder.logs / f"{name}.log"
+            command = mongod_command(binary, data, self.chosen[name], members=members)
+            self.stores.append(
+                Part(
+                    name=name,
+                    role="mongod",
+                    address=address,
+                    command=tuple(command),
+                    log=log,
+                    is_ready=partial(is_member, number, addresses),
+                    environment=environment_with({}),
+                    explain=partial(explain_mongod, binary, log),
+                    # Data that nobody will read again need not be put in order first.
+                    grace_seconds=0.0 if self._spec.data is None else 20.0,
+                    ready_seconds=60.0,
+                )
+            )
+        return replica_set_url(addresses)
 
     def _redis(self) -> str:
         binary = find_redis_server()
@@ -122,7 +164,7 @@ class Plan:
                 command=tuple(redis_command(binary, self._folder.redis, port)),
                 log=log,
                 is_ready=partial(redis_answers, port),
-                environment=_environment({}),
+                environment=environment_with({}),
                 explain=partial(explain_redis, binary, log),
                 grace_seconds=5.0,
             )
@@ -134,6 +176,8 @@ class Plan:
         for number, address in enumerate(addresses):
             name = f"{role}-{number}"
             log = self._folder.logs / f"{name}.log"
+            clock = self._folder.clock(name) if self._spec.clocks and role == "logic" else None
+            settings = pod_settings(name, role, address, self._around, clock=clock)
             parts.append(
                 Part(
                     name=name,
@@ -142,25 +186,12 @@ class Plan:
                     command=(sys.executable, "-m", f"services.{role}"),
                     log=log,
                     is_ready=partial(is_serving, address),
-                    environment=_environment(self._settings(name, address)),
+                    environment=environment_with(settings | self._spec.environment),
                     folder=self._folder.path,
                     explain=partial(_explain_service, name, log),
                 )
             )
         return parts
-
-    def _settings(self, name: str, address: str) -> dict[str, str]:
-        # One environment serves all roles: a service ignores the shared groups of the others.
-        return {
-            "WHIMBREL_POD__ID": name,
-            "WHIMBREL_POD__LISTEN": address,
-            "WHIMBREL_LOG__FORMAT": "json",
-            "WHIMBREL_MONGO__URL": self.mongo_url,
-            "WHIMBREL_REDIS__URL": self.redis_url,
-            "WHIMBREL_ROUTER__ADDRESSES": self.router_addresses,
-            "WHIMBREL_AUTH__SECRET_FILE": str(self._folder.token_key),
-            **self._spec.environment,
-        }
 
     def _address(self, name: str) -> str:
         return f"127.0.0.1:{self._port(name)}"
@@ -174,17 +205,6 @@ class Plan:
             port = self._ports.take(() if last is None else (last,))
         self.chosen[name] = port
         return port
-
-
-def _environment(settings: dict[str, str]) -> dict[str, str]:
-    """Ours without what is WHIMBREL_ (the command's own variables; a service refuses those that
-    it does not know), and without proxies, which are for the world outside."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("WHIMBREL_") and not name.lower().endswith("_proxy")
-    }
-    return {**kept, "PYTHONUNBUFFERED": "1", **settings}
 
 
 def _explain_service(name: str, log: Path) -> str | None:

@@ -19,6 +19,7 @@ from whimbrel.local.children import Identity, end_processes
 from whimbrel.local.cluster import wait_registered
 from whimbrel.local.errors import StackError
 from whimbrel.local.keeper import Keeper
+from whimbrel.local.links import Links
 from whimbrel.local.parts import Plan, StackSpec
 from whimbrel.local.ports import Ports
 from whimbrel.local.state import DataFolder, PartRecord, StackRecord, boot_id
@@ -41,6 +42,7 @@ class Stack:
     """A running stack. Made by `Stack.start`; its parts are restarted while it lives."""
 
     def __init__(self, spec: StackSpec, folder: DataFolder, plan: Plan, progress: Progress) -> None:
+        self.spec = spec
         self.folder = folder
         self._plan = plan
         self._progress = progress
@@ -52,7 +54,7 @@ class Stack:
             boot_id=boot_id(),
             state="starting",
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            endpoints=[part.address for part in plan.accesses],
+            endpoints=plan.endpoints,
             router_addresses=plan.router_addresses,
             mongo_url=plan.mongo_url,
             redis_url=plan.redis_url,
@@ -83,14 +85,18 @@ class Stack:
             folder.write_ports(plan.chosen)
             stack = cls(spec, folder, plan, progress)
             try:
+                await plan.links.open()
                 await stack._start_all()
                 yield stack
             finally:
+                # What is stopped must reach the others for its goodbye.
+                plan.links.heal()
                 await stack._stop_all()
+                await plan.links.close()
 
     @property
     def endpoints(self) -> list[str]:
-        """host:port of each Access pod, access-0 first."""
+        """host:port where clients reach each Access pod, access-0 first."""
         return list(self.record.endpoints)
 
     @property
@@ -109,11 +115,22 @@ class Stack:
     @property
     def pods(self) -> list[str]:
         """The names of the services' pods ("access-0", …), not of the stores."""
-        stores = {part.name for part in self._plan.stores}
+        stores = self.stores
         return [name for name in self._supervisor.keepers if name not in stores]
 
+    @property
+    def stores(self) -> list[str]:
+        """The stores that this stack runs: "mongod" (of three: "mongod-0", …) and "redis"."""
+        return [part.name for part in self._plan.stores]
+
+    @property
+    def links(self) -> Links:
+        """The proxies between its parts; none unless `spec.proxied`."""
+        return self._plan.links
+
     def endpoint_of(self, name: str) -> str:
-        """host:port of one part; it keeps it over restarts."""
+        """host:port where one part listens, behind its proxy if it has one; it keeps it over
+        restarts."""
         return self._supervisor.keeper(name).part.address
 
     def pid(self, name: str) -> int:
@@ -148,9 +165,10 @@ class Stack:
         """Start a part again that has ended, in a stack that does not do so itself."""
         await self._supervisor.keeper(name).start()
 
-    async def wait_healthy(self, timeout_seconds: float = 30.0) -> None:
-        """Until every part is healthy (again); raises StackError that names those that are not."""
-        await self._supervisor.wait_healthy(timeout_seconds)
+    async def wait_healthy(self, timeout_seconds: float = 30.0, *names: str) -> None:
+        """Until every part, or each of these, is healthy (again); raises StackError that names
+        those that are not."""
+        await self._supervisor.wait_healthy(timeout_seconds, *names)
 
     async def _start_all(self) -> None:
         self._write()

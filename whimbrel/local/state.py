@@ -117,6 +117,10 @@ class DataFolder:
     def token_key(self) -> Path:
         return self.path / "secrets" / "token.key"
 
+    def clock(self, name: str) -> Path:
+        """The file that steps the wall clock of this pod."""
+        return self.path / "clocks" / name
+
     def record(self) -> StackRecord | None:
         """The last stack here, running or not; None when there is none that can be read."""
         try:

@@ -47,8 +47,12 @@ class Supervisor:
             async with asyncio.TaskGroup() as tasks:
                 for keeper in keepers:
                     tasks.create_task(keeper.start())
-        except* StackError as group:
-            raise _first(group) from None
+        # Not `except*`: what is raised in one is wrapped in a group again by early Python 3.11.
+        except ExceptionGroup as group:
+            refused, other = group.split(StackError)
+            if refused is None or other is not None:
+                raise
+            raise _first(refused) from None
 
     def keeper(self, name: str) -> Keeper:
         """The keeper of this part; raises StackError that names those there are."""
@@ -58,16 +62,18 @@ class Supervisor:
             known = ", ".join(self.keepers)
             raise StackError(f"the stack has no {name!r}, it has: {known}") from None
 
-    async def wait_healthy(self, timeout_seconds: float) -> None:
-        """Until every part is healthy; raises StackError that names those that are not."""
+    async def wait_healthy(self, timeout_seconds: float, *names: str) -> None:
+        """Until every part, or each of these, is healthy; raises StackError that names those that
+        are not."""
+        awaited = {name: self.keeper(name) for name in names or self.keepers}
         try:
             async with asyncio.timeout(timeout_seconds):
-                for keeper in self.keepers.values():
+                for keeper in awaited.values():
                     await keeper.wait_healthy()
         except TimeoutError:
             late = [
                 f"{name} ({keeper.state})"
-                for name, keeper in self.keepers.items()
+                for name, keeper in awaited.items()
                 if keeper.state is not PartState.HEALTHY
             ]
             raise StackError(
@@ -101,7 +107,7 @@ async def _stop_all(layer: Iterable[Keeper]) -> list[str]:
     return failures
 
 
-def _first(group: BaseExceptionGroup[StackError]) -> StackError:
+def _first(group: ExceptionGroup[StackError]) -> StackError:
     for one in group.exceptions:
-        return _first(one) if isinstance(one, BaseExceptionGroup) else one
+        return _first(one) if isinstance(one, ExceptionGroup) else one
     raise AssertionError("an exception group is never empty")

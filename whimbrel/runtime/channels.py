@@ -27,8 +27,10 @@ def server_options(*, client_facing: bool) -> Options:
     if client_facing:
         return [
             *options,
-            # A phone's radio: seldom enough for the battery, often enough for a NAT.
-            ("grpc.keepalive_time_ms", 30_000),
+            # Above the longest heartbeat of a client, which is what finds a dead one: pings of
+            # the transport in between would wake a phone's radio, and would keep its NAT from
+            # being found out.
+            ("grpc.keepalive_time_ms", 600_000),
             ("grpc.keepalive_timeout_ms", 10_000),
             # Without it a frozen peer is noticed after 60 s.
             ("grpc.http2.ping_timeout_ms", 10_000),

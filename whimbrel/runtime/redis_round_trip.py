@@ -43,7 +43,8 @@ async def round_trip(
     try:
         async with asyncio.timeout(timeout_seconds):
             return await _exchange(redis, packed, len(commands))
-    except (RedisError, OSError) as error:  # TimeoutError is an OSError
+    # TimeoutError is an OSError; uvloop says RuntimeError of a connection that Redis has reset.
+    except (RedisError, OSError, RuntimeError) as error:
         raise unavailable(
             f"Redis does not answer ({type(error).__name__})", outcome_unknown=writes
         ) from error

@@ -1,6 +1,6 @@
 """Many people in one process, talking through a cluster with the real SDK, all on record.
 
-The crowd only acts and writes the history; `history.judge` decides. It is deterministic in what
+The crowd only acts and records; `history.verdict()` decides. It is deterministic in what
 it says to whom (seeded), not in when.
 """
 
@@ -13,10 +13,13 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from whimbrel.client import Client, MessageEvent, connect
-from whimbrel.testing.history import Got, History, Sent
+from whimbrel.client import Client, ClientSettings, connect
+from whimbrel.core.names import direct_conversation
+from whimbrel.testing.soak.recorder import Recorder
+from whimbrel.testing.soak.witness import Witness
 
 Progress = Callable[[], None]
+_DEVICE = "crowd"
 
 
 class Crowd:
@@ -35,7 +38,7 @@ class Crowd:
         seed: int = 7,
     ) -> None:
         self.users = list(users)
-        self.history = History()
+        self.history = Recorder()
         self.clients: dict[str, Client] = {}
         self._endpoints = list(endpoints)
         self._token_of = token_of
@@ -43,6 +46,8 @@ class Crowd:
         self._stack = AsyncExitStack()
         self._listeners: list[asyncio.Task[None]] = []
         self._groups: list[tuple[str, tuple[str, ...]]] = []
+        self._witnesses: dict[str, Witness] = {}
+        self._said = 0
 
     async def __aenter__(self) -> Self:
         # A bounded number at once: what is tested here is not a storm.
@@ -71,20 +76,18 @@ class Crowd:
     async def _come(self, number: int, user: str) -> None:
         turn = number % len(self._endpoints)
         order = self._endpoints[turn:] + self._endpoints[:turn]
+        witness = self._witnesses[user] = Witness(self.history, f"{user}/{_DEVICE}")
+        witness.started()
+        settings = ClientSettings(observer=witness)
         client = await self._stack.enter_async_context(
-            connect(order, self._token_of(user), device="crowd")
+            connect(order, self._token_of(user), device=_DEVICE, settings=settings)
         )
         self.clients[user] = client
-        self._listeners.append(asyncio.create_task(self._listen(user, client)))
+        self._listeners.append(asyncio.create_task(self._listen(witness, client)))
 
-    async def _listen(self, user: str, client: Client) -> None:
+    async def _listen(self, witness: Witness, client: Client) -> None:
         async for event in client.events():
-            self._note(user, event)
-
-    def _note(self, user: str, event: MessageEvent) -> None:
-        got = Got(event.seq, event.message_id, event.conversation_id, event.late)
-        self.history.got[user].append(got)
-        self.history.texts[event.message_id] = (event.sender_id, event.text)
+            witness.given(event)
 
     async def form_groups(self, count: int, size: int) -> None:
         """Let users form groups, to which `talk` then sends too."""
@@ -104,46 +107,42 @@ class Crowd:
     ) -> None:
         """Send so many messages, at most `at_once` unanswered in the whole crowd, a share of
         them to groups. Returns when all are durable."""
-        plan = [self._plan(number, group_share) for number in range(messages)]
+        plan = [self._plan(group_share) for _ in range(messages)]
         waiting = iter(plan)
 
         async def one_voice() -> None:
-            for sender, recipients, conversation, text in waiting:
-                self.history.attempted.add((sender, text))
-                client = self.clients[sender]
-                if conversation is None:
-                    receipt = await client.send(
-                        recipients[0], text, timeout_seconds=timeout_seconds
-                    )
-                else:
-                    receipt = await client.send_to(
-                        conversation, text, timeout_seconds=timeout_seconds
-                    )
-                sent = Sent(receipt.message_id, sender, recipients)
-                self.history.sent[receipt.message_id] = sent
+            for sender, members, conversation, text in waiting:
+                client, witness = self.clients[sender], self._witnesses[sender]
+                identifier = text.replace(" ", "-")
+                witness.invoked(identifier, conversation, members, text.encode())
+                receipt = await client.send_to(
+                    conversation,
+                    text,
+                    client_message_id=identifier,
+                    timeout_seconds=timeout_seconds,
+                )
+                witness.ok(receipt)
                 each()
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(at_once):
                 tasks.create_task(one_voice())
 
-    def _plan(
-        self, number: int, group_share: float
-    ) -> tuple[str, tuple[str, ...], str | None, str]:
-        text = f"message {number}"
+    def _plan(self, group_share: float) -> tuple[str, tuple[str, ...], str, str]:
+        self._said += 1
+        text = f"message {self._said}"
         if self._groups and self._random.random() < group_share:
             conversation, members = self._random.choice(self._groups)
-            sender = self._random.choice(members)
-            return sender, tuple(m for m in members if m != sender), conversation, text
+            return self._random.choice(members), members, conversation, text
         sender, recipient = self._random.sample(self.users, 2)
-        return sender, (recipient,), None, text
+        return sender, (sender, recipient), direct_conversation(sender, recipient), text
 
     async def wait_delivered(self, timeout_seconds: float) -> None:
         """Wait until everything accepted has been given to its recipients, or the time is up:
         the verdict tells."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                while self.history.missing():
+                while self.history.checker.outstanding:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             return

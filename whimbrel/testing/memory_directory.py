@@ -1,12 +1,22 @@
 """The Router's directory in memory, for tests: the same promises, an explicit clock.
 
-It shares the rules (domain/routes) with the Redis adapter, and the contract suite runs on both.
+It shares the rules (services/router/domain) with the Redis adapter; the contract suite runs on
+both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from services.router.domain.platform_limit import (
+    Rival,
+    above,
+    kicked,
+    losers,
+    lost_its_place,
+    rivals,
+    was_kicked,
+)
 from services.router.domain.routes import StoredRoute, bounded, next_epoch, refuses
 from services.router.ports import Lease, Registry
 from whimbrel.api.router.v1 import router_pb2
@@ -59,16 +69,7 @@ class MemoryDirectory:
 
     async def reassert(self, sessions: Sequence[router_pb2.Session]) -> list[router_pb2.Assertion]:
         now = self._now()
-        assertions = []
-        for session in sessions:
-            stored = self._stored(session)
-            epoch = bounded(session.epoch)
-            if stored is None or stored.epoch <= epoch:
-                stored = self._write(session, epoch, now)
-            assertions.append(
-                router_pb2.Assertion(epoch=stored.epoch, instance_id=stored.instance_id)
-            )
-        return assertions
+        return [self._reassert(session, now) for session in sessions]
 
     async def detach(self, sessions: Sequence[router_pb2.Session]) -> None:
         self._now()
@@ -82,14 +83,9 @@ class MemoryDirectory:
         return [
             router_pb2.UserRoutes(
                 routes=[
-                    router_pb2.Route(
-                        device_id=device_id,
-                        pod_id=route.pod_id,
-                        incarnation=route.incarnation,
-                        epoch=route.epoch,
-                    )
+                    _route(device_id, route)
                     for device_id, route in self._routes.get(user_id, {}).items()
-                    if route.expires_ms > now
+                    if route.leads(now)
                 ]
             )
             for user_id in user_ids
@@ -106,14 +102,42 @@ class MemoryDirectory:
 
     def _attach(self, session: router_pb2.Session, now: int) -> router_pb2.Attachment:
         stored = self._stored(session)
-        epoch = 0
-        if not refuses(stored, session):
-            epoch = self._write(session, next_epoch(stored, session.epoch, now), now).epoch
-        return router_pb2.Attachment(
-            epoch=epoch,
+        answer = router_pb2.Attachment(
             previous_pod_id=stored.pod_id if stored else "",
             previous_instance_id=stored.instance_id if stored else "",
         )
+        answer.over_limit = was_kicked(stored, session.instance_id, now)
+        if answer.over_limit or refuses(stored, session):
+            return answer
+        found = self._rivals(session, now)
+        refuse = session.over_limit == router_pb2.OVER_LIMIT_REFUSE
+        if found and refuse and len(found) >= session.platform_limit:
+            return router_pb2.Attachment(over_limit=True)
+        for device_id, loser in losers(found, session.platform_limit):
+            answer.kicked.append(_route(device_id, loser))
+            self._routes[session.user_id][device_id] = kicked(loser, now + self._route_ms)
+        epoch = max(next_epoch(stored, session.epoch, now), above(found))
+        answer.epoch = self._write(session, epoch, now).epoch
+        return answer
+
+    def _reassert(self, session: router_pb2.Session, now: int) -> router_pb2.Assertion:
+        stored = self._stored(session)
+        epoch = bounded(session.epoch)
+        if stored is None or stored.epoch <= epoch:
+            found = self._rivals(session, now)
+            limit = session.platform_limit
+            gone = bool(limit) and lost_its_place(found, limit, session.device_id, epoch)
+            stored = self._write(session, epoch, now)
+            if gone:
+                stored = kicked(stored, now + self._route_ms)
+                self._routes[session.user_id][session.device_id] = stored
+        instance_id = "" if stored.is_kicked else stored.instance_id
+        return router_pb2.Assertion(epoch=stored.epoch, instance_id=instance_id)
+
+    def _rivals(self, session: router_pb2.Session, now: int) -> list[Rival]:
+        if not session.platform_limit:
+            return []
+        return rivals(self._routes.get(session.user_id, {}), session, now)
 
     def _stored(self, session: router_pb2.Session) -> StoredRoute | None:
         return self._routes.get(session.user_id, {}).get(session.device_id)
@@ -126,6 +150,16 @@ class MemoryDirectory:
             session.pod_id,
             session.incarnation,
             session.instance_id,
+            session.platform,
         )
         self._routes.setdefault(session.user_id, {})[session.device_id] = route
         return route
+
+
+def _route(device_id: str, route: StoredRoute) -> router_pb2.Route:
+    return router_pb2.Route(
+        device_id=device_id,
+        pod_id=route.pod_id,
+        incarnation=route.incarnation,
+        epoch=route.epoch,
+    )

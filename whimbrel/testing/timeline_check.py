@@ -10,9 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]
+
+
+class Problem(NamedTuple):
+    """Something that is wrong, as a kind of violation (see `soak.verdict.KINDS`) and a sentence."""
+
+    kind: str
+    text: str
 
 
 @dataclass
@@ -24,7 +31,20 @@ class TimelineReport:
     voids: int = 0
     messages: int = 0
     late: int = 0
-    problems: list[str] = field(default_factory=list)
+    found: list[Problem] = field(default_factory=list)
+    heads: dict[str, int] = field(default_factory=dict)
+    """The last seq of each timeline."""
+    holes: dict[str, list[int]] = field(default_factory=dict)
+    """By user; each of them is among the problems too."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, as sentences."""
+        return [problem.text for problem in self.found]
+
+    def add(self, kind: str, text: str) -> None:
+        """Something is wrong."""
+        self.found.append(Problem(kind, text))
 
     def __str__(self) -> str:
         counts = (
@@ -59,27 +79,29 @@ def check_timelines(
         _check_order(user, rows, participants, report)
     for (message_id, user), count in placed.items():
         if count != 1:
-            report.problems.append(f"{message_id} stands {count} times in the timeline of {user}")
+            text = f"{message_id} stands {count} times in the timeline of {user}"
+            report.add("duplicated", text)
     for message_id, users in participants.items():
         missing = [user for user in users if not placed.get((message_id, user))]
         if missing:
-            report.problems.append(
+            report.add(
+                "lost",
                 f"{message_id} is missing in {len(missing)} of {len(users)} timelines, "
-                f"of {missing[:3]}"
+                f"of {missing[:3]}",
             )
-    report.problems += [
-        f"{message_id} was accepted and is not stored"
-        for message_id in accepted
-        if message_id not in participants
-    ]
+    for message_id in accepted:
+        if message_id not in participants:
+            report.add("lost", f"{message_id} was accepted and is not stored")
     return report
 
 
 def _check_dense(user: str, rows: list[Row], report: TimelineReport) -> None:
     seqs = [row["seq"] for row in rows]
+    report.heads[user] = seqs[-1]
     if seqs != list(range(1, len(seqs) + 1)):
         absent = sorted(set(range(1, seqs[-1] + 1)) - set(seqs))
-        report.problems.append(f"the timeline of {user} has holes at {absent[:10]}")
+        report.holes[user] = absent
+        report.add("holes", f"the timeline of {user} has holes at {absent[:10]}")
 
 
 def _check_order(
@@ -92,7 +114,7 @@ def _check_order(
         if message_id is None:
             continue
         if user not in participants.get(message_id, ()):
-            report.problems.append(f"{message_id} is in the timeline of {user}, who has no part")
+            report.add("phantoms", f"{message_id} is in the timeline of {user}, who has no part")
         conversation = row["conversation"]
         if message_id < highest.get(conversation, 0):
             report.late += 1

@@ -20,5 +20,6 @@ def redis_answers() -> Iterator[None]:
         if str(error).startswith("NOGROUP"):
             raise GroupLostError from error
         raise unavailable(f"Redis refused a command: {error}", outcome_unknown=True) from error
-    except (RedisError, OSError) as error:
+    # uvloop says RuntimeError of a connection that Redis has reset.
+    except (RedisError, OSError, RuntimeError) as error:
         raise unavailable("Redis does not answer", outcome_unknown=True) from error

@@ -81,8 +81,10 @@ class RedisDirectory:
                 epoch=int(epoch),
                 previous_pod_id=pod.decode(),
                 previous_instance_id=instance.decode(),
+                over_limit=bool(over_limit),
+                kicked=_kicked(kicked),
             )
-            for epoch, pod, instance in answers
+            for epoch, pod, instance, over_limit, kicked in answers
         ]
 
     async def reassert(self, sessions: Sequence[router_pb2.Session]) -> list[router_pb2.Assertion]:
@@ -117,6 +119,9 @@ class RedisDirectory:
             session.incarnation,
             session.instance_id,
             self._route_ms,
+            session.platform,
+            session.platform_limit,
+            int(session.over_limit == router_pb2.OVER_LIMIT_REFUSE),
         )
 
     async def _run(
@@ -156,11 +161,24 @@ def _route(user_id: str) -> str:
     return f"route:{{{user_id}}}"
 
 
+def _kicked(fields: list[bytes]) -> list[router_pb2.Route]:
+    """The losers of an attach, four fields each."""
+    return [
+        router_pb2.Route(
+            device_id=fields[i].decode(),
+            pod_id=fields[i + 1].decode(),
+            incarnation=fields[i + 2].decode(),
+            epoch=int(fields[i + 3]),
+        )
+        for i in range(0, len(fields), 4)
+    ]
+
+
 def _unexpired(routes: dict[bytes, bytes], now_ms: int) -> list[router_pb2.Route]:
     found = []
     for device, packed in routes.items():
-        epoch, _, expires_ms, pod_id, incarnation, _ = packed.decode().split("|")
-        if int(expires_ms) > now_ms:
+        epoch, _, expires_ms, pod_id, incarnation, _, _ = packed.decode().split("|")
+        if incarnation and int(expires_ms) > now_ms:  # without one it is what a kick has left
             found.append(
                 router_pb2.Route(
                     device_id=device.decode(),

@@ -18,43 +18,103 @@ _STORED = """
 local function stored()
   local packed = redis.call('HGET', KEYS[1], ARGV[1])
   if not packed then return nil end
-  return string.match(packed, '^(%d+)|(%d+)|%d+|([^|]*)|[^|]*|([^|]*)$')
+  return string.match(packed, '^(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|([^|]*)|[^|]*$')
 end
 """
 
 _WRITE = """
 local function write(epoch)
-  local packed = string.format('%.0f|%s|%.0f|%s|%s|%s',
-    epoch, ARGV[3], now + ARGV[7], ARGV[4], ARGV[5], ARGV[6])
+  local packed = string.format('%.0f|%s|%.0f|%s|%s|%s|%s',
+    epoch, ARGV[3], now + ARGV[7], ARGV[4], ARGV[5], ARGV[6], ARGV[8])
   redis.call('HSET', KEYS[1], ARGV[1], packed)
   redis.call('PEXPIRE', KEYS[1], ARGV[7])
 end
 """
 
-ATTACH: Final = f"""{_NOW}{_STORED}{_WRITE}
--- KEYS[1] route  ARGV: device, presented epoch, attempt, pod, incarnation, instance, ttl ms
-local epoch, attempt, pod, instance = stored()
-if epoch and instance == ARGV[6] and tonumber(attempt) > tonumber(ARGV[3]) then
-  return {{'0', pod, instance}}
+# As domain/platform_limit.py: what a kicked device leaves has no incarnation.
+_LIMIT = """
+local limit = tonumber(ARGV[9])
+local function rivals()
+  local found = {}
+  local all = redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do
+    local epoch, attempt, expires, pod, incarnation, instance, platform =
+      string.match(all[i + 1], '^(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
+    if epoch and all[i] ~= ARGV[1] and platform == ARGV[8] and incarnation ~= ''
+        and tonumber(expires) > now then
+      found[#found + 1] = {device = all[i], epoch = epoch, age = tonumber(epoch),
+        attempt = attempt, pod = pod, incarnation = incarnation, instance = instance}
+    end
+  end
+  table.sort(found, function(a, b)
+    if a.age ~= b.age then return a.age < b.age end
+    return a.device < b.device
+  end)
+  return found
 end
+local function kick(device, epoch, attempt, pod, instance)
+  redis.call('HSET', KEYS[1], device, string.format('%.0f|%s|%.0f|%s||%s|%s',
+    epoch + 1, attempt, now + ARGV[7], pod, instance, ARGV[8]))
+end
+"""
+
+_SESSION_ARGUMENTS = """
+-- KEYS[1] route  ARGV: device, epoch (in an attach the presented one), attempt, pod, incarnation,
+-- instance, ttl ms, platform, its limit (0: none), 1 to refuse the new one above it
+"""
+
+ATTACH: Final = f"""{_SESSION_ARGUMENTS}{_NOW}{_STORED}{_WRITE}{_LIMIT}
+local epoch, attempt, expires, pod, incarnation, instance = stored()
+if epoch and instance == ARGV[6] then
+  if incarnation == '' then
+    if tonumber(expires) > now then return {{'0', pod, instance, '1', {{}}}} end
+  elseif tonumber(attempt) > tonumber(ARGV[3]) then
+    return {{'0', pod, instance, '', {{}}}}
+  end
+end
+local kicked = {{}}
 local newest = math.max(tonumber(epoch or -1) + 1, ARGV[2] + 1, now)
+if limit > 0 then
+  local found = rivals()
+  if ARGV[10] == '1' and #found >= limit then return {{'0', '', '', '1', {{}}}} end
+  if #found > 0 then newest = math.max(newest, found[#found].age + 1) end
+  for i = 1, #found - limit + 1 do
+    local loser = found[i]
+    kick(loser.device, loser.age, loser.attempt, loser.pod, loser.instance)
+    for _, name in ipairs({{'device', 'pod', 'incarnation', 'epoch'}}) do
+      kicked[#kicked + 1] = loser[name]
+    end
+  end
+end
 write(newest)
 -- A user's devices come and go: routes that ran out go when there are many.
 if redis.call('HLEN', KEYS[1]) > 8 then
   local all = redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
-    local expires = string.match(all[i + 1], '^%d+|%d+|(%d+)|')
-    if not expires or tonumber(expires) <= now then redis.call('HDEL', KEYS[1], all[i]) end
+    local expires_at = string.match(all[i + 1], '^%d+|%d+|(%d+)|')
+    if not expires_at or tonumber(expires_at) <= now then redis.call('HDEL', KEYS[1], all[i]) end
   end
 end
-return {{string.format('%.0f', newest), pod or '', instance or ''}}
+return {{string.format('%.0f', newest), pod or '', instance or '', '', kicked}}
 """
 
-REASSERT: Final = f"""{_NOW}{_STORED}{_WRITE}
--- KEYS[1] route  ARGV: device, epoch, attempt, pod, incarnation, instance, ttl ms
-local epoch, _, _, instance = stored()
-if epoch and tonumber(epoch) > tonumber(ARGV[2]) then return {{epoch, instance}} end
-write(tonumber(ARGV[2]))
+REASSERT: Final = f"""{_SESSION_ARGUMENTS}{_NOW}{_STORED}{_WRITE}{_LIMIT}
+local epoch, _, _, _, incarnation, instance = stored()
+local own = tonumber(ARGV[2])
+if epoch and tonumber(epoch) > own then
+  return {{epoch, incarnation == '' and '' or instance}}
+end
+if limit > 0 then
+  local newer = 0
+  for _, rival in ipairs(rivals()) do
+    if rival.age > own or (rival.age == own and rival.device > ARGV[1]) then newer = newer + 1 end
+  end
+  if newer >= limit then
+    kick(ARGV[1], own, ARGV[3], ARGV[4], ARGV[6])
+    return {{string.format('%.0f', own + 1), ''}}
+  end
+end
+write(own)
 return {{ARGV[2], ARGV[6]}}
 """
 

@@ -35,6 +35,12 @@ def rivals(
     return sorted(found, key=_age)
 
 
+def above(found: Sequence[Rival]) -> int:
+    """The lowest epoch with which one more is newer than all its rivals: two may come within
+    the same millisecond."""
+    return found[-1][1].epoch + 1 if found else 0
+
+
 def losers(found: Sequence[Rival], limit: int) -> Sequence[Rival]:
     """Who yields so that one more may attach: those with the lowest epochs."""
     return found[: max(0, len(found) - limit + 1)]

@@ -11,6 +11,8 @@ import pytest
 from whimbrel.client.store import ClientStore, MemoryStore, StoredState
 from whimbrel.client.store_sqlite import SqliteStore
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.heartbeat_plan import REMEMBERED_NETWORKS
+from whimbrel.core.nat_probe import Learned
 from whimbrel.core.outgoing import BodyKind, Outgoing
 
 HELLO = Outgoing("one", BodyKind.TEXT, b"hello", "g:1")
@@ -45,6 +47,20 @@ async def test_everything_is_there_after_closing(store: ClientStore) -> None:
     await store.forget_outgoing(["one", "unheard of"])
     await store.save_cursor(None)
     assert await reopened(store) == StoredState(("alice", "phone"), None, (SECRET,))
+
+
+async def test_heartbeats_are_kept_for_the_networks_learned_of_last(store: ClientStore) -> None:
+    await store.load()
+    for number in range(REMEMBERED_NETWORKS + 2):
+        await store.save_heartbeat(f"n{number}", Learned(60.0 + number, is_settled=number % 2 == 0))
+    await store.save_heartbeat("n2", Learned(200.5, is_settled=True))
+    await store.save_heartbeat("n3", None)
+    known = dict((await reopened(store)).heartbeats)
+    assert len(known) == REMEMBERED_NETWORKS - 1
+    assert list(known)[-1] == "n2"
+    assert known["n2"] == Learned(200.5, is_settled=True)
+    assert known["n5"] == Learned(65.0, is_settled=False)
+    assert not {"n0", "n1", "n3"} & set(known)
 
 
 async def test_a_store_has_one_owner_for_ever(store: ClientStore) -> None:

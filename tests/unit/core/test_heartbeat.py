@@ -44,6 +44,51 @@ def test_an_overdue_pong_means_dead() -> None:
     assert heart.is_dead(40.0)
 
 
+def test_a_patient_heart_waits_until_nothing_went_either_way() -> None:
+    heart = Heartbeat(60.0, 10.0, now=0.0, is_patient=True)
+    heart.received(2.0)  # the pong of an earlier ping
+    assert not heart.ping_due(61.9)
+    assert heart.ping_due(62.0)
+    heart.pinged(62.0)
+    assert heart.unanswered_idle == pytest.approx(60.0), "silent for exactly the interval"
+    assert heart.received(63.0) == pytest.approx(60.0)
+    assert heart.unanswered_idle is None
+    assert heart.received(64.0) is None, "only the first frame answers it"
+
+
+@pytest.mark.parametrize("direction", ["sent", "received"])
+def test_a_patient_heart_asks_before_the_server_gives_it_up(direction: str) -> None:
+    heart = Heartbeat(60.0, 10.0, now=0.0, is_patient=True)
+    for now in range(0, 90, 5):
+        getattr(heart, direction)(float(now))
+        assert not heart.ping_due(float(now))
+    assert heart.ping_due(90.0), "one and a half intervals: two and a half are the server's limit"
+    heart.pinged(90.0)
+    assert (heart.unanswered_idle or 0) < 60.0, "and this ping proves nothing about the network"
+
+
+def test_a_shorter_interval_holds_at_once() -> None:
+    heart = Heartbeat(270.0, 10.0, now=0.0, is_patient=True)
+    assert not heart.ping_due(100.0)
+    heart.set_interval(30.0)
+    assert heart.ping_due(100.0), "who comes to the foreground looks whether the stream lives"
+    assert heart.statistics().interval_seconds == 30.0
+    with pytest.raises(ValueError):
+        heart.set_interval(0.0)
+
+
+def test_a_doubt_asks_at_once_and_once() -> None:
+    heart = Heartbeat(270.0, 10.0, now=0.0, is_patient=True)
+    heart.received(15.0)
+    heart.doubt()
+    assert heart.ping_due(16.0)
+    heart.pinged(16.0)
+    heart.doubt()
+    assert heart.is_dead(26.0)
+    assert heart.received(17.0) == pytest.approx(1.0), "which proves nothing about the network"
+    assert not heart.ping_due(200.0)
+
+
 def test_illegal_moves_raise() -> None:
     heart = Heartbeat(30.0, 10.0, now=0.0)
     heart.pinged(30.0)
@@ -54,11 +99,14 @@ def test_illegal_moves_raise() -> None:
             Heartbeat(interval, timeout, now=0.0)
 
 
-@given(st.lists(st.tuples(st.floats(0, 40), st.sampled_from(("sent", "received"))), max_size=30))
+@given(
+    st.lists(st.tuples(st.floats(0, 40), st.sampled_from(("sent", "received"))), max_size=30),
+    st.booleans(),
+)
 def test_following_the_deadlines_a_dead_peer_is_found_in_bounded_time(
-    script: list[tuple[float, str]],
+    script: list[tuple[float, str]], is_patient: bool
 ) -> None:
-    heart, now = Heartbeat(30.0, 10.0, now=0.0), 0.0
+    heart, now = Heartbeat(30.0, 10.0, now=0.0, is_patient=is_patient), 0.0
     for wait, direction in script:
         now += wait
         getattr(heart, direction)(now)

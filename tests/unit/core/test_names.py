@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError
-from whimbrel.core.names import check_name, direct_conversation, direct_participants
+from whimbrel.core.names import (
+    check_name,
+    check_platform,
+    direct_conversation,
+    direct_participants,
+)
 
 names = st.from_regex(r"[A-Za-z0-9_.\-]{1,64}", fullmatch=True)
 
@@ -47,3 +52,19 @@ def test_a_group_does_not_name_its_members() -> None:
 
 def test_a_note_to_oneself_has_one_participant() -> None:
     assert direct_participants(direct_conversation("bob", "bob")) == ("bob",)
+
+
+@pytest.mark.parametrize("platform", ["phone", "x" * 16, "Smart-TV_2.0"])
+def test_a_platform_has_up_to_sixteen_characters(platform: str) -> None:
+    assert check_platform(platform) == platform
+
+
+def test_a_platform_that_is_not_said_is_other() -> None:
+    assert check_platform("") == "other"
+
+
+@pytest.mark.parametrize("platform", ["x" * 17, "a b", "a|b", "phone\n", "é"])
+def test_a_platform_with_anything_else_is_refused(platform: str) -> None:
+    with pytest.raises(WhimbrelError) as error:
+        check_platform(platform)
+    assert error.value.code is ErrorCode.INVALID_ARGUMENT

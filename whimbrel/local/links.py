@@ -1,0 +1,51 @@
+"""The links of a stack that run through proxies: who dials whom, each with a proxy of its own.
+
+A link is named "FROM>TO": "clients>access-0", "pods>logic-0" (all who found it in the registry),
+"access-0>router-0", "logic-0>redis". Where the dialling pod is told the address by its settings,
+the link is that pod's alone, so that one pod can be cut from what the others still reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from whimbrel.local.proxy import PASS, TcpProxy
+
+CLIENTS = "clients"
+PODS = "pods"
+
+
+class Links:
+    """The proxies of one stack, by name of the link; none when it was not to be proxied."""
+
+    def __init__(self, *, proxied: bool) -> None:
+        self.proxied = proxied
+        self._proxies: dict[str, TcpProxy] = {}
+
+    @property
+    def proxies(self) -> Mapping[str, TcpProxy]:
+        """All of them by name. A live view."""
+        return MappingProxyType(self._proxies)
+
+    def through(self, source: str, name: str, address: str) -> str:
+        """The address that `source` has to dial for reaching the part `name` at `address`."""
+        if not self.proxied:
+            return address
+        proxy = self._proxies[f"{source}>{name}"] = TcpProxy(address)
+        return proxy.address
+
+    async def open(self) -> None:
+        """Begin to accept on all of them."""
+        for proxy in self._proxies.values():
+            await proxy.open()
+
+    async def close(self) -> None:
+        """Reset every connection and give the ports back."""
+        for proxy in self._proxies.values():
+            await proxy.close()
+
+    def heal(self) -> None:
+        """Every link passes everything again."""
+        for proxy in self._proxies.values():
+            proxy.set_mode(PASS)

@@ -1,0 +1,86 @@
+"""The settings of each pod of a stack: the only place that knows their names.
+
+With proxies, every address that a pod is told, or tells others, is that of a link.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whimbrel.local.faketime import clock_environment
+from whimbrel.local.links import PODS, Links
+from whimbrel.local.redis_server import redis_url
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all pods of one stack have around them. Addresses are host:port, as the parts listen;
+    `own_mongod` and `own_redis` are None for a set of three and for servers that ran before."""
+
+    token_key: Path
+    mongo_url: str
+    redis_url: str
+    routers: Sequence[str]
+    endpoints: Sequence[str]
+    """Where clients reach each Access pod, through proxies if there are any."""
+    links: Links
+    own_mongod: str | None
+    own_redis: str | None
+
+
+def pod_settings(
+    name: str, role: str, address: str, around: Surroundings, *, clock: Path | None
+) -> dict[str, str]:
+    """The WHIMBREL_ variables of the pod `name`. `clock`: the file that steps its wall clock."""
+    settings = {
+        # One environment serves all roles: a service ignores the shared groups of the others.
+        "WHIMBREL_POD__ID": name,
+        "WHIMBREL_POD__LISTEN": address,
+        "WHIMBREL_LOG__FORMAT": "json",
+        "WHIMBREL_MONGO__URL": around.mongo_url,
+        "WHIMBREL_REDIS__URL": around.redis_url,
+        "WHIMBREL_ROUTER__ADDRESSES": ",".join(around.routers),
+        "WHIMBREL_AUTH__SECRET_FILE": str(around.token_key),
+    }
+    if around.links.proxied:
+        settings |= _proxied(name, role, address, around)
+    if clock is not None:
+        settings |= clock_environment(clock)
+    return settings
+
+
+def _proxied(name: str, role: str, address: str, around: Surroundings) -> dict[str, str]:
+    through = around.links.through
+    settings = {}
+    if role in ("logic", "push") and around.own_mongod is not None:
+        mongod = through(name, "mongod", around.own_mongod)
+        # Direct, or the driver would go on to the address that the server gives itself.
+        settings["WHIMBREL_MONGO__URL"] = f"mongodb://{mongod}/?directConnection=true"
+    if role in ("logic", "push", "router") and around.own_redis is not None:
+        redis = through(name, "redis", around.own_redis)
+        settings["WHIMBREL_REDIS__URL"] = redis_url(int(redis.rpartition(":")[2]))
+    if role != "router":
+        settings["WHIMBREL_ROUTER__ADDRESSES"] = ",".join(
+            through(name, f"router-{number}", router)
+            for number, router in enumerate(around.routers)
+        )
+    if role == "logic":
+        settings["WHIMBREL_POD__ADVERTISE"] = through(PODS, name, address)
+    if role == "access":
+        number = int(name.rpartition("-")[2])
+        settings["WHIMBREL_STREAM__CLIENT_ENDPOINT"] = around.endpoints[number]
+    return settings
+
+
+def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
+    """Ours without what is WHIMBREL_ (the command's own variables; a service refuses those that
+    it does not know), and without proxies, which are for the world outside."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("WHIMBREL_") and not name.lower().endswith("_proxy")
+    }
+    return {**kept, "PYTHONUNBUFFERED": "1", **settings}

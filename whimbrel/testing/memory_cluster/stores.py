@@ -1,0 +1,120 @@
+"""The stores of a world: shared by all its Logic processes, slow by chance, and able to fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from services.logic.ports import Locator
+from services.logic.domain.model import StoredMessage
+from services.logic.parts import Stores
+from whimbrel.core.errors import unavailable
+from whimbrel.testing.memory_directory import MemoryDirectory
+from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
+from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
+from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
+from whimbrel.testing.memory_stores.read_store import MemoryReadStore
+from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
+from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
+from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
+from whimbrel.testing.memory_stores.undelivered_index import MemoryUndeliveredIndex
+from whimbrel.testing.memory_stores.worker_leases import MemoryWorkerLeases
+
+
+@dataclass
+class WorldStores:
+    """What MongoDB and Redis hold. A test puts a faulty one in the place of any."""
+
+    directory: MemoryDirectory
+    """The Router's own part of Redis."""
+    messages: MemoryMessageStore = field(default_factory=MemoryMessageStore)
+    timelines: MemoryTimelineStore = field(default_factory=MemoryTimelineStore)
+    cursors: MemoryCursorStore = field(default_factory=MemoryCursorStore)
+    conversations: MemoryConversationStore = field(default_factory=MemoryConversationStore)
+    leases: MemoryWorkerLeases = field(default_factory=MemoryWorkerLeases)
+    reservations: MemorySeqReservations = field(default_factory=MemorySeqReservations)
+    memory: MemorySendMemory = field(default_factory=MemorySendMemory)
+    reads: MemoryReadStore = field(default_factory=MemoryReadStore)
+    undelivered: MemoryUndeliveredIndex = field(default_factory=MemoryUndeliveredIndex)
+    push_queue: MemoryPushQueue = field(default_factory=MemoryPushQueue)
+    locator_of: Callable[[Locator], Locator] = lambda locator: locator
+    """Wraps the locator of each Logic process."""
+
+    def ports(self, locator: Locator) -> Stores:
+        """For one Logic process."""
+        return Stores(
+            messages=self.messages,
+            timelines=self.timelines,
+            cursors=self.cursors,
+            conversations=self.conversations,
+            leases=self.leases,
+            reservations=self.reservations,
+            memory=self.memory,
+            reads=self.reads,
+            undelivered=self.undelivered,
+            push_queue=self.push_queue,
+            locator=self.locator_of(locator),
+        )
+
+    def slow_down(self, wait: Callable[[], float], halves: HalfWrites) -> None:
+        """Every operation takes `wait` seconds before it is done and again before it answers."""
+
+        async def pause(point: str) -> None:
+            if not point.endswith(".each"):
+                await asyncio.sleep(wait())
+            elif halves.breaks(point):
+                raise unavailable("the store died", retry_after_seconds=0.2, outcome_unknown=True)
+
+        for store in (*self.of_mongo, self.reservations, self.memory):
+            store.faults.pause = pause
+
+    @property
+    def of_mongo(
+        self,
+    ) -> tuple[
+        MemoryMessageStore,
+        MemoryTimelineStore,
+        MemoryCursorStore,
+        MemoryConversationStore,
+        MemoryWorkerLeases,
+    ]:
+        """The stores that go away together."""
+        return self.messages, self.timelines, self.cursors, self.conversations, self.leases
+
+    def is_placed(self, message: StoredMessage) -> bool:
+        """Whether it stands in the timelines of all its participants."""
+        return all(
+            any(entry.message_id == message.message_id for entry in self.timelines.timeline(user))
+            for user in message.participants
+        )
+
+    def flush_redis(self) -> None:
+        """What FLUSHALL does."""
+        self.directory.flush()
+        self.reservations.lose_everything()
+        self.memory.lose_everything()
+        self.undelivered.lose_everything()
+        self.push_queue.jobs.clear()
+
+
+class HalfWrites:
+    """Breaks bulk writes off in the middle: so many, each at a random item."""
+
+    def __init__(self, random: Random) -> None:
+        self.pending = 0
+        self._random = random
+
+    def breaks(self, point: str) -> bool:
+        """Whether the write that has come to `point` ends here."""
+        if not self.pending or self._random.random() < 0.5:
+            return False
+        self.pending -= 1
+        return True
+
+
+def sound_stores(wall_ms: Callable[[], int]) -> WorldStores:
+    """Stores without a bug; `wall_ms` is what Redis TIME says."""
+    return WorldStores(MemoryDirectory(wall_ms))
