@@ -48,7 +48,7 @@ check: $(GENERATED)  ## Format, lint, types, import contracts, unit tests; under
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest tests/unit -m "not slow" $(ARGS)
+	@$(BIN)/pytest tests/unit -m "not slow and not simulation" $(ARGS)
 
 test: $(GENERATED)  ## Every test that is not slow; what CI runs
 	@$(BIN)/pytest -m "not slow" $(ARGS)

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
 from whimbrel.local.children import Identity
@@ -73,12 +75,19 @@ def is_stopped(pid: int) -> bool:
 
 
 async def assert_delivers(stack: Stack, seed: int = 1) -> None:
-    users = [f"user-{number}" for number in range(4)]
+    # Others for each seed: what a crowd calls its messages is the same each time.
+    users = [f"user-{seed}-{number}" for number in range(4)]
     async with Crowd(users, endpoints_for_clients(stack), stack.token, seed=seed) as crowd:
         await crowd.talk(40, at_once=4)
         await crowd.wait_delivered(30)
         verdict = crowd.history.verdict()
         assert (verdict.accepted, verdict.violations) == (40, 0), verdict
+
+
+async def stored(stack: Stack) -> int:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(stack.mongo_url)
+    async with client:
+        return await client.whimbrel.messages.count_documents({})
 
 
 async def test_each_kind_on_one_mongod_with_proxies_strikes_and_is_taken_back() -> None:
@@ -167,6 +176,7 @@ async def test_three_members_keep_their_data_over_a_restart_and_never_become_one
     for seed in (1, 2):
         async with Stack.start(StackSpec(data=tmp_path, mongo_members=3)) as stack:
             await assert_delivers(stack, seed)
+            assert await stored(stack) == 40 * seed
     with pytest.raises(StackError, match="MongoDB of 3 members: start it with --mongo-members 3"):
         async with Stack.start(StackSpec(data=tmp_path)):
             pass
@@ -176,6 +186,7 @@ async def test_one_member_grows_into_three(tmp_path: Path) -> None:
     for members in (1, 3):
         async with Stack.start(StackSpec(data=tmp_path, mongo_members=members)) as stack:
             await assert_delivers(stack, seed=members)
+            assert await stored(stack) == (40 if members == 1 else 80)
 
 
 @pytest.mark.skipif(find_faketime() is None, reason="libfaketime is not installed")

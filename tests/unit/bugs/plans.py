@@ -6,7 +6,9 @@ from whimbrel.testing.memory_cluster.plan import Plan
 
 SMALL = Plan(messages=40, trouble_seconds=8.0, fault_seconds=0.4)
 # Few words: a later message shows its reader that an earlier one is missing.
-TACITURN = Plan(messages=60, trouble_seconds=90.0, users=8, groups=0, fault_seconds=5.0)
+TACITURN = Plan(
+    messages=60, trouble_seconds=90.0, users=8, groups=0, fault_seconds=5.0, prompt_seconds=2.5
+)
 
 STREAMS_BREAK = SMALL.only("cut_client", "half_open", "cut_link", "kill_access")
 ANSWERS_LOST = SMALL.only("cut_answer", messages=80)
@@ -24,7 +26,7 @@ COARSE_CLOCKS = SMALL.only("kill_logic", clock_skew_ms=0, clock_step_ms=1_000)
 SILENCE_AFTER_CUTS = TACITURN.only("half_open", messages=80, fault_seconds=2.0)
 SILENCE_AFTER_BROKEN_LINKS = TACITURN.only("cut_push")
 SILENCE_WITHOUT_ROUTER = TACITURN.only("router_away")
-SLOW_ROUTER = TACITURN.only("cut_client", router_seconds=1.0, fault_seconds=1.5, messages=80)
+SLOW_ROUTER = TACITURN.only("cut_client", router_seconds=1.0, fault_seconds=1.5)
 
 EVERY = {
     "everything": Plan(),

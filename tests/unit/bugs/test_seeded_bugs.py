@@ -37,7 +37,7 @@ from whimbrel.testing.memory_cluster.plan import Plan
 from whimbrel.testing.memory_cluster.stores import sound_stores
 from whimbrel.testing.memory_cluster.world import run_world
 
-SEEDS = range(1, 9)
+SEEDS = range(1, 11)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ BUGS = (
     # Promise 1: durable before accepted.
     Bug("accept_before_commit", "timelines", MONGO_AWAY,
         make_stores=_S.with_stores(timelines=_S.AnswersBeforeItWrites)),
-    Bug("void_a_living_entry", "duplicated", STORES_FAIL, _F.void_one_too_many,
+    Bug("void_a_living_entry", "timelines", REDIS_LOST, _F.void_one_too_many,
         make_stores=_S.with_stores(timelines=_S.VoidsOverwrite)),
     Bug("leave_half_done_what_a_dead_logic_left", "timelines", BLACKOUTS,
         _F.leave_the_dead_alone),

@@ -238,6 +238,7 @@ def run(seeds: range) -> None:
             raise
 
 
+@pytest.mark.simulation
 def test_two_ends_over_any_link_agree() -> None:
     run(range(500))
 

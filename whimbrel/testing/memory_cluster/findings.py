@@ -22,10 +22,6 @@ from whimbrel.testing.soak.events import (
 )
 from whimbrel.testing.timeline_check import check_timelines
 
-PROMPT_SECONDS = 5.0
-"""A device that is attached gets what is accepted within this time while nothing is wrong: a hole
-may live for so long (promise 2), everything else is faster."""
-
 
 @dataclass
 class Findings:
@@ -144,7 +140,7 @@ def _judge_promptness(world: World, findings: Findings) -> None:
         for begin, end in sorted(record.faults):
             if begin <= given.t and end >= due:
                 due = min(end, given.t)
-        if given.t - due > PROMPT_SECONDS:
+        if given.t - due > world.plan.prompt_seconds:
             findings.add("deaf", f"{given.client} waited {given.t - due:.1f} s at {given.t:.1f}")
 
 

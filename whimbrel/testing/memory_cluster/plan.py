@@ -50,11 +50,15 @@ class Plan:
     """What the nemesis does: a weight for each."""
     quiet_seconds: float = 30.0
     """After the last fault everybody has everything within this time."""
+    prompt_seconds: float = 5.0
+    """Within this time an attached device gets what is accepted while nothing is wrong: so long a
+    hole may live (promise 2). Without holes it is faster."""
     window_messages: int = 16
     think_seconds: float = 0.02
     """How long an application takes over a message, at most."""
     router_seconds: float = 0.0
-    """How long the Router takes at most, each way, on top of what a store takes."""
+    """How long the Router takes at most, each way, for what Access asks, on top of what a store
+    takes."""
     clock_skew_ms: int = 150
     """How far the wall clock of a Logic pod may be off, either way."""
     clock_step_ms: int = 1

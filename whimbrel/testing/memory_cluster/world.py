@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random as dice
 from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ class World:
 def run_world(seed: int, plan: Plan | None = None, make_stores: MakeStores = sound_stores) -> World:
     """Run a world to its end, in simulated time."""
     world = World(seed, plan or Plan(), make_stores)
-    with _silence(), _seeded_dice(seed):
+    with _silence(), _seeded_dice(seed), _without_collecting():
         run_simulated(world.run)
     return world
 
@@ -122,3 +123,13 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         structlog.configure(**before)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """A world is small and short: collecting garbage meanwhile only takes time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
