@@ -67,9 +67,7 @@ def forget_the_resend_check(patch: pytest.MonkeyPatch) -> None:
 def lose_the_resend_flag(patch: pytest.MonkeyPatch) -> None:
     """The client does not say that it has sent this before."""
     sound = wire.outgoing_message
-    patch.setattr(
-        wire, "outgoing_message", lambda message, *, resend: sound(message, resend=False)
-    )
+    patch.setattr(wire, "outgoing_message", lambda message, *, resend: sound(message, resend=False))
 
 
 def deliver_without_order(patch: pytest.MonkeyPatch) -> None:

@@ -66,9 +66,7 @@ class OverwritesEntries(MemoryTimelineStore):
         there = self.entries[entry.user].get(entry.seq)
         if there is not None and (entry.is_void or not self.only_voids):
             del self.entries[entry.user][entry.seq]
-            self._placed.pop(
-                Placement(there.user, there.conversation, there.message_id or 0), None
-            )
+            self._placed.pop(Placement(there.user, there.conversation, there.message_id or 0), None)
         return super()._store(entry)
 
 
@@ -121,7 +119,9 @@ class TodaysMembers(MemoryMessageStore):
 
     def _today(self, message: StoredMessage) -> StoredMessage:
         members = self._conversations.groups.get(message.conversation, message.participants)
-        return replace(message, participants=tuple({message.key.sender: 1, **dict.fromkeys(members)}))
+        return replace(
+            message, participants=tuple({message.key.sender: 1, **dict.fromkeys(members)})
+        )
 
 
 class CountersTooLow(MemorySeqReservations):

@@ -65,6 +65,21 @@ async def test_who_is_on_no_pod_is_indexed_and_woken_and_the_sender_is_not() -> 
     assert [job.user for job in world.push_queue.jobs] == ["bob"]
 
 
+async def test_a_lost_index_is_rebuilt_by_the_next_message_for_its_user() -> None:
+    """Rule 20, promise 8: Redis was flushed between two messages for somebody who is away."""
+    world = World()
+    async with running(world.logic()) as logic:
+        first = await send(logic, draft())
+        await logic.fan_out.wait_idle(1)
+        world.undelivered.lose_everything()
+        second = await send(logic, draft(client_id="c2"))
+        await logic.fan_out.wait_idle(1)
+    assert isinstance(first, Answer)
+    assert isinstance(second, Answer)
+    index = await world.undelivered.find("bob")
+    assert index == {"d:alice:bob": [first.message_id, second.message_id]}
+
+
 async def test_a_route_without_a_link_is_treated_as_offline() -> None:
     world = World()
     world.locator.routes = {"alice": ["access-0"], "bob": ["access-7"]}

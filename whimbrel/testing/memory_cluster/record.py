@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from whimbrel.testing.soak.events import Event, Fault, digest_of
 
-
 _OF_ONE_DEVICE = frozenset(
     ("cut_client", "half_open", "restart_device", "forget_device", "change_members")
 )

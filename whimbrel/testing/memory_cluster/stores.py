@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from services.logic.ports import Locator
 from services.logic.domain.model import StoredMessage
 from services.logic.parts import Stores
+from services.logic.ports import Locator
 from whimbrel.core.errors import unavailable
 from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore

@@ -1,6 +1,6 @@
 """A world from its first moment to its verdict: trouble, then quiet, then everybody speaks once.
 
-    result = run_world(seed, plan)       the same seed and plan give the same world
+result = run_world(seed, plan)       the same seed and plan give the same world
 """
 
 from __future__ import annotations
