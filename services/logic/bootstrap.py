@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -25,6 +26,7 @@ from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.registration import Registration
@@ -33,6 +35,7 @@ from whimbrel.runtime.stores import open_mongo, open_redis
 
 log = structlog.get_logger(__name__)
 
+RETRY_SECONDS = 0.5
 TABLE_SECONDS = 1.0
 """Within this time the Access pods have seen that this pod left the registry."""
 
@@ -52,7 +55,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     leases = MongoWorkerLeases(database)
     reads = MongoReadStore(database)
     for store in (messages, timelines, cursors, conversations, leases, reads):
-        await store.prepare()
+        await _until_it_answers(store.prepare)
     stores = Stores(
         messages=messages,
         timelines=timelines,
@@ -75,7 +78,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         clock=time.monotonic,
         wall_ms=lambda: time.time_ns() // 1_000_000,
     )
-    await parts.ids.renew()
+    await _until_it_answers(parts.ids.renew)
     chassis.stack.push_async_callback(parts.ids.release)
     desk = Desk(parts.use_cases, links)
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
@@ -97,6 +100,16 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         links.close()
 
     chassis.on_drain(drain)
+
+
+async def _until_it_answers(ask: Callable[[], Awaitable[None]]) -> None:
+    """Services start in any order: wait for MongoDB, not SERVING meanwhile, and say so."""
+    while True:
+        try:
+            return await ask()
+        except WhimbrelError as error:
+            log.warning("store_not_ready", detail=error.detail)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def _register(

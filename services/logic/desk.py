@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from services.logic.domain.model import Answer, DeviceCursor, Outcome
 from services.logic.link import AccessLink, LinkTable
 from services.logic.ports import TimelineStore
-from services.logic.translate import draft_of, page_to_wire, refused_to_wire
+from services.logic.translate import draft_of, refused_to_wire
 from services.logic.usecases.attach_session import Attach, AttachSession
 from services.logic.usecases.give_up_online import GiveUpOnline, UnacknowledgedRange
 from services.logic.usecases.mint_ids import MintIds
@@ -177,7 +177,7 @@ class Desk:
                     ref=request.ref, refused=refused_to_wire(outcome)
                 )
                 continue
-            entries = page_to_wire(outcome.page)
+            entries = link.page(outcome.page)
             size = _SMALL + sum(entry.ByteSize() + 8 for entry in entries)
             link.frame(size).attach_results.add(
                 ref=request.ref,
@@ -200,7 +200,7 @@ class Desk:
         except WhimbrelError as error:
             link.frame(_SMALL).fetch_results.add(ref=request.ref, refused=refused_to_wire(error))
             return
-        entries = page_to_wire(page)
+        entries = link.page(page)
         size = min(MAX_PAGE_BYTES, _SMALL + sum(entry.ByteSize() + 8 for entry in entries))
         link.frame(size).fetch_results.add(ref=request.ref, entries=entries, head=page.head)
 

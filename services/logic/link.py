@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from services.logic.domain.model import StoredMessage, TimelineEntry
-from services.logic.translate import message_to_wire
+from services.logic.translate import message_to_wire, page_to_wire
+from services.logic.usecases.read_timeline import Page
 from whimbrel.api.logic.v1 import logic_pb2
+from whimbrel.api.types.v1 import types_pb2
 
 MAX_FRAME_BYTES = 1024 * 1024
 MAX_WAITING_FRAMES = 32
@@ -20,13 +23,25 @@ _TARGET_BYTES = 48
 _MESSAGE_BYTES = 256
 
 
-class AccessLink:
-    """Frames for one Access pod, filled here and drained by the one writer of the stream."""
+class SeenIds(Protocol):
+    """The highest message_id that this process has seen or issued (rule 7)."""
 
-    def __init__(self, *, highest_message_id: Callable[[], int]) -> None:
+    @property
+    def floor(self) -> int: ...
+    def observe(self, message_id: int) -> None: ...
+
+
+class AccessLink:
+    """Frames for one Access pod, filled here and drained by the one writer of the stream.
+
+    Whatever id leaves in a frame has been seen, whoever minted it: the frame says so, and the
+    reply to it, on whatever link, is minted above it.
+    """
+
+    def __init__(self, ids: SeenIds) -> None:
         self.pod_id = ""
         self.incarnation = ""
-        self._highest_message_id = highest_message_id
+        self._ids = ids
         self._frames: deque[logic_pb2.LinkResponse] = deque()
         self._size = 0
         self._ready = asyncio.Event()
@@ -49,10 +64,18 @@ class AccessLink:
 
     def deliver(self, message: StoredMessage, targets: Sequence[TimelineEntry]) -> None:
         """Put a message on the link, once for all its targets."""
+        self._ids.observe(message.message_id)
         size = _MESSAGE_BYTES + len(message.body) + _TARGET_BYTES * len(targets)
         delivery = self.frame(size).deliveries.add(message=message_to_wire(message))
         for entry in targets:
             delivery.targets.add(user_id=entry.user, seq=entry.seq, late=entry.late)
+
+    def page(self, page: Page) -> list[types_pb2.Entry]:
+        """The entries of a page as they go into a frame of this link."""
+        for entry, _ in page.entries:
+            if entry.message_id is not None:
+                self._ids.observe(entry.message_id)
+        return page_to_wire(page)
 
     async def next_frame(self) -> logic_pb2.LinkResponse | None:
         """Wait for something to write; None when the link is broken."""
@@ -63,7 +86,7 @@ class AccessLink:
         if not self._frames:
             self._ready.clear()
             self._size = 0
-        frame.highest_message_id = self._highest_message_id()
+        frame.highest_message_id = self._ids.floor
         return frame
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ class LogicServicer(logic_pb2_grpc.LogicServiceServicer):
         request_iterator: AsyncIterator[logic_pb2.LinkRequest],
         context: _LinkContext,
     ) -> None:
-        link = AccessLink(highest_message_id=lambda: self._ids.floor)
+        link = AccessLink(self._ids)
         first = await anext(aiter(request_iterator), None)
         if first is None:
             return

@@ -47,6 +47,7 @@ async def start(settings: RouterSettings, chassis: Chassis) -> None:
     chassis.spawn(feed.run(), "pod-feed")
     chassis.spawn(_keep_registered(directory, pod), "own-lease")
     chassis.on_drain(feed.close)
+    chassis.on_drain(servicer.close)
 
 
 async def _keep_registered(directory: Directory, pod: router_pb2.Pod) -> None:

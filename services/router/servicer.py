@@ -7,6 +7,7 @@ It must not know Redis, and must not cache routes (rule 10).
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,12 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self._directory = directory
         self._feed = feed
         self._lease_ms = round(lease_seconds * 1000)
+        self._locating: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        """The pod stops: end the long streams, whose other ends turn to another Router."""
+        for task in self._locating:
+            task.cancel()
 
     async def Register(
         self, request: router_pb2.RegisterRequest, context: Context
@@ -94,9 +101,15 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         request_iterator: AsyncIterator[router_pb2.LocateStreamRequest],
         context: Context,
     ) -> AsyncIterator[router_pb2.LocateStreamResponse]:
-        async for request in request_iterator:
-            located = await self.Locate(request.locate, context)
-            yield router_pb2.LocateStreamResponse(located=located)
+        task = asyncio.current_task()
+        assert task is not None
+        self._locating.add(task)
+        try:
+            async for request in request_iterator:
+                located = await self.Locate(request.locate, context)
+                yield router_pb2.LocateStreamResponse(located=located)
+        finally:
+            self._locating.discard(task)
 
     async def ChooseEndpoints(
         self, request: router_pb2.ChooseEndpointsRequest, context: Context

@@ -102,13 +102,13 @@ async def serve(
             address=_bind(server, settings.pod),
         )
         try:
-            await spec.start(settings, chassis)
-            await chassis.open()
-            _log.info("service_started", service=spec.name, address=chassis.address)
-            if started is not None:
-                started(chassis)
-            await _first(stop, chassis.failed)
-            await chassis.drain(grace)
+            if await _started(spec.start(settings, chassis), stop):
+                await chassis.open()
+                _log.info("service_started", service=spec.name, address=chassis.address)
+                if started is not None:
+                    started(chassis)
+                await _first(stop, chassis.failed)
+                await chassis.drain(grace)
         finally:
             await chassis.close(grace)
     if chassis.failed.done():
@@ -132,6 +132,23 @@ def _bind(server: grpc.aio.Server, pod: PodSettings) -> str:
     if not colon or (":" in host and not host.endswith("]")):
         return f"{pod.advertise}:{port}"
     return pod.advertise if advertised not in ("", "0") else f"{host}:{port}"
+
+
+async def _started(start: Awaitable[None], stop: asyncio.Event) -> bool:
+    """Wait for the service's start, which may wait for a store; False when it was told to stop
+    before."""
+    starting = asyncio.ensure_future(start)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            return False
+        await starting
+        return True
+    finally:
+        stopping.cancel()
+        starting.cancel()
+        await asyncio.wait((starting,))
 
 
 async def _first(stop: asyncio.Event, failed: asyncio.Future[BaseException]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from services.logic.domain.model import (
     ClientKey,
@@ -198,7 +199,7 @@ class FailureIsOffline(Locator):
             return {user: [] for user in users}
 
 
-def with_stores(**faulty: Callable[[], object]) -> Callable[[WallMs], WorldStores]:
+def with_stores(**faulty: Callable[[], Any]) -> Callable[[WallMs], WorldStores]:
     """Stores of which some are made by these."""
 
     def make(wall_ms: WallMs) -> WorldStores:

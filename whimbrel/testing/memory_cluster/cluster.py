@@ -14,6 +14,7 @@ from whimbrel.core.ids import EPOCH_MS
 from whimbrel.testing.memory_cluster.access_pod import AccessPod
 from whimbrel.testing.memory_cluster.logic_pod import LogicPod
 from whimbrel.testing.memory_cluster.plan import Plan
+from whimbrel.testing.memory_cluster.process import Process
 from whimbrel.testing.memory_cluster.router import MemoryLocator, MemoryRouter
 from whimbrel.testing.memory_cluster.stores import HalfWrites, WorldStores
 from whimbrel.testing.memory_cluster.streams import ClientEnd, MemoryStream
@@ -49,7 +50,7 @@ class Cluster:
         self.crashes: list[str] = []
         """Pods that ended by themselves, and why."""
         self.halves = HalfWrites(random)
-        self.stores.slow_down(self._store_wait, self.halves)
+        self.stores.slow_down(self._store_wait, self.halves, random)
         self._router = MemoryRouter(self.stores.directory, self._router_wait)
         self.access: dict[str, AccessPod] = {}
         self._logic: dict[str, _Place] = {}
@@ -72,6 +73,12 @@ class Cluster:
     def logic(self) -> dict[str, LogicPod]:
         """The present processes, dead ones included, by pod id."""
         return {pod_id: place.process for pod_id, place in self._logic.items()}
+
+    @property
+    def processes(self) -> list[Process]:
+        """All pods as such."""
+        logic = [pod.process for pod in self.logic.values()]
+        return [*logic, *(pod.process for pod in self.access.values())]
 
     def start_logic(self, pod_id: str) -> None:
         """A new process of the pod; the Access pods hear of it at once."""

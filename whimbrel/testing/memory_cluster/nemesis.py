@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from services.logic.domain.model import StoredMessage
+from services.logic.domain.model import ClientKey, StoredMessage
 from whimbrel.testing.memory_cluster.cluster import Cluster
 from whimbrel.testing.memory_cluster.device import Device
 from whimbrel.testing.memory_cluster.people import People
 from whimbrel.testing.memory_cluster.plan import Plan
 from whimbrel.testing.memory_cluster.record import Record
 
-_LOOKS = 200
-_LOOK_SECONDS = 0.003
+_LOOKS = 300
+_LOOK_SECONDS = 0.004
 
 
 class Nemesis:
@@ -117,12 +117,12 @@ class Nemesis:
         stores = self._cluster.stores
         for _ in range(_LOOKS):
             waiting = {
-                (device.user, device.name, identifier): device
+                ClientKey(device.user, device.name, identifier): device
                 for device in self._people.devices
                 for identifier in device.waiting
             }
             for message in reversed(stores.messages.by_id.values()):
-                device = waiting.get(tuple(message.key))
+                device = waiting.get(message.key)
                 if (
                     device is not None
                     and (message.conversation in self._people.groups or not in_group)

@@ -41,10 +41,10 @@ class Plan:
     second_devices: int = 1
     """How many of the users have two devices."""
     groups: int = 2
-    messages: int = 60
+    messages: int = 40
     """Written while there is trouble; replies come on top."""
-    trouble_seconds: float = 18.0
-    fault_seconds: float = 0.6
+    trouble_seconds: float = 12.0
+    fault_seconds: float = 0.5
     """Between two faults, on average."""
     faults: Mapping[str, float] = field(default_factory=lambda: FAULTS)
     """What the nemesis does: a weight for each."""

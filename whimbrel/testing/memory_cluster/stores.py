@@ -59,13 +59,13 @@ class WorldStores:
             locator=self.locator_of(locator),
         )
 
-    def slow_down(self, wait: Callable[[], float], halves: HalfWrites) -> None:
-        """Every operation takes `wait` seconds before it is done and again before it answers."""
+    def slow_down(self, wait: Callable[[], float], halves: HalfWrites, random: Random) -> None:
+        """Operations take `wait` seconds before they are done, some again before they answer."""
 
         async def pause(point: str) -> None:
-            if not point.endswith(".each"):
+            if point.endswith(".before") or (point.endswith(".after") and random.random() < 0.3):
                 await asyncio.sleep(wait())
-            elif halves.breaks(point):
+            elif point.endswith(".each") and halves.breaks(point):
                 raise unavailable("the store died", retry_after_seconds=0.2, outcome_unknown=True)
 
         for store in (*self.of_mongo, self.reservations, self.memory):

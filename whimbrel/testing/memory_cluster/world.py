@@ -65,8 +65,8 @@ class World:
             people.everybody_speaks()
             await asyncio.sleep(CALM_SECONDS)
             await self._until(lambda: people.are_current, 10.0)
-            for pod in (*cluster.access.values(), *cluster.logic.values()):
-                pod.process.kill()
+            for process in cluster.processes:
+                process.kill()
             for task in own:
                 task.cancel()
         record.unanswered += [
