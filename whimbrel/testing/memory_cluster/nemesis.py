@@ -12,8 +12,8 @@ from whimbrel.testing.memory_cluster.people import People
 from whimbrel.testing.memory_cluster.plan import Plan
 from whimbrel.testing.memory_cluster.record import Record
 
-_LOOKS = 300
-_LOOK_SECONDS = 0.004
+_LOOKS = 200
+_LOOK_SECONDS = 0.006
 
 
 class Nemesis:

@@ -27,7 +27,7 @@ from whimbrel.testing.soak.events import Phase, Run
 SETTLE_SECONDS = 16.0
 """What a crash leaves half done is whole within 15 s."""
 CALM_SECONDS = 4.0
-_STEP_SECONDS = 0.1
+_STEP_SECONDS = 0.25
 
 
 class World:
