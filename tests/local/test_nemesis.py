@@ -90,6 +90,7 @@ async def stored(stack: Stack) -> int:
         return await client.whimbrel.messages.count_documents({})
 
 
+@pytest.mark.slow  # the soak of make test plays every kind on one mongod
 async def test_each_kind_on_one_mongod_with_proxies_strikes_and_is_taken_back() -> None:
     async with Stack.start(StackSpec(logic=2, proxied=True)) as stack:
         assert kinds_of(stack) == tuple(k for k in KINDS if k not in ("mongo-stepdown", "clock"))
@@ -150,6 +151,7 @@ async def test_a_cancelled_nemesis_leaves_a_stack_that_delivers_and_no_process_b
     assert not any(process.is_alive for process in processes)
 
 
+@pytest.mark.slow
 async def test_of_three_mongods_the_primary_steps_down_and_is_killed() -> None:
     async with Stack.start(StackSpec(mongo_members=3)) as stack:
         names = [name for name in stack.stores if name.startswith("mongod")]
@@ -170,6 +172,7 @@ async def test_of_three_mongods_the_primary_steps_down_and_is_killed() -> None:
         assert kinds_of(stack) == (*KINDS[:7],)
 
 
+@pytest.mark.slow
 async def test_three_members_keep_their_data_over_a_restart_and_never_become_one(
     tmp_path: Path,
 ) -> None:
