@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 
 from whimbrel.local.children import Identity
 from whimbrel.local.errors import StackError
-from whimbrel.local.faketime import find_faketime
 from whimbrel.local.nemesis import KINDS, FaultEvent, Nemesis, endpoints_for_clients, kinds_of
 from whimbrel.local.proxy import CUT, PASS
 from whimbrel.local.proxy_connection import ModeKind
@@ -192,7 +191,6 @@ async def test_one_member_grows_into_three(tmp_path: Path) -> None:
             assert await stored(stack) == (40 if members == 1 else 80)
 
 
-@pytest.mark.skipif(find_faketime() is None, reason="libfaketime is not installed")
 async def test_the_clock_of_a_logic_pod_steps_and_ids_never_go_back() -> None:
     async with Stack.start(StackSpec(clocks=True)) as stack:
         assert "clock" in kinds_of(stack)
