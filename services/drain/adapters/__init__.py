@@ -1,0 +1,1 @@
+"""Outbound edges of the controller, named `<port>_<technology>.py`."""
