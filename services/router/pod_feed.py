@@ -8,6 +8,7 @@ nothing is sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Collection
 
 from services.router.ports import Directory, Registry
@@ -27,6 +28,7 @@ class PodFeed:
         self._latest: Registry | None = None
         self._shape: Registry | None = None
         self._changed = asyncio.Event()
+        self._loaded = asyncio.Event()
         self._closed = False
         self._watchers = 0
 
@@ -58,26 +60,39 @@ class PodFeed:
             await asyncio.sleep(self._poll_seconds)
 
     async def watch(
-        self, roles: Collection[router_pb2.PodRole.ValueType] = ()
+        self,
+        roles: Collection[router_pb2.PodRole.ValueType] = (),
+        *,
+        load_interval_seconds: float = 0.0,
     ) -> AsyncGenerator[Registry, None]:
         """The table as it is, then again after each change; ends when the feed is closed.
 
         Only pods of `roles`, all if there are none. A pod's load alone is not a change: it
-        changes all the time, and would make every pod tell every other one about itself.
+        changes all the time, and would make every pod tell every other one about itself. Who
+        asks for load gets it, not more often than every `load_interval_seconds`.
         """
         self._watchers += 1
+        clock = asyncio.get_running_loop().time
         sent: Registry | None = None
+        shape: Registry | None = None
+        load_at = 0.0
         try:
             while not self._closed:
-                changed = self._changed
+                news = self._loaded if load_interval_seconds else self._changed
+                wait = None
                 if self._latest is not None:
                     table = _of_roles(self._latest, roles)
-                    shape = _without_load(table)
-                    if shape != sent:
-                        sent = shape
+                    new_shape = _without_load(table)
+                    if load_interval_seconds and table != sent:
+                        wait = max(0.0, load_at - clock())
+                    if new_shape != shape or wait == 0.0:
+                        sent, shape = table, new_shape
+                        load_at = clock() + load_interval_seconds
                         yield table
                         continue  # it may have changed while the reader was busy
-                await changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await news.wait()
         finally:
             self._watchers -= 1
 
@@ -85,11 +100,16 @@ class PodFeed:
         """End all watches: this Router stops, and its watchers shall look for another."""
         self._closed = True
         self._changed.set()
+        self._loaded.set()
 
     def _take(self, latest: Registry) -> None:
+        if latest == self._latest or self._closed:
+            return
         self._latest = latest
+        self._loaded.set()
+        self._loaded = asyncio.Event()
         shape = _without_load(latest)
-        if shape != self._shape and not self._closed:
+        if shape != self._shape:
             self._shape = shape
             self._changed.set()
             self._changed = asyncio.Event()
@@ -107,5 +127,6 @@ def _without_load(table: Registry) -> Registry:
         copy = router_pb2.Pod()
         copy.CopyFrom(pod)
         copy.ClearField("sessions")
+        copy.ClearField("arrivals_per_second")
         pods.append(copy)
     return table._replace(pods=tuple(pods))

@@ -65,7 +65,10 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     async def WatchPods(
         self, request: router_pb2.WatchPodsRequest, context: Context
     ) -> AsyncIterator[router_pb2.WatchPodsResponse]:
-        async for table in self._feed.watch(frozenset(request.roles)):
+        tables = self._feed.watch(
+            frozenset(request.roles), load_interval_seconds=request.load_interval_ms / 1000
+        )
+        async for table in tables:
             yield router_pb2.WatchPodsResponse(pods=table.pods, registry_id=table.registry_id)
 
     async def Attach(

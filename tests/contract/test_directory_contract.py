@@ -241,6 +241,17 @@ async def test_the_registry_lists_pods_by_name_as_they_last_said(directory: Dire
     assert [(one.pod_id, one.sessions) for one in listed] == [("access-0", 0), ("access-1", 7)]
 
 
+async def test_where_a_pod_runs_and_what_it_takes_is_kept(directory: Directory) -> None:
+    said = pod("access-0")
+    said.MergeFrom(
+        router_pb2.Pod(
+            node="n1", zone="z1", started_ms=2**41, arrivals_per_second=90, max_sessions=5_000
+        )
+    )
+    await directory.register(said)
+    assert list((await directory.registry()).pods) == [said]
+
+
 async def test_a_flush_changes_the_registrys_id_and_forgets_the_pods(
     store: Store, directory: Directory
 ) -> None:

@@ -39,15 +39,19 @@ class Registration:
         pod: Callable[[], router_pb2.Pod],
         *,
         watch_roles: Collection[router_pb2.PodRole.ValueType],
+        load_interval_seconds: float = 0.0,
         renew_seconds: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`pod` is asked before each renewal, so that its state and load are the current ones.
-        `watch_roles`: the roles of the pods to know; empty for all.
+        `watch_roles`: the roles of the pods to know; empty for all. `load_interval_seconds`: also
+        be told when only their load has changed, not more often than this; 0: never.
         """
         self._router = router
         self._pod = pod
-        self._watch_roles = list(watch_roles)
+        self._request = router_pb2.WatchPodsRequest(
+            roles=list(watch_roles), load_interval_ms=round(load_interval_seconds * 1000)
+        )
         self._renew_seconds = renew_seconds
         self._clock = clock
         self._table = PodTable()
@@ -139,8 +143,7 @@ class Registration:
         failures = 0
         while True:
             try:
-                call = self._router.WatchPods(router_pb2.WatchPodsRequest(roles=self._watch_roles))
-                async for table in call:
+                async for table in self._router.WatchPods(self._request):
                     failures = 0
                     self._see(table)
             except grpc.aio.AioRpcError as error:

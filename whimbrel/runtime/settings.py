@@ -62,6 +62,10 @@ class PodSettings(SettingsGroup):
     when listening on all interfaces, because nobody can dial 0.0.0.0."""
     revision: str = "dev"
     """Version of the program, shown in the registry. Default "dev": not a release."""
+    node: str = ""
+    """Machine that the pod runs on; alternates of a move are on others. Default: not known."""
+    zone: str = ""
+    """Failure zone of that machine. Default: not known."""
     grace_seconds: Seconds = 5.0
     """Seconds that each step of stopping may take. Default 5: three of them stay under the 30 s
     after which Kubernetes kills."""

@@ -85,6 +85,44 @@ async def test_load_is_known_to_the_router_but_told_to_nobody() -> None:
         assert names(await following) == ["a", "b"]
 
 
+async def test_who_asks_for_load_gets_it_but_not_more_often_than_that() -> None:
+    directory = CountingDirectory()
+    await directory.register(pod("a", sessions=1))
+    clock = asyncio.get_running_loop().time
+    async with (
+        feeding(directory) as feed,
+        aclosing(feed.watch(load_interval_seconds=0.1)) as tables,
+    ):
+        await anext(tables)
+        began = clock()
+        for sessions in (2, 3, 4):
+            await directory.register(pod("a", sessions=sessions))
+            await directory.seen_again()
+        assert (await anext(tables)).pods[0].sessions == 4, "the newest only"
+        assert clock() - began >= 0.05
+        following = asyncio.ensure_future(anext(tables))
+        await directory.seen_again()
+        assert not following.done(), "and nothing when nothing has changed"
+        await directory.register(pod("a", sessions=5))
+        assert (await following).pods[0].sessions == 5
+
+
+async def test_a_change_of_shape_does_not_wait_for_the_interval_of_load() -> None:
+    directory = CountingDirectory()
+    await directory.register(pod("a"))
+    async with (
+        feeding(directory) as feed,
+        aclosing(feed.watch(load_interval_seconds=3600.0)) as tables,
+    ):
+        await anext(tables)
+        await directory.register(pod("a", sessions=9))
+        following = asyncio.ensure_future(anext(tables))
+        await directory.seen_again()
+        assert not following.done()
+        await directory.register(pod("b"))
+        assert names(await following) == ["a", "b"]
+
+
 async def test_a_watcher_sees_its_roles_only_and_is_not_woken_by_others() -> None:
     directory = CountingDirectory()
     await directory.register(pod("logic", role=router_pb2.POD_ROLE_LOGIC))

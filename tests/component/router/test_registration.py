@@ -51,7 +51,10 @@ class Peer:
 
 @asynccontextmanager
 async def peer(
-    name: str, address: str, renew_seconds: float = RENEW_SECONDS
+    name: str,
+    address: str,
+    renew_seconds: float = RENEW_SECONDS,
+    load_interval_seconds: float = 0.0,
 ) -> AsyncIterator[Peer]:
     pod = router_pb2.Pod(
         pod_id=name, incarnation=f"{name}-run", role=router_pb2.POD_ROLE_ACCESS, address="x:1"
@@ -62,6 +65,7 @@ async def peer(
             lambda: pod,
             watch_roles=[router_pb2.POD_ROLE_ACCESS],
             renew_seconds=renew_seconds,
+            load_interval_seconds=load_interval_seconds,
         )
         made = Peer(registration, pod)
 
@@ -93,6 +97,18 @@ async def test_pods_find_each_other() -> None:
         await until(lambda: set(a.registration.pods) == set(b.registration.pods) == {"a", "b"})
         assert a.tables[-1] == dict(a.registration.pods)
         assert (a.lost, b.lost) == (0, 0)
+
+
+async def test_who_asks_for_load_knows_the_load_of_others() -> None:
+    directory = MemoryDirectory(lambda: 1_000)
+    async with running_service(*router(directory)) as chassis, AsyncExitStack() as stack:
+        a = await stack.enter_async_context(peer("a", chassis.address, load_interval_seconds=0.05))
+        b = await stack.enter_async_context(peer("b", chassis.address))
+        await until(lambda: set(a.registration.pods) == set(b.registration.pods) == {"a", "b"})
+        b.pod.sessions = 7
+        b.registration.renew()
+        await until(lambda: a.registration.pods["b"].sessions == 7)
+        assert b.registration.pods["b"].sessions == 0, "who does not ask is left in peace"
 
 
 async def test_a_flushed_registry_is_noticed_by_the_watch_and_loses_no_peer() -> None:
