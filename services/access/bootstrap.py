@@ -7,12 +7,15 @@ import time
 from services.access.acks import AckKeeper
 from services.access.client_stream import ClientStream, StreamServices
 from services.access.departures import Departures
-from services.access.draining import Draining
+from services.access.drain_parts import DrainParts
+from services.access.drain_socket import drain_socket
+from services.access.draining import GOODBYE_STEPS_SECONDS, Goodbye
 from services.access.handshake import Handshake, PodIdentity
 from services.access.head_checks import HeadChecks
 from services.access.kicks import Kicks
 from services.access.link import HighestId, Link
 from services.access.links import Links
+from services.access.membership import Membership
 from services.access.requests import LogicRequests
 from services.access.responses import LogicResponses
 from services.access.routes import Routes
@@ -22,26 +25,22 @@ from services.access.settings import AccessSettings
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
-from whimbrel.core.rendezvous import rank
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
-from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.ticker import Deadlines
 from whimbrel.runtime.tokens import TokenVerifier, read_secret
-
-_MAX_ENDPOINTS = 4
 
 
 async def start(settings: AccessSettings, chassis: Chassis) -> None:
     """Build the pod on its chassis and start its tasks."""
     own = settings.stream
     clock = time.monotonic
-    tokens = TokenVerifier(read_secret(settings.auth.secret_file))
+    secret = read_secret(settings.auth.secret_file)
+    tokens = TokenVerifier(secret)
     channel = await chassis.stack.enter_async_context(open_channel(settings.router.addresses))
     router = router_pb2_grpc.RouterServiceStub(channel)
     identity = PodIdentity(chassis.pod_id, chassis.incarnation)
-    client_endpoint = own.client_endpoint or chassis.address
 
     table = SessionTable()
     highest = HighestId()
@@ -77,54 +76,30 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         assert_seconds=own.assert_seconds,
     )
     departures = Departures(router, lambda stream: routes.session_of(stream, stream.epoch))
-    draining = Draining(
-        acks,
-        departures,
-        spread_seconds=own.drain_spread_seconds,
-        goodbye_seconds=own.goodbye_seconds,
-    )
-
-    def describe() -> router_pb2.Pod:
-        return router_pb2.Pod(
-            pod_id=identity.pod_id,
-            incarnation=identity.incarnation,
-            role=router_pb2.POD_ROLE_ACCESS,
-            address=chassis.address,
-            client_endpoint=client_endpoint,
-            revision=settings.pod.revision,
-            state=(
-                router_pb2.POD_STATE_DRAINING
-                if draining.is_draining
-                else router_pb2.POD_STATE_ACTIVE
-            ),
-            sessions=len(table),
-        )
-
-    registration = Registration(
-        router,
-        describe,
-        watch_roles=(router_pb2.POD_ROLE_LOGIC, router_pb2.POD_ROLE_ACCESS),
-    )
+    parts = DrainParts.make(identity.pod_id, secret, table, settings.drain, clock=clock)
+    membership = Membership(settings, chassis, router, table, parts, clock=clock)
+    registration = membership.registration
     registration.on_pods(links.see)
     registration.on_lost(routes.assert_soon)
 
-    def endpoints(user_id: str) -> list[str]:
-        others = {
-            pod.client_endpoint
-            for pod in registration.pods.values()
-            if pod.role == router_pb2.POD_ROLE_ACCESS
-            and pod.state == router_pb2.POD_STATE_ACTIVE
-            and pod.client_endpoint
-        } - {client_endpoint}
-        return [client_endpoint, *rank(user_id, others)][:_MAX_ENDPOINTS]
-
-    handshake = Handshake(identity, tokens, routes, endpoints, lambda: draining.is_draining)
-    services = StreamServices(own, table, requests, acks, departures, deadlines, clock)
+    handshake = Handshake(identity, parts.admission, routes, membership.endpoints)
+    services = StreamServices(
+        own,
+        table,
+        requests,
+        acks,
+        departures,
+        deadlines,
+        parts.moves,
+        settings.drain.linger_seconds,
+        clock,
+    )
     servicer = AccessServicer(services, handshake, links, tokens)
     access_pb2_grpc.add_AccessServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name)
 
-    chassis.spawn(registration.run(), "registration")
+    for name, loop in membership.loops.items():
+        chassis.spawn(loop(), name)
     chassis.spawn(links.run(), "links")
     chassis.spawn(requests.run_expiry(), "request-expiry")
     chassis.spawn(routes.run_attaches(), "attaches")
@@ -134,10 +109,30 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     chassis.spawn(departures.run(), "departures")
     chassis.spawn(deadlines.run(clock, lambda stream: stream.on_deadline(clock())), "deadlines")
 
-    async def drain() -> None:
-        await draining.drain(registration, servicer.open_streams)
+    if settings.drain.socket is not None:
+        hook = drain_socket(
+            settings.drain.socket,
+            membership.draining,
+            membership.status,
+            settings.drain.deadline_seconds,
+        )
+        await chassis.stack.enter_async_context(hook)
 
-    chassis.on_drain(drain)
+    goodbye = Goodbye(
+        acks,
+        departures,
+        servicer.open_streams,
+        registration,
+        spread_seconds=settings.drain.close_spread_seconds,
+        goodbye_seconds=own.goodbye_seconds,
+    )
+
+    async def empty() -> None:
+        membership.draining.begin_stop("SIGTERM", settings.drain.deadline_seconds)
+        await membership.draining.wait_empty()
+
+    chassis.on_drain(goodbye.say, GOODBYE_STEPS_SECONDS)
+    chassis.on_drain(empty, settings.drain.deadline_seconds + own.goodbye_seconds)
 
 
 SERVICE = ServiceSpec("access", AccessSettings, start, client_facing=True)

@@ -19,6 +19,7 @@ from services.access.settings import StreamSettings
 from services.access.stream_clock import StreamClock
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.core.ack_timer import SeqRange
+from whimbrel.core.drain.session_move import SessionMove
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
 from whimbrel.core.session import ServerSession
 from whimbrel.core.session_types import Mode, SessionLimits, SessionStatistics
@@ -28,6 +29,7 @@ from whimbrel.runtime.ticker import Deadlines
 if TYPE_CHECKING:
     from services.access.acks import AckKeeper
     from services.access.departures import Departures
+    from services.access.moves import Moves
     from services.access.pending import PendingSend
     from services.access.requests import LogicRequests
     from services.access.session_table import SessionTable
@@ -43,6 +45,9 @@ class StreamServices:
     acks: AckKeeper
     departures: Departures
     deadlines: Deadlines[ClientStream]
+    moves: Moves
+    linger_seconds: float
+    """For so long the old stream of a session that has moved stays open."""
     clock: Callable[[], float]
     storm: StormSource = field(init=False)
     """Begins with the settings; what changes it later is told to every stream."""
@@ -66,6 +71,12 @@ class ClientStream:
         self.instance_id = ""
         self.attempt = 0
         self.epoch = 0
+        self.expires_at = 0.0
+        """When its credential ends, seconds since the Unix epoch."""
+        self.migrates = False
+        self.arrived_at: float | None = None
+        """When it came by a ticket; None when it came by itself."""
+        self.move = SessionMove()
         self.session: ServerSession[Item] = ServerSession(
             SessionLimits(
                 window_messages=settings.window_messages,
@@ -85,8 +96,19 @@ class ClientStream:
         self.is_over = False
         self.unanswered = 0
         self.wake = wake
+        self._fin_at = math.inf
         self._armed = math.inf
         self.arm()
+
+    @property
+    def key(self) -> str:
+        """Names the session, the same on every pod."""
+        return f"{self.user_id}/{self.device_id}"
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is under way, and nobody looks at it."""
+        return self.is_background and not self.unanswered
 
     @property
     def is_attached(self) -> bool:
@@ -165,9 +187,22 @@ class ClientStream:
             return
         self.is_superseded = True
         if instance_id == self.instance_id:
-            self.end(frames.fin(self.session.written), "fin")
+            self.services.moves.rose(self)
+            self._fin_at = self.services.clock() + self.services.linger_seconds
+            self.arm()
         else:
             self.close(CloseCode.SUPERSEDED, "another instance has attached as this device")
+
+    def resume(self, epoch: int, head: int, now: float) -> None:
+        """The session has come back to this stream: what it missed meanwhile is fetched."""
+        self.epoch = epoch
+        self.is_superseded = False
+        self._fin_at = math.inf
+        self.services.moves.resumed(self, now)
+        self.outbound.resumed(epoch)
+        self.session.head_news(head, now)
+        self.turn(now)
+        self.wake()
 
     def kick(self, epoch: int) -> None:
         """Another device has taken the place that this one had with this epoch. Remembered when
@@ -213,7 +248,7 @@ class ClientStream:
 
     def arm(self) -> None:
         """See to it that `on_deadline` is called in time. Moving later is left to itself."""
-        at = self.clock.deadline()
+        at = min(self.clock.deadline(), self._fin_at)
         session_at = self.session.next_deadline()
         if session_at is not None and session_at < at:
             at = session_at
@@ -229,6 +264,9 @@ class ClientStream:
         if self.clock.is_stuck(now):
             self.finish("stuck")
             return
+        if now >= self._fin_at:
+            self._fin_at = math.inf
+            self.end(frames.fin(self.session.written), "fin")
         if self.final is None:
             late = self.clock.lateness(now)
             if late is not None:
@@ -245,6 +283,7 @@ class ClientStream:
         services = self.services
         services.deadlines.set(self, None)
         services.table.remove(self)
+        services.moves.ended(self)
         if self.is_superseded or not self.epoch:
             return
         services.departures.add(self)

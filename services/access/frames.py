@@ -75,6 +75,20 @@ def fin(last_seq: int) -> access_pb2.ConnectResponse:
     return access_pb2.ConnectResponse(fin=access_pb2.Fin(last_seq=last_seq))
 
 
+def redirect(targets: Iterable[access_pb2.Target], jitter_ms: int) -> access_pb2.ConnectResponse:
+    """The last frame of a stream whose client shall go on at one of these."""
+    return access_pb2.ConnectResponse(
+        redirect=access_pb2.Redirect(targets=targets, jitter_ms=jitter_ms)
+    )
+
+
+def busy(targets: Iterable[access_pb2.Target], retry_after_ms: int) -> access_pb2.ConnectResponse:
+    """The only frame of a stream for which there is no room now."""
+    return access_pb2.ConnectResponse(
+        busy=access_pb2.Busy(targets=targets, retry_after_ms=retry_after_ms)
+    )
+
+
 def rejected(client_message_id: str, error: WhimbrelError) -> access_pb2.RejectedMessage:
     """One refused message."""
     return access_pb2.RejectedMessage(
@@ -98,6 +112,8 @@ class Outbound:
         self._rejected: deque[access_pb2.RejectedMessage] = deque()
         self._confirmed = 0
         self._pong: access_pb2.Pong | None = None
+        self._migrate: access_pb2.Migrate | None = None
+        self._resumed: access_pb2.Resumed | None = None
 
     @property
     def results(self) -> int:
@@ -113,6 +129,8 @@ class Outbound:
             or self._confirmed
             or self._pong is not None
             or self._welcome is not None
+            or self._migrate is not None
+            or self._resumed is not None
         )
 
     def welcome(self, welcome: access_pb2.Welcome) -> None:
@@ -138,24 +156,46 @@ class Outbound:
         else:
             self._pong.MergeFrom(pong)
 
+    def migrate(self, migrate: access_pb2.Migrate) -> None:
+        """Please move; a newer one replaces one that was not written yet."""
+        self._migrate = migrate
+
+    def resumed(self, epoch: int) -> None:
+        """The stream is the session again."""
+        self._resumed = access_pb2.Resumed(epoch=epoch)
+
     def take(self) -> access_pb2.ConnectResponse | None:
         """The next frame, or None."""
+        return self._take_first() or self._take_results() or self._take_words()
+
+    def _take_first(self) -> access_pb2.ConnectResponse | None:
         if self._welcome is not None:
-            frame = access_pb2.ConnectResponse(welcome=self._welcome)
-            self._welcome = None
-            return frame
+            welcome, self._welcome = self._welcome, None
+            return access_pb2.ConnectResponse(welcome=welcome)
+        if self._resumed is not None:
+            resumed, self._resumed = self._resumed, None
+            return access_pb2.ConnectResponse(resumed=resumed)
+        return None
+
+    def _take_results(self) -> access_pb2.ConnectResponse | None:
         if self._accepted:
             accepted = access_pb2.Accepted(messages=_some(self._accepted))
             return access_pb2.ConnectResponse(accepted=accepted)
         if self._rejected:
             rejected = access_pb2.Rejected(messages=_some(self._rejected))
             return access_pb2.ConnectResponse(rejected=rejected)
+        return None
+
+    def _take_words(self) -> access_pb2.ConnectResponse | None:
         if self._confirmed:
             cursor, self._confirmed = self._confirmed, 0
             return access_pb2.ConnectResponse(ack_confirmed=access_pb2.AckConfirmed(cursor=cursor))
         if self._pong is not None:
             pong, self._pong = self._pong, None
             return access_pb2.ConnectResponse(pong=pong)
+        if self._migrate is not None:
+            migrate, self._migrate = self._migrate, None
+            return access_pb2.ConnectResponse(migrate=migrate)
         return None
 
 

@@ -2,7 +2,8 @@
 
 The session is in the table before its route is written, so what commits after the route is
 pushed and held, and what committed before is in the backlog that is read after it: nothing
-falls in between (rule 10).
+falls in between (rule 10). A session that moves here by ticket comes the same way; the pod that
+it leaves is told when the client can be welcomed, and not before.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from services.access.admission import Admission
 from services.access.client_stream import ClientStream
-from services.access.frames import numbered
+from services.access.frames import fin, numbered
 from services.access.refusals import StreamRefusedError, StreamReplacedError
 from services.access.routes import Routes
 from services.access.rules import check_hello
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2
-from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
+from whimbrel.core.errors import CloseCode, WhimbrelError
 from whimbrel.core.names import check_platform
-from whimbrel.runtime.tokens import TokenVerifier
 
 _RETRY_SECONDS: Final = 0.2
 _RETRY_AFTER_MS: Final = 500
@@ -43,59 +44,85 @@ class Handshake:
     def __init__(
         self,
         identity: PodIdentity,
-        tokens: TokenVerifier,
+        admission: Admission,
         routes: Routes,
         endpoints: Callable[[str], list[str]],
-        is_draining: Callable[[], bool],
     ) -> None:
         """`endpoints` gives the Access pods for a user, this one first."""
         self._identity = identity
-        self._tokens = tokens
+        self._admission = admission
         self._routes = routes
         self._endpoints = endpoints
-        self._is_draining = is_draining
 
     async def attach(self, stream: ClientStream, first: access_pb2.ConnectRequest) -> None:
         """Attach the stream and queue its Welcome.
 
-        Raises StreamRefusedError, or StreamReplacedError for an attempt that came too late.
+        Raises StreamRefusedError, SentElsewhereError, or StreamReplacedError for an attempt that
+        came too late.
         """
         if first.WhichOneof("frame") != "hello":
             raise StreamRefusedError(CloseCode.HELLO_EXPECTED, "the first frame must be Hello")
         hello = first.hello
         check_hello(hello)
-        stream.user_id = self._user_of(hello.token)
-        if self._is_draining():
-            raise StreamRefusedError(CloseCode.SHUTDOWN, "the pod stops", _RETRY_AFTER_MS)
         stream.device_id = hello.device_id
         stream.platform = check_platform(hello.platform)
         stream.instance_id = hello.instance_id
         stream.attempt = hello.attempt
+        stream.migrates = hello.migrates
+        began = stream.services.clock()
+        ticket_epoch = self._admission.admit(stream, hello, began)
         stream.services.table.add(stream)
         try:
             async with asyncio.timeout(stream.services.settings.attach_seconds):
-                await self._attach_route(stream, hello)
+                previous = await self._attach_route(stream, hello.epoch, ticket_epoch)
+                if not ticket_epoch:
+                    self._tell(stream, previous)
                 result = await self._attach_timeline(stream, hello)
         except TimeoutError:
             raise _unavailable("Router or Logic do not answer") from None
         except WhimbrelError as error:
             raise _unavailable(error.detail) from None
         now = stream.services.clock()
+        self._admission.attached(now - began, now)
+        if ticket_epoch:
+            self._tell(stream, previous)
         stream.session.attach(result.cursor, result.head, numbered(result.entries), now)
         stream.set_app_state(hello.app_state, now)
         stream.outbound.welcome(self._welcome(stream))
         stream.turn(now)
 
-    def _user_of(self, token: str) -> str:
-        try:
-            return self._tokens.verify(token).user_id
-        except WhimbrelError as error:
-            expired = error.code is ErrorCode.TOKEN_EXPIRED
-            code = CloseCode.TOKEN_EXPIRED if expired else CloseCode.BAD_TOKEN
-            raise StreamRefusedError(code, error.detail) from None
+    async def resume(self, stream: ClientStream, attempt: int) -> None:
+        """A move has failed: point the route here again, under a new epoch, and go on.
 
-    async def _attach_route(self, stream: ClientStream, hello: access_pb2.Hello) -> None:
-        attachment = await self._swap_route(stream, hello.epoch)
+        Raises StreamRefusedError when that is not possible in time.
+        """
+        stream.attempt = max(stream.attempt, attempt)
+        try:
+            async with asyncio.timeout(stream.services.settings.attach_seconds):
+                previous = await self._attach_route(stream, stream.epoch, 0)
+                self._tell(stream, previous)
+                result = await stream.services.requests.attach(
+                    logic_pb2.AttachRequest(
+                        user_id=stream.user_id,
+                        device_id=stream.device_id,
+                        epoch=stream.epoch,
+                        cursor=stream.session.cursor,
+                        limit=1,
+                    )
+                )
+        except StreamReplacedError:
+            stream.is_superseded = True
+            stream.end(fin(stream.session.written), "fin")
+        except TimeoutError:
+            raise _unavailable("Router or Logic do not answer") from None
+        except WhimbrelError as error:
+            raise _unavailable(error.detail) from None
+        else:
+            stream.resume(stream.epoch, result.head, stream.services.clock())
+
+    async def _attach_route(self, stream: ClientStream, epoch: int, ticket_epoch: int) -> str:
+        """Swap the route; the pod that held it before."""
+        attachment = await self._swap_route(stream, epoch, ticket_epoch)
         if attachment.over_limit:
             raise _over_limit(stream, attachment)
         if attachment.epoch == 0:
@@ -105,7 +132,11 @@ class Handshake:
             # Attached in the same moment, and later: then it is the one that holds the device.
             stream.supersede(other.epoch, other.instance_id)
         table.supersede(stream.user_id, stream.device_id, stream.epoch, stream.instance_id)
-        previous = attachment.previous_pod_id
+        return attachment.previous_pod_id
+
+    def _tell(self, stream: ClientStream, previous: str) -> None:
+        """Let the pod that the session leaves know. It finds out by itself at the latest at its
+        next re-assert."""
         if previous and previous != self._identity.pod_id:
             stream.services.requests.supersede(
                 logic_pb2.Superseded(
@@ -117,11 +148,13 @@ class Handshake:
                 )
             )
 
-    async def _swap_route(self, stream: ClientStream, epoch: int) -> router_pb2.Attachment:
+    async def _swap_route(
+        self, stream: ClientStream, epoch: int, ticket_epoch: int
+    ) -> router_pb2.Attachment:
         """Ask until a Router answers; asking twice with the same attempt is harmless."""
         while True:
             try:
-                return await self._routes.attach(stream, epoch)
+                return await self._routes.attach(stream, epoch, ticket_epoch)
             except WhimbrelError:
                 await asyncio.sleep(_RETRY_SECONDS)
 

@@ -29,6 +29,8 @@ def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -
         _sync(stream, frame.sync.from_seq, now)
     elif kind == "app_state":
         stream.set_app_state(frame.app_state, now)
+    elif kind == "migrate_ack":
+        stream.services.moves.answered(stream, frame.migrate_ack, now)
     elif kind == "bye":
         return False
     elif kind == "hello":

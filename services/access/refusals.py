@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from whimbrel.api.access.v1 import access_pb2
 from whimbrel.core.errors import CloseCode
 
 
@@ -17,3 +18,12 @@ class StreamRefusedError(Exception):
 
 class StreamReplacedError(Exception):
     """A newer attempt of the same instance is attached already: the stream ends with Fin."""
+
+
+class SentElsewhereError(Exception):
+    """This pod does not take the session: the stream ends with this Redirect or Busy."""
+
+    def __init__(self, final: access_pb2.ConnectResponse) -> None:
+        super().__init__(final.WhichOneof("frame"))
+        self.final = final
+        self.reason = str(final.WhichOneof("frame"))

@@ -84,9 +84,14 @@ class Routes:
             ),
         )
 
-    async def attach(self, stream: ClientStream, known_epoch: int) -> router_pb2.Attachment:
-        """Point the device's route to this pod; sets `stream.epoch`. Raises WhimbrelError."""
-        return await self._batcher.submit(_Wish(stream, self.session_of(stream, known_epoch)))
+    async def attach(
+        self, stream: ClientStream, known_epoch: int, ticket_epoch: int = 0
+    ) -> router_pb2.Attachment:
+        """Point the device's route to this pod; sets `stream.epoch`. With `ticket_epoch` only if
+        the device is still attached with that one. Raises WhimbrelError."""
+        session = self.session_of(stream, known_epoch)
+        session.ticket_epoch = ticket_epoch
+        return await self._batcher.submit(_Wish(stream, session))
 
     async def run_attaches(self) -> None:
         """Form the batches, until cancelled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -84,9 +85,6 @@ class StreamSettings(SettingsGroup):
     Default 2,000: a connect costs 1 ms, so one pod takes 2,000 back in that time."""
     storm_background_ms: Count = 30_000
     """The same for clients in the background. Default 30,000: nobody waits for them."""
-    drain_spread_seconds: Seconds = 2.0
-    """Seconds over which the clients of a stopping pod are told to return. Default 2: as the
-    storm window."""
 
     @model_validator(mode="after")
     def _has_background_bounds_in_order(self) -> Self:
@@ -103,6 +101,40 @@ class StreamSettings(SettingsGroup):
             return self.heartbeat_seconds
         low, high = self.background_heartbeat_min_seconds, self.background_heartbeat_max_seconds
         return min(max(interval_ms / 1000, low), high)
+
+
+class DrainSettings(SettingsGroup):
+    """How the pod empties, and what it takes when others do."""
+
+    deadline_seconds: Seconds = 60.0
+    """Seconds from SIGTERM, or from the preStop hook, until the last stream is ended. Default
+    60: 3,000 sessions to three pods at half of their budgets. The pod's grace period must be
+    longer (docs/operations/drain.md has the formula)."""
+    settle_seconds: Annotated[float, Field(ge=0)] = 5.0
+    """Seconds between cordon and the first move. Default 5: so long endpoints take to follow."""
+    nowhere_seconds: Annotated[float, Field(ge=0)] = 3.0
+    """Seconds that a pod which is being stopped waits for a target when it knows of none; then it
+    ends its streams, and their clients come back by themselves. Default 3: the last pod of a
+    stack that goes down has nothing to wait for. Longer where pods of a surge are on their way."""
+    close_spread_seconds: Seconds = 2.0
+    """Seconds over which clients that did not move are told to return. Default 2: as the storm
+    window."""
+    arrivals_per_second: Annotated[float, Field(ge=1)] = 150.0
+    """Sessions a second that may move here; the others are told Busy. Default 150: 15 % of the
+    1,000 attaches a second that one core takes, so that nobody who is here notices."""
+    max_sessions: Annotated[int, Field(ge=0)] = 0
+    """Sessions beyond which newcomers are told Busy. Default 0: any number. A stream costs about
+    50 KiB."""
+    jitter_ms: Annotated[int, Field(ge=0)] = 50
+    """Milliseconds over which one client that is asked to move waits. Default 50: the pace
+    spreads them already."""
+    linger_seconds: Annotated[float, Field(ge=0)] = 0.25
+    """Seconds for which the old stream of a session that has moved stays open, so that its last
+    answers arrive and the client has switched before Fin comes. Default 0.25: two long round
+    trips."""
+    socket: Path | None = None
+    """Unix socket of the preStop hook (python -m services.access.prestop). Default none: SIGTERM
+    alone begins the drain."""
 
 
 class DeviceSettings(SettingsGroup):
@@ -148,5 +180,7 @@ class AccessSettings(ServiceSettings):
     """What tokens are verified with."""
     stream: StreamSettings = StreamSettings()
     """The streams of clients."""
+    drain: DrainSettings = DrainSettings()
+    """Coming and going."""
     devices: DeviceSettings = DeviceSettings()
     """Limits to the devices of a user."""

@@ -15,7 +15,11 @@ import grpc
 from services.access import frames, incoming
 from services.access.client_stream import ClientStream, StreamServices
 from services.access.handshake import Handshake
-from services.access.refusals import StreamRefusedError, StreamReplacedError
+from services.access.refusals import (
+    SentElsewhereError,
+    StreamRefusedError,
+    StreamReplacedError,
+)
 from services.access.rules import frame_kind
 from whimbrel.api.access.v1 import access_pb2
 
@@ -70,6 +74,9 @@ class StreamDriver:
             while (frame := await self._next_frame()) is not None:
                 now = self._clock()
                 stream.clock.heard(now)
+                if frame.HasField("resume"):
+                    await self._handshake.resume(stream, frame.resume.attempt)
+                    continue
                 if not incoming.handle(stream, frame, now):
                     stream.finish("bye")
                     return
@@ -78,6 +85,8 @@ class StreamDriver:
             stream.finish("gone")
         except StreamRefusedError as refusal:
             stream.close(refusal.code, refusal.detail, refusal.retry_after_ms)
+        except SentElsewhereError as elsewhere:
+            stream.end(elsewhere.final, elsewhere.reason)
         except StreamReplacedError:
             stream.is_superseded = True
             stream.end(frames.fin(stream.session.written), "fin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -210,6 +211,14 @@ class Client:
         self._surroundings = replace(self._surroundings, network_id=network_id)
         if self._lifetime is not None:
             self._lifetime.keeper.network_changed(network_id)
+
+    def defer_moves(self, seconds: float) -> None:
+        """For so long (0: no longer) the application would rather not be moved to another pod:
+        a call is going on, say. A pod that must stop waits for that as long as it can, and ends
+        the stream then; nothing is lost. Moves are not noticed in any case, except for the
+        milliseconds that they may add to a message."""
+        loop = asyncio.get_running_loop()
+        self._entered().dialogue.defer_until = loop.time() + seconds
 
     # --- what it is doing ------------------------------------------------------------
 

@@ -2,19 +2,26 @@
 
 The task that calls `run` reads, one task beside it writes: grpc.aio permits one of each, and a
 write that is cancelled poisons its stream, so a write is cut off only to give the stream up.
+
+    OPENING ──Welcome──▶ PRESENT ──a newer stream has the session──▶ RETIRING ──Fin──▶ over
+
+A stream that opens while another one is present disturbs nothing until its Welcome.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import grpc
 
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
-from whimbrel.client.dialogue import Dialogue, Farewell
-from whimbrel.client.endpoints import open_channel
+from whimbrel.client.dialogue import Dialogue
+from whimbrel.client.endpoints import is_reached, open_channel
+from whimbrel.client.farewell import Farewell, farewell_of
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.waker import Waker
 from whimbrel.core.inbox_types import RemoteProtocolError
@@ -28,7 +35,7 @@ Call = grpc.aio.StreamStreamCall[access_pb2.ConnectRequest, access_pb2.ConnectRe
 class Host(Protocol):
     """Whom a connection tells what happens. What it raises ends the client."""
 
-    async def on_welcome(self, welcome: access_pb2.Welcome) -> None:
+    async def on_welcome(self, welcome: access_pb2.Welcome, endpoint: str) -> None:
         """The stream is attached; the dialogue does not know it yet."""
 
     async def on_frame(self) -> None:
@@ -36,6 +43,14 @@ class Host(Protocol):
 
     async def on_ack(self, cursor: int) -> None:
         """An ack is about to be written."""
+
+
+class Admission(NamedTuple):
+    """What lets a stream in."""
+
+    token: str
+    ticket: str = ""
+    plan_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,16 @@ class Ending:
     farewell: Farewell | None = None
     is_ours: bool = False
     """This side has dropped it: nothing was wrong with the pod or the way to it."""
+    was_sent: bool = True
+    """Hello has gone out, so the pod may have taken the session."""
+
+
+class Stage(enum.Enum):
+    """See the module."""
+
+    OPENING = "opening"
+    PRESENT = "present"
+    RETIRING = "retiring"
 
 
 class StreamDeadError(Exception):
@@ -60,19 +85,41 @@ class Connection:
         self,
         dialogue: Dialogue,
         host: Host,
-        waker: Waker,
+        on_present: Callable[[Connection], None],
         settings: ClientSettings,
         credentials: grpc.ChannelCredentials | None,
+        *,
+        is_move: bool = False,
     ) -> None:
+        """`on_present` is called when this stream becomes the session. `is_move`: another one
+        is while this one opens."""
+        self.stage = Stage.OPENING
+        self.attached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the stream is the session; cancelled when it ends without."""
         self._dialogue = dialogue
         self._host = host
-        self._waker = waker
+        self._on_present = on_present
+        self._waker = Waker()
         self._settings = settings
         self._credentials = credentials
+        self._is_move = is_move
         self._clock = asyncio.get_running_loop().time
         self._leave_by: float | None = None
+        self._retire_by: float | None = None
         self._dropped: str | None = None
         self._wait: asyncio.Timeout | None = None  # of the greeting, then of the present write
+
+    def poke(self) -> None:
+        """The dialogue may have something to write."""
+        if self.stage is Stage.PRESENT:
+            self._waker.poke(self._dialogue.next_deadline())
+
+    def retire(self) -> None:
+        """A newer stream is the session now: take what still comes, and wait for Fin."""
+        if self.stage is Stage.PRESENT:
+            self.stage = Stage.RETIRING
+            self._retire_by = self._clock() + self._settings.fin_timeout_seconds
+            self._waker.wake()
 
     def leave(self) -> None:
         """Say goodbye: the last ack, its confirmation, Bye. `run` returns soon after."""
@@ -89,48 +136,64 @@ class Connection:
                 self._wait.reschedule(self._clock())
             self._waker.wake()
 
-    async def run(self, endpoint: str, token: str) -> Ending:
+    async def run(self, endpoint: str, admission: Admission) -> Ending:
         """Connect, attach, move frames until the stream ends; the channel is closed then."""
-        ending = await self._run(endpoint, token)
+        try:
+            ending = await self._run(endpoint, admission)
+        finally:
+            self.attached.cancel()
         if self._dropped is not None and ending.farewell is None:
             return Ending(self._dropped, ending.was_attached, is_ours=True)
         return ending
 
     # --- inside ----------------------------------------------------------------------
 
-    async def _run(self, endpoint: str, token: str) -> Ending:
+    async def _run(self, endpoint: str, admission: Admission) -> Ending:
         channel = open_channel(endpoint, self._credentials)
         try:
+            if self._is_move and not await self._reaches(channel):
+                return Ending(f"{endpoint} is not reached", was_attached=False, was_sent=False)
             call: Call = access_pb2_grpc.AccessServiceStub(channel).Connect()
-            first = await self._greet(call, token)
+            first = await self._greet(call, admission)
             if isinstance(first, Ending):
                 return first
-            await self._host.on_welcome(first)
+            await self._host.on_welcome(first, endpoint)
             try:
                 self._dialogue.welcomed(first, self._clock())
             except RemoteProtocolError as error:
                 return Ending(str(error), was_attached=False)
+            self.stage = Stage.PRESENT
+            self._on_present(self)
+            self.attached.set_result(None)
             await self._host.on_frame()
             return await self._converse(call)
         finally:
-            self._dialogue.lost()
+            if self.stage is Stage.RETIRING:
+                self._dialogue.retired()
+            elif self.stage is Stage.PRESENT or not self._is_move:
+                self._dialogue.lost()
             await channel.close()
 
-    async def _greet(self, call: Call, token: str) -> access_pb2.Welcome | Ending:
-        first = await self._first_frame(call, token)
+    async def _reaches(self, channel: grpc.aio.Channel) -> bool:
+        return await is_reached(channel, self._settings.welcome_timeout_seconds)
+
+    async def _greet(self, call: Call, admission: Admission) -> access_pb2.Welcome | Ending:
+        first = await self._first_frame(call, admission)
         if isinstance(first, str):
             return Ending(first, was_attached=False)
-        farewell = self._dialogue.farewell(first)
+        farewell = farewell_of(first) if self._is_move else self._dialogue.farewell(first)
         if farewell is not None:
             return Ending(farewell.detail, was_attached=False, farewell=farewell)
         if not first.HasField("welcome"):
             return Ending("the first frame was no Welcome", was_attached=False)
         return first.welcome
 
-    async def _first_frame(self, call: Call, token: str) -> access_pb2.ConnectResponse | str:
+    async def _first_frame(
+        self, call: Call, admission: Admission
+    ) -> access_pb2.ConnectResponse | str:
         try:
             async with asyncio.timeout(self._settings.welcome_timeout_seconds) as self._wait:
-                await call.write(self._dialogue.hello(token))
+                await call.write(self._dialogue.hello(*admission))
                 first = await call.read()
         except TimeoutError:
             return "no Welcome in time"
@@ -166,21 +229,26 @@ class Connection:
             if not isinstance(frame, access_pb2.ConnectResponse):
                 return Ending("the stream ended without a word", was_attached=True)
             try:
-                farewell = self._dialogue.received(frame, self._clock())
+                if self.stage is Stage.RETIRING:
+                    farewell = self._dialogue.received_aside(frame, self._clock())
+                else:
+                    farewell = self._dialogue.received(frame, self._clock())
             except RemoteProtocolError as error:
                 return Ending(str(error), was_attached=True)
             await self._host.on_frame()
             if farewell is not None:
                 return Ending(farewell.detail, was_attached=True, farewell=farewell)
-            if self._leave_by is None:
-                self._waker.poke(self._dialogue.next_deadline())
-            else:
+            if self._leave_by is not None:
                 self._waker.wake()
+            else:
+                self.poke()
 
     async def _write_all(self, call: Call) -> None:
         while True:
             if self._dropped is not None:
                 raise StreamDeadError(self._dropped)
+            if self._retire_by is not None:
+                await self._retire(call, self._retire_by)
             now = self._clock()
             is_leaving = self._leave_by is not None
             frame = self._dialogue.next_frame(now, leaving=is_leaving)
@@ -201,6 +269,13 @@ class Connection:
             if deadline is None:
                 return
             await self._waker.wait_until(max(deadline, now + _TICK_SECONDS))
+
+    async def _retire(self, call: Call, retire_by: float) -> None:
+        """Nothing is said on a stream that is not the session any more; the reader ends with
+        Fin. A pod that has not heard of the newer stream by then is told goodbye."""
+        while self._clock() < retire_by and self._dropped is None and self._leave_by is None:
+            await self._waker.wait_until(retire_by)
+        await self._say_bye(call)
 
     async def _say_bye(self, call: Call) -> None:
         if await self._write(call, access_pb2.ConnectRequest(bye=access_pb2.Bye())):

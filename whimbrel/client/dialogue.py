@@ -4,24 +4,31 @@ It joins the pure machines (Inbox, Outbox, and those of Presence) and lives as l
 through all its streams:
 
     hello ──▶ welcomed ──▶ received*, next_frame* ──▶ lost ──▶ hello …
+                  └──▶ hello, welcomed (a move) ──▶ received_aside* ──▶ retired
 
 The driver reads frames and gives them to `received`, and writes what `next_frame` returns, at
-once and again at `next_deadline`. `now` is monotonic seconds throughout.
+once and again at `next_deadline`. When a second stream is welcomed while one is attached, the
+session has moved: the first is read to its end with `received_aside`. `now` is monotonic seconds
+throughout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from whimbrel import wire
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.client.events import Receipt
+from whimbrel.client.farewell import Farewell, farewell_of, targets_of
 from whimbrel.client.presence import Presence, Surroundings
 from whimbrel.client.settings import ClientSettings
-from whimbrel.core.errors import CloseCode, WhimbrelError
+from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.inbox import Inbox
+from whimbrel.core.migration import Migration
 from whimbrel.core.nat_probe import Learned
 from whimbrel.core.outbox import Outbox
 from whimbrel.core.outgoing import Outgoing
@@ -30,6 +37,7 @@ PROTOCOL_VERSION: Final = 1
 SEND_BYTES: Final = 252 * 1024
 """Of messages in one Send: 256 KiB are allowed, the rest is for framing."""
 _ENTRY_OVERHEAD_BYTES: Final = 24
+_REASON_CHARACTERS: Final = 128
 
 
 class Outcome(NamedTuple):
@@ -37,14 +45,6 @@ class Outcome(NamedTuple):
 
     client_message_id: str
     answer: Receipt | WhimbrelError
-
-
-class Farewell(NamedTuple):
-    """The server has said why it ends the stream; `code` is None for a Fin."""
-
-    code: CloseCode | None
-    detail: str
-    retry_after_seconds: float
 
 
 class Dialogue:
@@ -64,6 +64,7 @@ class Dialogue:
         outgoing: Iterable[Outgoing] = (),
         heartbeats: Mapping[str, Learned] | None = None,
         surroundings: Surroundings | None = None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.inbox: Inbox[types_pb2.Message] = Inbox(settings.inbox, cursor=cursor)
         self.outbox = Outbox(settings.outbox)
@@ -72,6 +73,10 @@ class Dialogue:
         for message in outgoing:
             self.outbox.add(message, was_sent=True)
         self.presence = Presence(settings, heartbeats or {}, surroundings or Surroundings())
+        self.migration = Migration(settings.welcome_timeout_seconds)
+        self.defer_until = -math.inf
+        """Loop time before which the application does not want to move."""
+        self._chance = chance
         self.attempt = 0
         self.epoch = 0
         self.user_id = ""
@@ -94,9 +99,11 @@ class Dialogue:
 
     # --- streams ---------------------------------------------------------------------
 
-    def hello(self, token: str) -> access_pb2.ConnectRequest:
+    def hello(self, token: str, ticket: str = "", plan_id: str = "") -> access_pb2.ConnectRequest:
         """The first frame of the next stream."""
         self.attempt += 1
+        if self._settings.observer is not None:
+            self._settings.observer.greeted()
         hello = access_pb2.Hello(
             protocol_version=PROTOCOL_VERSION,
             token=token,
@@ -109,19 +116,32 @@ class Dialogue:
             platform=self._platform,
             cursor_scope=self._cursor_scope,
             app_state=self.presence.hello_state(),
+            ticket=ticket,
+            plan_id=plan_id,
+            migrates=True,
         )
         return access_pb2.ConnectRequest(hello=hello)
 
     def welcomed(self, welcome: access_pb2.Welcome, now: float) -> None:
-        """The stream is attached. PERMISSION_DENIED, and nothing changed, when the token is
-        that of another user than before; RemoteProtocolError when it makes no sense."""
+        """The stream is attached; when another one still is, the session has moved here.
+        PERMISSION_DENIED, and nothing changed, when the token is that of another user than
+        before; RemoteProtocolError when it makes no sense."""
         self.outbox.bind(welcome.user_id, self.device_id)
+        is_move = self.is_attached
+        self.inbox.attached(
+            welcome.first_seq,
+            welcome.head,
+            welcome.window_messages,
+            welcome.window_bytes,
+            now,
+            overlap=is_move,
+        )
         self.user_id = welcome.user_id
         self.epoch = welcome.epoch
         self.max_body_bytes = welcome.max_body_bytes
-        self.inbox.attached(
-            welcome.first_seq, welcome.head, welcome.window_messages, welcome.window_bytes, now
-        )
+        if is_move:
+            self.outbox.lost()
+        self.migration.welcomed()
         self.outbox.opened(welcome.max_unanswered_sends)
         if self._settings.observer is not None:
             self._settings.observer.welcomed(welcome.first_seq, welcome.head, welcome.epoch)
@@ -130,9 +150,16 @@ class Dialogue:
     def lost(self) -> None:
         """The stream is gone, however it ended, or never came to be. Unanswered messages are
         due again."""
+        if self._settings.observer is not None and self.is_attached:
+            self._settings.observer.lost()
         self.presence.lost()
         self.inbox.detached()
         self.outbox.lost()
+        self.migration.lost()
+
+    def retired(self) -> None:
+        """The older of two streams is gone."""
+        self.inbox.alone()
 
     # --- frames in -------------------------------------------------------------------
 
@@ -153,26 +180,47 @@ class Dialogue:
             for rejected in frame.rejected.messages:
                 self._rejected(rejected, now)
         elif kind == "ack_confirmed":
-            self.inbox.confirm(frame.ack_confirmed.cursor)
-            if self._settings.observer is not None:
-                self._settings.observer.confirmed(frame.ack_confirmed.cursor)
+            self._confirmed(frame.ack_confirmed.cursor)
         elif kind == "pong":
             self._pong(frame.pong, now)
+        elif kind == "migrate":
+            self._migrate(frame.migrate, now)
+        elif kind == "resumed":
+            self.epoch = frame.resumed.epoch
+            self.migration.resumed()
+            self.outbox.renewed()
         else:
             return self.farewell(frame)
         return None
 
-    def farewell(self, frame: access_pb2.ConnectResponse) -> Farewell | None:
-        """What a Close or a Fin says; None for any other frame. SEQ_AHEAD forgets the cursor."""
+    def received_aside(self, frame: access_pb2.ConnectResponse, now: float) -> Farewell | None:
+        """Take a frame of the older stream while the newer one is the session.
+
+        What it brings is news; what it refuses is being sent again on the newer one already,
+        unless the refusal is final.
+        """
         kind = frame.WhichOneof("frame")
-        if kind == "fin":
-            return Farewell(None, "the session has moved on", 0.0)
-        if kind != "close":
-            return None
-        code = wire.close_code(frame.close.code)
-        if not code.resumes and code.reconnects:
+        if kind == "deliver":
+            for entry in frame.deliver.entries:
+                self._deliver(entry, now, aside=True)
+        elif kind == "accepted":
+            for accepted in frame.accepted.messages:
+                self._accepted(accepted, now, aside=True)
+        elif kind == "rejected":
+            for rejected in frame.rejected.messages:
+                if Outbox.is_final(wire.rejection(rejected)):
+                    self._rejected(rejected, now)
+        elif kind == "ack_confirmed":
+            self._confirmed(frame.ack_confirmed.cursor)
+        return farewell_of(frame)
+
+    def farewell(self, frame: access_pb2.ConnectResponse) -> Farewell | None:
+        """What the last frame says; None for any other frame. SEQ_AHEAD forgets the cursor."""
+        farewell = farewell_of(frame)
+        code = None if farewell is None else farewell.code
+        if code is not None and code.reconnects and not code.resumes:
             self.inbox.forget_cursor()
-        return Farewell(code, frame.close.detail, frame.close.retry_after_ms / 1000)
+        return farewell
 
     def take_outcomes(self) -> list[Outcome]:
         """The messages answered since the last call."""
@@ -194,15 +242,19 @@ class Dialogue:
         return frame
 
     def is_dead(self, now: float) -> bool:
-        """Whether the server has not answered a ping in time: give the stream up."""
-        return self.presence.is_dead(now)
+        """Whether the server has not answered a ping or a Resume in time: give the stream up."""
+        resume_by = self.migration.resume_deadline()
+        return self.presence.is_dead(now) or (resume_by is not None and now >= resume_by)
 
     def next_deadline(self) -> float | None:
         """When `next_frame` or `is_dead` has something new if nothing happens before; it may
         lie in the past. None without a stream."""
         if not self.is_attached:
             return None
+        if self.migration.has_words:
+            return -math.inf
         moments = (
+            self.migration.resume_deadline(),
             self.presence.next_deadline(),
             self.inbox.next_deadline(),
             self.outbox.next_deadline(),
@@ -217,6 +269,9 @@ class Dialogue:
             return access_pb2.ConnectRequest(ack=access_pb2.Ack(cursor=cursor))
         if leaving:
             return None
+        words = self._move_words()
+        if words is not None:
+            return words
         due = self.outbox.take_due(now, SEND_BYTES)
         if self.outbox.overdue > self._overdue:
             self._overdue = self.outbox.overdue
@@ -229,9 +284,41 @@ class Dialogue:
             return access_pb2.ConnectRequest(sync=access_pb2.Sync(from_seq=from_seq))
         return self.presence.next_frame(now)
 
-    def _deliver(self, entry: types_pb2.Entry, now: float) -> None:
+    def _move_words(self) -> access_pb2.ConnectRequest | None:
+        answer = self.migration.take_answer()
+        if answer is not None:
+            ack = access_pb2.MigrateAck(
+                plan_id=answer.plan_id,
+                verdict=access_pb2.MigrateVerdict.ValueType(answer.verdict),
+                defer_ms=round(answer.defer_seconds * 1000),
+                reason=answer.reason[:_REASON_CHARACTERS],
+            )
+            return access_pb2.ConnectRequest(migrate_ack=ack)
+        if self.migration.take_resume():
+            self.attempt += 1
+            resume = access_pb2.Resume(plan_id=self.migration.plan_id, attempt=self.attempt)
+            return access_pb2.ConnectRequest(resume=resume)
+        return None
+
+    def _migrate(self, migrate: access_pb2.Migrate, now: float) -> None:
+        self.migration.asked(
+            migrate.plan_id,
+            targets_of(migrate.targets),
+            migrate.jitter_ms / 1000,
+            now,
+            self._chance(),
+            defer_seconds=max(0.0, self.defer_until - now),
+        )
+
+    def _confirmed(self, cursor: int) -> None:
+        self.inbox.confirm(cursor)
+        if self._settings.observer is not None:
+            self._settings.observer.confirmed(cursor)
+
+    def _deliver(self, entry: types_pb2.Entry, now: float, *, aside: bool = False) -> None:
         if not entry.HasField("message"):
-            self.inbox.deliver(entry.seq, None, hint=False, size=_ENTRY_OVERHEAD_BYTES, now=now)
+            size = _ENTRY_OVERHEAD_BYTES
+            self.inbox.deliver(entry.seq, None, hint=False, size=size, now=now, aside=aside)
             return
         message = entry.message
         if (
@@ -246,14 +333,16 @@ class Dialogue:
                 seq=entry.seq,
                 conversation_id=message.conversation_id,
             )
-            self._accepted(accepted, now)
+            self._accepted(accepted, now, aside=aside)
             return
         size = message.ByteSize() + _ENTRY_OVERHEAD_BYTES
-        self.inbox.deliver(entry.seq, message, hint=entry.late, size=size, now=now)
+        self.inbox.deliver(entry.seq, message, hint=entry.late, size=size, now=now, aside=aside)
 
-    def _accepted(self, accepted: access_pb2.AcceptedMessage, now: float) -> None:
+    def _accepted(
+        self, accepted: access_pb2.AcceptedMessage, now: float, *, aside: bool = False
+    ) -> None:
         identifier, conversation = accepted.client_message_id, accepted.conversation_id
-        self.inbox.accepted(accepted.seq, conversation, accepted.message_id, now)
+        self.inbox.accepted(accepted.seq, conversation, accepted.message_id, now, aside=aside)
         if self.outbox.accepted(identifier) is not None:
             receipt = Receipt(identifier, accepted.message_id, accepted.seq, conversation)
             self._outcomes.append(Outcome(identifier, receipt))

@@ -6,6 +6,7 @@ arguments, and a second attempt on a broken connection would wait for the first 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -35,6 +36,24 @@ def open_channel(endpoint: str, credentials: grpc.ChannelCredentials | None) -> 
     return grpc.aio.secure_channel(endpoint, credentials, options=CHANNEL_OPTIONS)
 
 
+async def is_reached(channel: grpc.aio.Channel, timeout_seconds: float) -> bool:
+    """Connect it; False at the first failure, or when it takes too long."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            state = channel.get_state(try_to_connect=True)
+            while state is not grpc.ChannelConnectivity.READY:
+                if state in (
+                    grpc.ChannelConnectivity.TRANSIENT_FAILURE,
+                    grpc.ChannelConnectivity.SHUTDOWN,
+                ):
+                    return False
+                await channel.wait_for_state_change(state)
+                state = channel.get_state(try_to_connect=True)
+    except TimeoutError:
+        return False
+    return True
+
+
 class Endpoints:
     """The endpoints in the order in which to try them: the present one, then those that the
     server named, best first, then those that the caller gave; round and round."""
@@ -55,6 +74,19 @@ class Endpoints:
         """A Welcome from the current endpoint named others (at most 16 count)."""
         learned = [endpoint for endpoint in named if endpoint][:_LEARNED]
         self._order = tuple(dict.fromkeys((self.current, *learned, *self._given)))
+        self._turn = 0
+
+    def move_to(self, endpoint: str) -> None:
+        """A stream is attached there: it is the current one."""
+        if endpoint != self.current:
+            self._order = tuple(dict.fromkeys((endpoint, *self._order)))
+            self._turn = 0
+
+    def prefer(self, named: Iterable[str]) -> None:
+        """The current one has named where to go on: those are tried first, it itself last."""
+        current = self.current
+        others = [endpoint for endpoint in self._order if endpoint != current]
+        self._order = tuple(dict.fromkeys((*list(named)[:_LEARNED], *others, current)))
         self._turn = 0
 
     def advance(self) -> None:

@@ -9,6 +9,7 @@ from whimbrel.core.backoff import BackoffStatistics
 from whimbrel.core.errors import CloseCode
 from whimbrel.core.heartbeat_plan import HeartbeatPlanStatistics
 from whimbrel.core.inbox_types import InboxStatistics
+from whimbrel.core.migration import MoveStatistics
 from whimbrel.core.outgoing import BodyKind, OutboxStatistics
 
 
@@ -96,6 +97,7 @@ class ClientStatistics:
     outbox: OutboxStatistics
     backoff: BackoffStatistics
     heartbeat: HeartbeatPlanStatistics
+    moves: MoveStatistics
 
 
 class ConnectionClosed(Exception):  # noqa: N818 - the name that users of websockets look for

@@ -1,4 +1,4 @@
-"""Keeps a device attached: opens stream after stream until the client leaves or must not return.
+"""Keeps a device attached: opens session after session until the client leaves or must not return.
 
 It acts on the Close code alone: which codes come back is written in `CloseCode`. It knows
 nothing of the application; `Client` does that part.
@@ -14,15 +14,16 @@ from dataclasses import dataclass
 import grpc
 
 from whimbrel.api.access.v1 import access_pb2
-from whimbrel.client.connection import Connection, Ending
+from whimbrel.client.connection import Admission, Ending
 from whimbrel.client.dialogue import Dialogue, Outcome
 from whimbrel.client.endpoints import Endpoints
 from whimbrel.client.events import ClientState, ConnectionClosed
+from whimbrel.client.farewell import Farewell
 from whimbrel.client.presence import Surroundings
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore
+from whimbrel.client.streams import SessionStreams
 from whimbrel.client.tokens import TokenSource
-from whimbrel.client.waker import Waker
 from whimbrel.core.errors import CloseCode
 from whimbrel.core.reconnect import Reconnect
 
@@ -43,7 +44,7 @@ class Parts:
 
 
 class Keeper:
-    """The reconnect loop of one client, and the host of its connections."""
+    """The reconnect loop of one client, and the host of its streams."""
 
     def __init__(
         self,
@@ -67,8 +68,8 @@ class Keeper:
         self._parts = parts
         self._on_outcome = on_outcome
         self._chance = chance
-        self._waker = Waker()
-        self._connection: Connection | None = None
+        self._streams: SessionStreams | None = None
+        self._tickets: dict[str, str] = {}
         self._network_id = surroundings.network_id
         self._is_leaving = False
         self._stirred = asyncio.Event()
@@ -79,14 +80,15 @@ class Keeper:
 
     def poke(self) -> None:
         """The dialogue may have something to write."""
-        self._waker.poke(self._parts.dialogue.next_deadline())
+        if self._streams is not None:
+            self._streams.poke()
 
     def leave(self) -> None:
         """Say goodbye and end `run`; at once when no stream is there."""
         self._is_leaving = True
         self._stirred.set()
-        if self._connection is not None and self.attached.is_set():
-            self._connection.leave()
+        if self._streams is not None and self.attached.is_set():
+            self._streams.leave()
 
     def set_background(self, is_background: bool) -> None:
         """The app has gone to the background, or has come back."""
@@ -104,9 +106,9 @@ class Keeper:
         now = self._clock()
         self._parts.dialogue.presence.set_network(network_id, now)
         self.reconnect.set_network(network_id is not None, now, self._chance())
-        if self._connection is not None:
+        if self._streams is not None:
             is_down = network_id is None
-            self._connection.drop("the network is down" if is_down else "the network has changed")
+            self._streams.drop("the network is down" if is_down else "the network has changed")
         self._stirred.set()
 
     async def run(self) -> None:
@@ -130,11 +132,12 @@ class Keeper:
 
     # --- what a connection tells (connection.Host) -----------------------------------
 
-    async def on_welcome(self, welcome: access_pb2.Welcome) -> None:
+    async def on_welcome(self, welcome: access_pb2.Welcome, endpoint: str) -> None:
         """See Host."""
         parts = self._parts
         device_id = parts.dialogue.device_id
         await parts.store.bind(welcome.user_id, device_id)
+        parts.endpoints.move_to(endpoint)
         parts.endpoints.learn(welcome.endpoints)
         self.reconnect.backoff.attached()
         self.streams += 1
@@ -153,6 +156,8 @@ class Keeper:
             self.reconnect.backoff.set_storm_window(*dialogue.presence.storm_window_seconds)
         if dialogue.inbox.has_waiting:
             self.arrived.set()
+        if dialogue.migration.next_attempt() is not None:
+            self.poke()
         outcomes = dialogue.take_outcomes()
         if outcomes:
             for outcome in outcomes:
@@ -170,13 +175,14 @@ class Keeper:
 
     async def _run_one(self, token: str) -> Ending:
         parts = self._parts
-        self._connection = Connection(
-            parts.dialogue, self, self._waker, parts.settings, parts.credentials
-        )
+        streams = SessionStreams(parts.dialogue, self, parts.settings, parts.credentials)
+        self._streams = streams
+        endpoint = parts.endpoints.current
+        tickets, self._tickets = self._tickets, {}
         try:
-            return await self._connection.run(parts.endpoints.current, token)
+            return await streams.run(endpoint, Admission(token, tickets.get(endpoint, "")))
         finally:
-            self._connection = None
+            self._streams = None
             self.attached.clear()
 
     async def _judge(self, ending: Ending) -> None:
@@ -192,9 +198,13 @@ class Keeper:
             await self._parts.store.save_cursor(None)
         if ending.is_ours:
             return  # what made us drop it has said when to try
+        reconnect, now, chance = self.reconnect, self._clock(), self._chance()
+        if farewell is not None and farewell.targets:
+            self._go_on_at(farewell)
+            reconnect.redirected(now, chance, farewell.jitter_seconds)
+            return
         if code not in _STAYS:
             self._parts.endpoints.advance()
-        reconnect, now, chance = self.reconnect, self._clock(), self._chance()
         retry_after = farewell.retry_after_seconds if farewell else 0.0
         if not ending.was_attached:
             reconnect.failed(now, chance, retry_after)
@@ -202,6 +212,11 @@ class Keeper:
             reconnect.closed(now, chance, retry_after)
         else:
             reconnect.lost(now, chance)
+
+    def _go_on_at(self, farewell: Farewell) -> None:
+        """The pod has said where to go on (Redirect, Busy)."""
+        self._parts.endpoints.prefer(target.endpoint for target in farewell.targets)
+        self._tickets = {one.endpoint: one.ticket for one in farewell.targets if one.ticket}
 
     async def _pause(self) -> bool:
         """Sleep until the next attempt may be due, or something has changed; whether it is."""

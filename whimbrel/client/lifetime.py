@@ -156,6 +156,7 @@ class Lifetime:
             outbox=dialogue.outbox.statistics(),
             backoff=keeper.reconnect.statistics(),
             heartbeat=dialogue.presence.statistics(),
+            moves=dialogue.migration.statistics(),
         )
 
     def _over(self, task: asyncio.Task[None]) -> None:

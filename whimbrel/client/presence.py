@@ -47,6 +47,7 @@ class Presence:
         )
         self._heartbeat: Heartbeat | None = None
         self._announced: tuple[bool, int] | None = None
+        self._said_in_hello = (False, 0)  # of the stream that opens, which may be a second one
         self.take_learned = self._plan.take_learned
         self.statistics = self._plan.statistics
 
@@ -59,11 +60,12 @@ class Presence:
 
     def hello_state(self) -> access_pb2.AppState | None:
         """For the next Hello; None in the foreground."""
-        self._announced = self._state() if self._plan.is_background else (False, 0)
-        return _frame(self._announced) if self._plan.is_background else None
+        self._said_in_hello = self._state() if self._plan.is_background else (False, 0)
+        return _frame(self._said_in_hello) if self._plan.is_background else None
 
     def welcomed(self, welcome: access_pb2.Welcome, now: float) -> None:
-        """The stream is attached."""
+        """The stream is attached, and is the one to beat from now on."""
+        self._announced = self._said_in_hello
         if welcome.HasField("storm_window"):
             self.note_storm_window(welcome.storm_window)
         self._plan.attached(

@@ -14,11 +14,17 @@ from whimbrel.core.outgoing import OutboxLimits
 class Observer(Protocol):
     """Is told what the server promises. Called in the client's own task; must not raise."""
 
+    def greeted(self) -> None:
+        """A Hello is about to be written: whatever was confirmed until now holds for it."""
+
     def welcomed(self, first_seq: int, head: int, epoch: int) -> None:
         """A stream is attached; what comes on it begins with `first_seq`."""
 
     def confirmed(self, cursor: int) -> None:
         """The server has stored an ack."""
+
+    def lost(self) -> None:
+        """The last attached stream has ended; a move is none, it has the next one already."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,9 @@ class ClientSettings:
     """From the start of an attempt to its Welcome. Default 10: the server's own limit."""
     pong_timeout_seconds: float = 10.0
     """From a Ping to any frame. Default 10: a slow mobile network at its worst."""
+    fin_timeout_seconds: float = 10.0
+    """How long a stream that a newer one has replaced waits for its Fin before it says Bye.
+    Default 10: by then the old pod has asserted its sessions and knows."""
     leave_timeout_seconds: float = 2.0
     """How long leaving waits for the last ack to be stored. Default 2: the server stores acks
     every 0.5 s. An ack that is not confirmed costs a repeated event after the next start."""

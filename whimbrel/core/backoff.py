@@ -17,6 +17,7 @@ Backoff And Jitter", 2015): half of the waiting for the same load as a fixed ste
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class ReconnectPolicy:
             raise ValueError("a wait cannot be negative")
 
 
+_FREE_REDIRECTS: Final = 3
+
+
 @dataclass(frozen=True)
 class BackoffStatistics:
     """How often in a row it went wrong."""
@@ -71,6 +75,7 @@ class Backoff:
         self._is_background = False
         self._lost = 0
         self._failed = 0
+        self._redirects = 0
 
     def set_storm_window(self, foreground_seconds: float, background_seconds: float) -> None:
         """What the server says, in its Welcome or a Pong."""
@@ -85,7 +90,7 @@ class Backoff:
 
     def attached(self) -> None:
         """A Welcome came: connecting works."""
-        self._failed = 0
+        self._failed = self._redirects = 0
 
     def good_frame(self) -> None:
         """Something came after the Welcome: the stream works."""
@@ -114,6 +119,14 @@ class Backoff:
             self._lost += 1
             return self._draw(self._policy.close_window_seconds, chance, retry_after_seconds)
         return self._climb(chance, retry_after_seconds)
+
+    def after_redirect(self, chance: float, jitter_seconds: float) -> float:
+        """Seconds to wait after an end that named where to go on; after three of them without
+        a Welcome, as after a failure."""
+        self._redirects += 1
+        if self._redirects > _FREE_REDIRECTS:
+            return self.after_failure(chance)
+        return self._draw(jitter_seconds, chance, 0.0)
 
     def after_failure(self, chance: float, retry_after_seconds: float = 0.0) -> float:
         """Seconds to wait after an attempt that brought no Welcome."""

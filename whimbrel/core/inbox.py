@@ -8,7 +8,9 @@
 device's cursor. Voids, and the device's own messages, need no application: they are handled as
 soon as everything before them is. An Ack never goes beyond what has come on the present stream,
 since the server would take that for a lie (ACK_AHEAD): after a reconnect the cursor may be ahead
-of what the new stream has repeated. Pure: `now` is monotonic seconds.
+of what the new stream has repeated. While a session moves, two streams bring entries: what comes
+`aside`, on the older one, counts for the application and not for the acks. Pure: `now` is
+monotonic seconds.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class Inbox(Generic[M]):
         self._start = cursor
         self._sequence: Sequence[_Place[M]] = Sequence(capacity=self._limits.hold_capacity)
         self._stream: Sequence[None] | None = None  # None: the same as _sequence
+        self._is_overlapping = False
         self._waiting: deque[Received[M]] = deque()
         self._current: Received[M] | None = None
         self._lateness = Lateness(self._limits.conversations)
@@ -117,10 +120,18 @@ class Inbox(Generic[M]):
     # --- streams ---------------------------------------------------------------------
 
     def attached(
-        self, first_seq: int, head: int, window_messages: int, window_bytes: int, now: float
+        self,
+        first_seq: int,
+        head: int,
+        window_messages: int,
+        window_bytes: int,
+        now: float,
+        *,
+        overlap: bool = False,
     ) -> None:
         """A Welcome. When `first_seq` lies beyond what is expected, this device has
-        acknowledged what is between in an earlier life: it will not come again.
+        acknowledged what is between in an earlier life: it will not come again. With `overlap`
+        the stream before still brings entries, which come `aside`, until `alone`.
         RemoteProtocolError, and nothing changed, when `first_seq` is no seq."""
         if first_seq < 1:
             raise RemoteProtocolError("numbers begin at 1")
@@ -130,7 +141,8 @@ class Inbox(Generic[M]):
             self._sequence.restart(first_seq)
         elif first_seq > self._sequence.next_seq:
             self._release(self._sequence.start(first_seq))
-        same = self._sequence.next_seq == first_seq and not self._sequence.held
+        self._is_overlapping = overlap
+        same = self._sequence.next_seq == first_seq and not self._sequence.held and not overlap
         self._stream = None if same else Sequence(first_seq, capacity=self._limits.hold_capacity)
         self._is_attached = True
         self._head = head
@@ -141,9 +153,14 @@ class Inbox(Generic[M]):
         self._ack_since = None
         self._progressed(now)
 
+    def alone(self) -> None:
+        """The older one of two streams has ended."""
+        self._is_overlapping = False
+        self._join()
+
     def detached(self) -> None:
         """The stream is gone. What waits still waits, what is missing comes again."""
-        self._is_attached = False
+        self._is_attached = self._is_overlapping = False
         self._ack_since = None
 
     def forget_cursor(self) -> None:
@@ -162,18 +179,30 @@ class Inbox(Generic[M]):
 
     # --- inputs ----------------------------------------------------------------------
 
-    def deliver(self, seq: int, message: M | None, *, hint: bool, size: int, now: float) -> None:
+    def deliver(
+        self,
+        seq: int,
+        message: M | None,
+        *,
+        hint: bool,
+        size: int,
+        now: float,
+        aside: bool = False,
+    ) -> None:
         """An entry of the timeline; a void when `message` is None.
 
         Raises RemoteProtocolError when four windows wait already.
         """
         if len(self._waiting) >= 4 * self._window_messages:
             raise RemoteProtocolError(f"{len(self._waiting)} messages wait")
-        self._arrive(_Place(seq, message, None, hint, size), now)
+        self._arrive(_Place(seq, message, None, hint, size), now, aside=aside)
 
-    def accepted(self, seq: int, conversation_id: str, message_id: int, now: float) -> None:
+    def accepted(
+        self, seq: int, conversation_id: str, message_id: int, now: float, *, aside: bool = False
+    ) -> None:
         """A message of this very device has its place: that is its delivery."""
-        self._arrive(_Place(seq, None, (conversation_id, message_id), False, 0), now)
+        place: _Place[M] = _Place(seq, None, (conversation_id, message_id), False, 0)
+        self._arrive(place, now, aside=aside)
 
     def head_news(self, head: int, now: float) -> None:
         """The timeline reaches at least `head`."""
@@ -241,20 +270,27 @@ class Inbox(Generic[M]):
         """What the present stream has brought, in order."""
         return self._sequence if self._stream is None else self._stream
 
-    def _arrive(self, place: _Place[M], now: float) -> None:
+    def _arrive(self, place: _Place[M], now: float, *, aside: bool) -> None:
         if not self._is_attached:
             raise ValueError("entries come on an attached stream only")
         if self._sequence.knows(place.seq):
             self._repeats += 1
-            if self._first_here <= place.seq <= self._acked:
+            if self._first_here <= place.seq <= self._acked and not aside:
                 self._is_unheard = True
         self._release(self._sequence.offer(place.seq, place))
-        if self._stream is not None:
+        if self._stream is not None and not aside:
             self._stream.offer(place.seq, None)
-            if self._stream.next_seq == self._sequence.next_seq and not self._sequence.held:
-                self._stream = None
+            self._join()
         self._progressed(now)
         self._note_debt(now)
+
+    def _join(self) -> None:
+        """The present stream has brought all there is: from here on one sequence does."""
+        stream, sequence = self._stream, self._sequence
+        if stream is None or self._is_overlapping:
+            return
+        if stream.next_seq == sequence.next_seq and not sequence.held:
+            self._stream = None
 
     def _release(self, places: Iterable[_Place[M]]) -> None:
         """Let in what is in order now. The server's order decides what is late, so not before."""

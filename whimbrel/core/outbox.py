@@ -32,6 +32,7 @@ class _Slot:
     due_at: float
     was_sent: bool
     refusals: int = 0
+    awaits_stream: bool = False  # refused because another stream of ours has the session
     answer_by: float = math.inf
 
 
@@ -136,8 +137,17 @@ class Outbox:
             slot.due_at = -math.inf
 
     def opened(self, max_unanswered: int) -> None:
-        """A stream is attached; the server reads at most so many unanswered messages."""
+        """A stream is attached; the server reads at most so many unanswered messages. What the
+        one before refused as stale is due now."""
         self._max_unanswered = max(1, max_unanswered)
+        self.renewed()
+
+    def renewed(self) -> None:
+        """The stream holds the session (again): what was refused as stale is due now."""
+        for slot in self._queued.values():
+            if slot.awaits_stream:
+                slot.awaits_stream = False
+                slot.due_at = -math.inf
 
     def lost(self) -> None:
         """The stream is gone: all that is unanswered is due again, in its old order."""
@@ -162,20 +172,25 @@ class Outbox:
         It is not final when the error says when to try again, when nobody knows the outcome,
         or when a newer attachment has taken over: that one will send it.
         """
-        again = (
-            error.retry_after_seconds is not None
-            or error.outcome_unknown
-            or error.code is ErrorCode.STALE_EPOCH
-        )
-        if not again:
+        if self.is_final(error):
             return self._remove(client_message_id, answered=True)
         slot = self._unanswered.pop(client_message_id, None)
         if slot is not None:
             wait = min(_LONGEST_RETRY_SECONDS, _SHORTEST_RETRY_SECONDS * 2**slot.refusals)
             slot.refusals += 1
+            slot.awaits_stream = error.code is ErrorCode.STALE_EPOCH
             slot.due_at = now + max(wait, error.retry_after_seconds or 0.0)
             self._requeue([slot])
         return None
+
+    @staticmethod
+    def is_final(error: WhimbrelError) -> bool:
+        """Whether a refusal ends the matter; see `rejected`."""
+        return not (
+            error.retry_after_seconds is not None
+            or error.outcome_unknown
+            or error.code is ErrorCode.STALE_EPOCH
+        )
 
     def give_up(self, client_message_id: str) -> bool:
         """Forget a message. Return whether it may be stored all the same: it was sent."""

@@ -53,6 +53,11 @@ class Reconnect:
         wait = self.backoff.after_close(chance, retry_after_seconds)
         self._wait(now, wait, retry_after_seconds)
 
+    def redirected(self, now: float, chance: float, jitter_seconds: float) -> None:
+        """The pod has named where to go on: a random part of what it asked for. Pods that send
+        a client to and fro count as failures."""
+        self._wait(now, self.backoff.after_redirect(chance, jitter_seconds), 0.0)
+
     def failed(self, now: float, chance: float, retry_after_seconds: float = 0.0) -> None:
         """An attempt has brought no Welcome."""
         wait = self.backoff.after_failure(chance, retry_after_seconds)

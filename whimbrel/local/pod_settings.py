@@ -45,6 +45,13 @@ def pod_settings(
         "WHIMBREL_ROUTER__ADDRESSES": ",".join(around.routers),
         "WHIMBREL_AUTH__SECRET_FILE": str(around.token_key),
     }
+    if role == "access":
+        # Everybody here finds pods in the registry, which follows within half a second; and a
+        # stack that goes down has nobody to wait for.
+        settings |= {
+            "WHIMBREL_DRAIN__SETTLE_SECONDS": "0.6",
+            "WHIMBREL_DRAIN__NOWHERE_SECONDS": "1",
+        }
     if around.links.proxied:
         settings |= _proxied(name, role, address, around)
     if clock is not None:

@@ -47,7 +47,7 @@ class Chassis:
         self._health = health.aio.HealthServicer()
         self._served: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._drains: list[Callable[[], Awaitable[None]]] = []
+        self._drains: list[tuple[Callable[[], Awaitable[None]], float | None]] = []
         self._ending = False
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Done when a spawned task has raised."""
@@ -65,9 +65,19 @@ class Chassis:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def on_drain(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Call this after NOT_SERVING and before the server stops; the last added comes first."""
-        self._drains.append(callback)
+    def on_drain(
+        self, callback: Callable[[], Awaitable[None]], timeout_seconds: float | None = None
+    ) -> None:
+        """Call this after NOT_SERVING and before the server stops; the last added comes first.
+        It has `timeout_seconds`, by default the grace that each step of stopping has."""
+        self._drains.append((callback, timeout_seconds))
+
+    async def set_serving(self, is_serving: bool) -> None:
+        """Report SERVING or NOT_SERVING although the pod goes on: readiness follows it."""
+        status = health_pb2.HealthCheckResponse
+        value = status.SERVING if is_serving else status.NOT_SERVING
+        for name in ("", *self._served):
+            await self._health.set(name, value)
 
     async def open(self) -> None:
         """Start the server and report SERVING. For `serve`."""
@@ -75,15 +85,14 @@ class Chassis:
         names = [*self._served, health.SERVICE_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, self.server)
         await self.server.start()
-        for name in ("", *self._served):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self.set_serving(True)
 
     async def drain(self, grace_seconds: float) -> None:
         """Report NOT_SERVING, empty the pod, stop the server. For `serve`."""
         await self._health.enter_graceful_shutdown()
-        for callback in reversed(self._drains):
+        for callback, timeout_seconds in reversed(self._drains):
             try:
-                async with asyncio.timeout(grace_seconds):
+                async with asyncio.timeout(timeout_seconds or grace_seconds):
                     await callback()
             except TimeoutError:
                 _log.warning("drain_step_timed_out", step=_name(callback))

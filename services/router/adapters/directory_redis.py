@@ -122,6 +122,7 @@ class RedisDirectory:
             session.platform,
             session.platform_limit,
             int(session.over_limit == router_pb2.OVER_LIMIT_REFUSE),
+            bounded(session.ticket_epoch),
         )
 
     async def _run(

@@ -60,7 +60,8 @@ end
 
 _SESSION_ARGUMENTS = """
 -- KEYS[1] route  ARGV: device, epoch (in an attach the presented one), attempt, pod, incarnation,
--- instance, ttl ms, platform, its limit (0: none), 1 to refuse the new one above it
+-- instance, ttl ms, platform, its limit (0: none), 1 to refuse the new one above it, the epoch
+-- that a ticket leaves (0: none)
 """
 
 ATTACH: Final = f"""{_SESSION_ARGUMENTS}{_NOW}{_STORED}{_WRITE}{_LIMIT}
@@ -71,6 +72,10 @@ if epoch and instance == ARGV[6] then
   elseif tonumber(attempt) > tonumber(ARGV[3]) then
     return {{'0', pod, instance, '', {{}}}}
   end
+end
+if epoch and incarnation ~= '' and ARGV[11] ~= '0' and epoch ~= ARGV[11]
+    and not (instance == ARGV[6] and tonumber(attempt) == tonumber(ARGV[3])) then
+  return {{'0', pod, instance, '', {{}}}}
 end
 local kicked = {{}}
 local newest = math.max(tonumber(epoch or -1) + 1, ARGV[2] + 1, now)

@@ -64,10 +64,12 @@ def next_epoch(stored: StoredRoute | None, presented: int, now_ms: int) -> int:
 
 
 def refuses(stored: StoredRoute | None, session: router_pb2.Session) -> bool:
-    """Whether a later attempt of the same instance was here first (rule 14)."""
-    return (
-        stored is not None
-        and not stored.is_kicked
-        and stored.instance_id == session.instance_id
-        and stored.attempt > bounded(session.attempt)
-    )
+    """Whether a later attempt of the same instance was here first (rule 14), or the ticket of
+    the session leaves an epoch that is over (rule 23)."""
+    if stored is None or stored.is_kicked:
+        return False
+    is_same = stored.instance_id == session.instance_id
+    attempt = bounded(session.attempt)
+    if session.ticket_epoch and stored.epoch != session.ticket_epoch:
+        return not (is_same and stored.attempt == attempt)  # unless it is asked twice
+    return is_same and stored.attempt > attempt

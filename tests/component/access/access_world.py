@@ -14,7 +14,7 @@ import grpc
 
 from services.access.bootstrap import SERVICE
 from services.access.client_stream import ClientStream
-from services.access.settings import AccessSettings, StreamSettings
+from services.access.settings import AccessSettings, DrainSettings, StreamSettings
 from tests.component.access.access_fakes import PATIENCE_SECONDS, FakeLogic, FakeRouter
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
@@ -171,9 +171,15 @@ async def served(servicer: Any, add: Any, address: str = "127.0.0.1:0") -> Async
 
 @asynccontextmanager
 async def access_world(
-    tmp_path: Path, *, logic_pods: int = 1, grace_seconds: float = 3.0, **stream: Any
+    tmp_path: Path,
+    *,
+    logic_pods: int = 1,
+    grace_seconds: float = 3.0,
+    drain: dict[str, Any] | None = None,
+    **stream: Any,
 ) -> AsyncIterator[World]:
-    """`stream`: settings of AccessSettings.stream. At the end the pod is drained as by SIGTERM."""
+    """`stream`: settings of AccessSettings.stream, `drain`: of AccessSettings.drain. At the end
+    the pod is drained as by SIGTERM."""
     secret_file = tmp_path / "secret"
     secret_file.write_bytes(SECRET)
     async with AsyncExitStack() as stack:
@@ -192,6 +198,7 @@ async def access_world(
             router=RouterTarget(addresses=router_address),
             auth=AuthSettings(secret_file=secret_file),
             stream=StreamSettings(**{"goodbye_seconds": 0.5, **stream}),
+            drain=DrainSettings(**{"settle_seconds": 0.0, "nowhere_seconds": 0.0, **(drain or {})}),
         )
         # Clients leave before the fakes stop, and after the pod has drained.
         async with AsyncExitStack() as clients:

@@ -145,7 +145,9 @@ async def test_other_access_pods_are_named_after_this_one(tmp_path: Path) -> Non
 
 
 async def test_a_stopping_pod_closes_its_streams_and_stores_their_acks(tmp_path: Path) -> None:
-    async with access_world(tmp_path, ack_flush_seconds=60, drain_spread_seconds=8) as world:
+    async with access_world(
+        tmp_path, ack_flush_seconds=60, drain={"close_spread_seconds": 8}
+    ) as world:
         world.logic.write("bob", 1)
         clients = [await world.attached("bob")]
         assert await clients[0].seqs(1) == [1]

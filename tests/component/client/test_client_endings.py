@@ -31,7 +31,7 @@ QUICK = ClientSettings(
     welcome_timeout_seconds=0.5,
 )
 
-OUR_TASKS = {"whimbrel-client", "whimbrel-writer"}
+OUR_TASKS = {"whimbrel-client", "whimbrel-mover", "whimbrel-stream", "whimbrel-writer"}
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -104,10 +104,10 @@ def deliver_the_seam_twice(patch: pytest.MonkeyPatch) -> None:
     """A new stream makes the client forget what has come and is not handled yet."""
     sound = Inbox.attached
 
-    def attached(self: Any, first_seq: int, *window: Any) -> None:
+    def attached(self: Any, first_seq: int, *window: Any, overlap: bool) -> None:
         if self._sequence.next_seq > first_seq:
             self._sequence.restart(first_seq)
-        sound(self, first_seq, *window)
+        sound(self, first_seq, *window, overlap=overlap)
 
     patch.setattr(Inbox, "attached", attached)
 
@@ -133,8 +133,8 @@ def drop_the_late_entry(patch: pytest.MonkeyPatch) -> None:
     """What is marked late is taken for a void."""
     sound = Inbox.deliver
 
-    def deliver(self: Any, seq: int, message: Any, *, hint: bool, size: int, now: float) -> None:
-        sound(self, seq, None if hint else message, hint=hint, size=size, now=now)
+    def deliver(self: Any, seq: int, message: Any, *, hint: bool, **rest: Any) -> None:
+        sound(self, seq, None if hint else message, hint=hint, **rest)
 
     patch.setattr(Inbox, "deliver", deliver)
 
@@ -186,12 +186,12 @@ def read_the_backlog_first(patch: pytest.MonkeyPatch) -> None:
     """The route is registered after the backlog was read."""
     route, timeline = Handshake._attach_route, Handshake._attach_timeline
 
-    async def nothing(self: Any, stream: Any, hello: Any) -> None:
-        return None
+    async def nothing(self: Any, stream: Any, epoch: int, ticket_epoch: int) -> str:
+        return ""
 
     async def both(self: Any, stream: Any, hello: Any) -> Any:
         result = await timeline(self, stream, hello)
-        await route(self, stream, hello)
+        self._tell(stream, await route(self, stream, hello.epoch, 0))
         return result
 
     patch.setattr(Handshake, "_attach_route", nothing)

@@ -71,6 +71,10 @@ class _Shares:
             self._earned[order[0]] -= 1.0
         return order[:MOST_TARGETS]
 
+    def pod_ids(self) -> list[str]:
+        """Who has a share."""
+        return [target.pod_id for target in self._parts]
+
     def take_over(self, other: _Shares) -> None:
         """Go on with what the shares of a second ago left as earned: at one session a second all
         would go to the same target otherwise."""
@@ -132,6 +136,12 @@ class TargetChooser:
             pod_id = chosen[0].pod_id
             self._assigned[pod_id] = self._assigned.get(pod_id, 0) + 1
         return [Target(one.pod_id, one.endpoint) for one in chosen]
+
+    def pod_ids(self, now: float) -> list[str]:
+        """Who may be chosen now."""
+        if self._shares is not None and now < self._shares.until:
+            return self._shares.pod_ids()
+        return [one.pod_id for one in self._eligible]
 
     def budgets(self) -> list[float]:
         """Arrivals a second that each eligible target takes: what `own_share` is made of."""

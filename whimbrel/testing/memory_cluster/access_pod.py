@@ -10,6 +10,7 @@ from typing import Any, cast
 from services.access.acks import AckKeeper
 from services.access.client_stream import ClientStream, StreamServices
 from services.access.departures import Departures
+from services.access.drain_parts import DrainParts
 from services.access.handshake import Handshake, PodIdentity
 from services.access.head_checks import HeadChecks
 from services.access.kicks import Kicks
@@ -19,13 +20,13 @@ from services.access.requests import LogicRequests
 from services.access.responses import LogicResponses
 from services.access.routes import Routes
 from services.access.session_table import SessionTable
-from services.access.settings import DeviceSettings, StreamSettings
+from services.access.settings import DeviceSettings, DrainSettings, StreamSettings
 from services.access.stream_driver import StreamDriver
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.names import UserId
 from whimbrel.runtime.ticker import Deadlines
-from whimbrel.runtime.tokens import Claims, TokenVerifier
+from whimbrel.runtime.tokens import MIN_SECRET_BYTES, Claims, TokenVerifier
 from whimbrel.testing.memory_cluster.process import Process
 from whimbrel.testing.memory_cluster.router import MemoryRouter
 from whimbrel.testing.memory_cluster.streams import ClientEnd, Delay, ServerEnd
@@ -121,15 +122,29 @@ class AccessPod:
             assert_seconds=settings.assert_seconds,
         )
         departures = Departures(stub, lambda stream: routes.session_of(stream, stream.epoch))
+        drain = DrainSettings()
+        parts = DrainParts.make(
+            pod_id,
+            bytes(MIN_SECRET_BYTES),
+            table,
+            drain,
+            clock=clock,
+            wall_clock=clock,
+            tokens=cast(TokenVerifier, _Tokens()),
+        )
         self._handshake = Handshake(
-            PodIdentity(pod_id, incarnation),
-            cast(TokenVerifier, _Tokens()),
-            routes,
-            lambda user_id: [pod_id],
-            lambda: False,
+            PodIdentity(pod_id, incarnation), parts.admission, routes, lambda user_id: [pod_id]
         )
         self._services = StreamServices(
-            settings, table, requests, acks, departures, deadlines, clock
+            settings,
+            table,
+            requests,
+            acks,
+            departures,
+            deadlines,
+            parts.moves,
+            drain.linger_seconds,
+            clock,
         )
         self._loops = (
             links.run,

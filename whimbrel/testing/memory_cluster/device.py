@@ -14,8 +14,9 @@ from random import Random
 
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.types.v1 import types_pb2
-from whimbrel.client.dialogue import Dialogue, Farewell
+from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.events import Receipt
+from whimbrel.client.farewell import Farewell
 from whimbrel.client.settings import ClientSettings
 from whimbrel.core.errors import CloseCode
 from whimbrel.core.inbox_types import Received, RemoteProtocolError

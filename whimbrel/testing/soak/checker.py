@@ -158,10 +158,11 @@ class Checker:
         if device.attached_at is None:
             device.attached_at = event.t
             device.max_seq = event.first_seq - 1
-        if event.first_seq <= device.confirmed:
+        confirmed = device.confirmed if event.confirmed is None else event.confirmed
+        if event.first_seq <= confirmed:
             self._violations.add(
                 "cursors_back",
-                f"{event.client} resumes at seq {event.first_seq}, its cursor {device.confirmed} "
+                f"{event.client} resumes at seq {event.first_seq}, its cursor {confirmed} "
                 "was confirmed",
                 device.confirmed_line,
                 self._line,

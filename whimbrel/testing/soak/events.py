@@ -58,6 +58,9 @@ class Attached(NamedTuple):
     first_seq: int
     head: int
     epoch: int
+    confirmed: int | None = None
+    """The highest cursor that was confirmed when its Hello was written: a device that moves may
+    hear more from the stream that it leaves before the Welcome comes. None: as at this moment."""
 
 
 class Invoked(NamedTuple):

@@ -28,15 +28,26 @@ class Witness:
         """`client` is "user/device"."""
         self._recorder = recorder
         self._client = client
+        self._confirmed = 0
+        self._confirmed_at_hello = 0
 
     # --- what the SDK tells (client.settings.Observer) -------------------------------
 
+    def greeted(self) -> None:
+        """See Observer."""
+        self._confirmed_at_hello = self._confirmed
+
     def welcomed(self, first_seq: int, head: int, epoch: int) -> None:
         """See Observer."""
-        self._recorder.record(Attached(self._now(), self._client, first_seq, head, epoch))
+        known = self._confirmed_at_hello
+        self._recorder.record(Attached(self._now(), self._client, first_seq, head, epoch, known))
+
+    def lost(self) -> None:
+        """See Observer."""
 
     def confirmed(self, cursor: int) -> None:
         """See Observer."""
+        self._confirmed = max(self._confirmed, cursor)
         self._recorder.record(Confirmed(self._now(), self._client, cursor))
 
     # --- what its driver tells -------------------------------------------------------

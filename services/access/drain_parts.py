@@ -1,0 +1,59 @@
+"""The parts of a pod that come into play when sessions come and go, made together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.access.admission import Admission
+from services.access.arrivals import Arrivals
+from services.access.moves import Moves
+from services.access.session_table import SessionTable
+from services.access.settings import DrainSettings
+from services.access.tickets import TicketOffice
+from whimbrel.core.drain.pod_drain import PodDrain
+from whimbrel.core.drain.pod_drain_types import DrainTimes
+from whimbrel.core.drain.targets import TargetChooser
+from whimbrel.runtime.tokens import TokenVerifier
+
+
+@dataclass(frozen=True)
+class DrainParts:
+    """One of each per pod."""
+
+    drain: PodDrain
+    chooser: TargetChooser
+    arrivals: Arrivals
+    moves: Moves
+    admission: Admission
+
+    @classmethod
+    def make(
+        cls,
+        pod_id: str,
+        secret: bytes,
+        table: SessionTable,
+        settings: DrainSettings,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float] = time.time,
+        tokens: TokenVerifier | None = None,
+    ) -> DrainParts:
+        """`clock` is monotonic seconds, `wall_clock` seconds since the Unix epoch."""
+        drain = PodDrain(DrainTimes(settle_seconds=settings.settle_seconds))
+        chooser = TargetChooser()
+        tickets = TicketOffice(secret, clock=wall_clock)
+        arrivals = Arrivals(settings.arrivals_per_second, clock())
+        moves = Moves(table, drain, chooser, tickets, settings, clock=clock)
+        admission = Admission(
+            pod_id,
+            tokens or TokenVerifier(secret),
+            tickets,
+            arrivals,
+            moves,
+            table,
+            settings,
+            lambda: drain.is_cordoned,
+        )
+        return cls(drain, chooser, arrivals, moves, admission)
