@@ -30,7 +30,7 @@ class MemoryPlatform:
         self._pods: dict[str, PlatformPod] = {}
         self._workloads: dict[str, Workload] = {}
         self._surges: dict[str, int] = {}
-        self._made = 0
+        self._made: dict[str, int] = {}
         self._revisions = 0
         self._breaks = 0
         self._changed = asyncio.Event()
@@ -177,10 +177,9 @@ class MemoryPlatform:
         return False
 
     def _make(self, workload: Workload) -> None:
-        number = self._made if workload.role == "access" else len(self._pods)
-        while (pod_id := f"{workload.role}-{number}") in self._pods:
-            number += 1
-        self._made = max(self._made, number + 1)
+        number = self._made.get(workload.role, 0)
+        self._made[workload.role] = number + 1
+        pod_id = f"{workload.role}-{number}"
         self._pods[pod_id] = PlatformPod(
             pod_id,
             workload.role,

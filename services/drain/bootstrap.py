@@ -1,0 +1,113 @@
+"""Wires a drain controller. The only file of the service that knows which platform it stands on."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from importlib import import_module
+
+from services.drain.attendance import Attendance
+from services.drain.domain.facts import Registered
+from services.drain.domain.planner import Planner
+from services.drain.ports import Leadership, Platform
+from services.drain.servicer import DrainServicer
+from services.drain.settings import DrainSettings
+from services.drain.translate import registered_of
+from services.drain.usecases.lead import Leader
+from services.drain.usecases.operate import Operate
+from services.drain.usecases.reconcile import Reconcile
+from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
+from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.registration import Registration
+from whimbrel.runtime.serve import ServiceSpec
+
+_ADAPTERS = {
+    "local": ("services.drain.adapters.platform_local", "open_local"),
+    "kubernetes": ("services.drain.adapters.platform_kubernetes", "open_kubernetes"),
+}
+_LOAD_SECONDS = 1.0
+"""How often the load of pods that do not attend is looked at."""
+
+
+async def start(settings: DrainSettings, chassis: Chassis) -> None:
+    """Open the platform, then stand on it."""
+    platform, leadership = open_platform(settings, chassis.stack)
+    await start_on(platform, leadership, settings, chassis)
+
+
+def open_platform(settings: DrainSettings, stack: AsyncExitStack) -> tuple[Platform, Leadership]:
+    """The adapters that the settings name; what they open is closed with the stack."""
+    # Imported when asked for: one platform's client weighs 46 MB, and nobody needs two.
+    module, factory = _ADAPTERS[settings.platform.kind]
+    opened: tuple[Platform, Leadership] = getattr(import_module(module), factory)(settings, stack)
+    return opened
+
+
+async def start_on(
+    platform: Platform, leadership: Leadership, settings: DrainSettings, chassis: Chassis
+) -> None:
+    """The controller on any platform; tests bring one in memory."""
+    clock, wall_clock = time.monotonic, time.time
+    channel = open_channel(settings.router.addresses)
+    chassis.stack.push_async_callback(channel.close)
+    registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
+
+    def registry() -> list[Registered]:
+        now, wall_ms = clock(), round(wall_clock() * 1000)
+        return [registered_of(pod, now, wall_ms) for pod in registration.pods.values()]
+
+    def soon() -> None:
+        reconcile.soon()
+
+    planner = Planner(settings.plans.limits())
+    attendance = Attendance(clock, soon)
+    leader = Leader(
+        leadership,
+        lambda: max((report.term for report in attendance.reports().values()), default=0),
+        soon,
+        clock=clock,
+        lease_seconds=settings.leader.lease_seconds,
+        renew_seconds=settings.leader.renew_seconds,
+    )
+    reconcile = Reconcile(
+        platform, attendance, registry, leader, planner, clock=clock, wall_clock=wall_clock
+    )
+    operate = Operate(platform, leader, reconcile, planner, clock=clock, wall_clock=wall_clock)
+    servicer = DrainServicer(attendance, leader, reconcile, planner, operate, clock)
+    drain_pb2_grpc.add_DrainServiceServicer_to_server(servicer, chassis.server)
+    chassis.serves(drain_pb2.DESCRIPTOR.services_by_name["DrainService"].full_name)
+    registration.on_pods(lambda _: soon())
+
+    chassis.spawn(registration.run(), "registration")
+    chassis.spawn(leader.run(), "lease")
+    chassis.spawn(reconcile.run(), "reconcile")
+    # In reverse: gone from the registry, then no orders any more, then the lease is free.
+    chassis.on_drain(leader.resign)
+    chassis.on_drain(servicer.close)
+    chassis.on_drain(registration.unregister)
+
+
+def _registration(
+    settings: DrainSettings, chassis: Chassis, router: router_pb2_grpc.RouterServiceStub
+) -> Registration:
+    pod = router_pb2.Pod(
+        pod_id=chassis.pod_id,
+        incarnation=chassis.incarnation,
+        role=router_pb2.POD_ROLE_DRAIN,
+        address=chassis.address,
+        revision=settings.pod.revision,
+        state=router_pb2.POD_STATE_ACTIVE,
+        node=settings.pod.node,
+        zone=settings.pod.zone,
+    )
+    return Registration(
+        router,
+        lambda: pod,
+        watch_roles=(),  # the others too: a refusal names what they are
+        load_interval_seconds=_LOAD_SECONDS,
+    )
+
+
+SERVICE = ServiceSpec(name="drain", settings_class=DrainSettings, start=start)

@@ -1,0 +1,1 @@
+"""What the controller knows and decides. Pure: no I/O, no clock, no generated messages."""

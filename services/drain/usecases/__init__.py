@@ -1,0 +1,1 @@
+"""What the controller does: leads, reconciles, answers operators."""
