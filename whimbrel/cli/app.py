@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from whimbrel.cli import bench, stack_commands, talk_commands
+from whimbrel.cli import bench, drain_commands, stack_commands, talk_commands
 from whimbrel.cli.demo import demo
 from whimbrel.cli.edge import EdgeGroup
 from whimbrel.cli.soak import soak
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 
 _STACK = "The stack on this machine"
+_MOVE = "Pods come and go"
 _TALK = "A client in the terminal"
 _MEASURE = "See it work"
 
@@ -43,6 +44,10 @@ app.command(rich_help_panel=_STACK)(stack_commands.down)
 app.command(rich_help_panel=_STACK)(stack_commands.status)
 app.command(rich_help_panel=_STACK)(stack_commands.pods)
 app.command(rich_help_panel=_STACK)(stack_commands.token)
+app.command(rich_help_panel=_MOVE)(drain_commands.drain)
+app.command(rich_help_panel=_MOVE)(drain_commands.drains)
+app.add_typer(drain_commands.rollout, name="rollout", rich_help_panel=_MOVE)
+app.command(rich_help_panel=_MOVE)(drain_commands.scale)
 app.command(rich_help_panel=_TALK)(talk_commands.send)
 app.command(rich_help_panel=_TALK)(talk_commands.listen)
 app.command(rich_help_panel=_TALK)(talk_commands.chat)

@@ -100,7 +100,7 @@ class World:
         self.controllers: list[Controller] = []
         self.new_pod_sessions = 0
         self.max_sessions = 0
-        self._router_address = router_address
+        self.router_address = router_address
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
 
     # --- what a test does ------------------------------------------------------------
@@ -136,7 +136,7 @@ class World:
         settings = DrainSettings(
             pod=PodSettings(id=name, grace_seconds=2),
             platform=PlatformSettings(kind="local", address="127.0.0.1:1"),
-            router=RouterTarget(addresses=self._router_address),
+            router=RouterTarget(addresses=self.router_address),
             leader=LeaderSettings(lease_seconds=lease_seconds, renew_seconds=LEASE_SECONDS / 3),
             plans=PlanSettings(**{"rebalances": False, **plans}),
         )

@@ -13,6 +13,7 @@ import grpc
 
 from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2
+from whimbrel.core.drain.candidates import Candidate
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.pod_drain_types import DrainPhase, DrainTimes, StaleTermError
 from whimbrel.core.drain.targets import TargetChooser
@@ -85,10 +86,27 @@ class FakePod:
             arrivals_per_second=BUDGET,
         )
 
+    def candidate(self) -> Candidate:
+        """As the others see it in their last table."""
+        return Candidate(
+            self.pod_id,
+            f"{self.pod_id}:1",
+            self.sessions,
+            is_open=not self.drain.is_cordoned,
+            max_sessions=self.max_sessions,
+        )
+
     async def run(self) -> None:
         """The pod's own loop."""
+        self.drain.set_own_rate(BUDGET / 4, time.monotonic())
         while True:
             before = self.drain.phase
+            self._chooser.see(
+                [pod.candidate() for pod in self._others.values() if pod.role == "access"],
+                leaving=self.pod_id,
+                revision=None,
+                now=time.monotonic(),
+            )
             self.tick(time.monotonic())
             if self.drain.phase is not before:
                 self._news()
@@ -175,6 +193,7 @@ class FakePod:
                 self._take_shares(shed.targets, now)
         except StaleTermError:
             self.stale_orders += 1
+        self._news()
 
     def _take_shares(self, targets: object, now: float) -> None:
         shares = [(one.pod_id, one.endpoint, one.weight) for one in targets]  # type: ignore[attr-defined]

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from whimbrel.cli.app import app
 
-COMMANDS = ["up", "down", "status", "pods", "token", "send", "listen", "chat", "demo"]
+COMMANDS = ["up", "down", "status", "pods", "token", "drain", "drains", "scale"]
+COMMANDS += ["send", "listen", "chat", "demo"]
 
 
 @pytest.fixture
@@ -30,12 +31,12 @@ def run(tmp_path: Path) -> CliRunner:
 def test_help_names_every_command_and_shows_a_first_session(run: CliRunner) -> None:
     result = run.invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in [*COMMANDS, "group", "bench"]:
+    for command in [*COMMANDS, "group", "rollout", "bench"]:
         assert f" {command} " in result.output
     assert 'whimbrel send --as alice bob "hello"' in result.output
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "group create", "group members"])
+@pytest.mark.parametrize("command", [*COMMANDS, "group create", "group members", "rollout restart"])
 def test_the_help_of_each_command_has_an_example(run: CliRunner, command: str) -> None:
     result = run.invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0
@@ -68,6 +69,13 @@ def test_help_needs_nothing_but_the_base_package() -> None:
         (["up", "--port", "70000"], "--port"),
         (["chat", "--as", "alice"], "USER"),
         (["group", "create", "--as", "alice", "birds"], "USER"),
+        (["drain"], "POD"),
+        (["drain", "access-0", "--deadline", "601"], "--deadline"),
+        (["rollout", "restart"], "ROLE"),
+        (["rollout", "restart", "access", "--surge", "0"], "--surge"),
+        (["scale", "access"], "write ROLE=PODS, as in access=4"),
+        (["scale", "access=four"], "write ROLE=PODS, as in access=4"),
+        (["scale", "access=-1"], "write ROLE=PODS, as in access=4"),
         (["flap"], "flap"),
         (["status", "--flap"], "--flap"),
     ],
@@ -91,6 +99,12 @@ def test_a_wrong_command_line_is_refused_with_status_2(
         ["listen", "--as", "bob"],
         ["chat", "--as", "alice", "bob"],
         ["group", "members", "--as", "alice", "g:1"],
+        ["drain", "access-0"],
+        ["drain", "access-0", "--abort"],
+        ["drains"],
+        ["drains", "--watch"],
+        ["rollout", "restart", "access"],
+        ["scale", "access=4"],
     ],
 )
 def test_without_a_stack_the_way_to_start_one_is_named(run: CliRunner, line: list[str]) -> None:

@@ -1,0 +1,279 @@
+"""`whimbrel drain`, `drains`, `rollout restart`, `scale`: pods come and go, clients stay."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whimbrel.cli.edge import CommandError, EdgeGroup
+from whimbrel.cli.options import Data, Json, folder_of
+
+if TYPE_CHECKING:
+    from whimbrel.api.drain.v1 import drain_pb2
+
+rollout = typer.Typer(
+    cls=EdgeGroup, no_args_is_help=True, help="Rollouts: replace every pod of a role."
+)
+
+
+def drain(
+    pod: Annotated[
+        str, typer.Argument(metavar="POD", help="The Access pod, as `whimbrel pods` names it.")
+    ],
+    deadline: Annotated[
+        float,
+        typer.Option(
+            min=1, max=600, metavar="SECONDS", help="After so long, who is left is thrown out."
+        ),
+    ] = 60.0,
+    abort: Annotated[
+        bool, typer.Option("--abort", help="End the drain; the pod works again within 5 s.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Do it although it warns: no room, too little time.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Show the progress until the pod is empty.")
+    ] = True,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Empty an Access pod: its clients move to others, and none of them notices.
+
+    The pod takes no new clients from the start. When it is empty it stays so until it is removed,
+    or until `--abort`. Ctrl-C ends the display, not the drain. Exit status 1 when clients had to
+    be thrown out, or the drain was ended by somebody.
+
+    Examples:
+
+        whimbrel drain access-0
+
+        whimbrel drain access-0 --deadline 120 --no-wait
+
+        whimbrel drain access-0 --abort
+    """
+    asyncio.run(
+        _abort(pod, data, as_json=as_json)
+        if abort
+        else _drain(pod, deadline, data, force=force, wait=wait, as_json=as_json)
+    )
+
+
+def drains(
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again after each change, until Ctrl-C.")
+    ] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is being drained and rebalanced, then the last 50 plans that ended.
+
+    left: sessions still there. moved: to another pod, with no gap. forced: thrown out at the
+    deadline. per s: moves that are granted now. With --watch --json each line is one object.
+
+    Examples:
+
+        whimbrel drains
+
+        whimbrel drains --watch
+    """
+    asyncio.run(_watch(data, as_json=as_json) if watch else _list(data, as_json=as_json))
+
+
+@rollout.command()
+def restart(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="access, logic, router or push.")],
+    surge: Annotated[
+        int, typer.Option(min=1, max=100, help="New pods that start before old ones go.")
+    ] = 1,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Replace every pod of a role by a new one, a few at a time.
+
+    Returns when it is begun; `whimbrel drains --watch` shows how the Access pods empty.
+
+    Example: whimbrel rollout restart access --surge 2
+    """
+    asyncio.run(_restart(role, surge, data, as_json=as_json))
+
+
+def scale(
+    wanted: Annotated[
+        str, typer.Argument(metavar="ROLE=PODS", help="How many pods of which role.")
+    ],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Set how many pods of a role there are.
+
+    With fewer Access pods, those with the fewest sessions are emptied first and then removed. With
+    more, the new ones get their share of the sessions within two minutes.
+
+    Examples:
+
+        whimbrel scale access=4
+
+        whimbrel scale logic=2
+    """
+    role, equals, number = wanted.partition("=")
+    if not (role and equals and number.isdecimal()):
+        raise typer.BadParameter("write ROLE=PODS, as in access=4", param_hint="ROLE=PODS")
+    asyncio.run(_scale(role, int(number), data, as_json=as_json))
+
+
+# --- what they do ------------------------------------------------------------------------
+
+
+async def _drain(
+    pod: str, deadline: float, data: Path | None, *, force: bool, wait: bool, as_json: bool
+) -> None:
+    from whimbrel.api.drain.v1 import drain_pb2
+    from whimbrel.cli.controllers import CALL_SECONDS, ask_leader
+    from whimbrel.cli.drain_view import plan_json, plan_line
+
+    routers = folder_of(data).running().router_addresses
+    request = drain_pb2.StartDrainRequest(
+        pod_id=pod, deadline_ms=round(deadline * 1000), force=force
+    )
+    answer = await ask_leader(routers, lambda stub: stub.StartDrain(request, timeout=CALL_SECONDS))
+    for warning in answer.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    plan = answer.plan
+    if wait:
+        plan = await _follow(routers, plan, is_quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps({**plan_json(plan), "warnings": list(answer.warnings)}, indent=2))
+    elif not wait:
+        typer.echo(plan_line(plan))
+    if plan.outcome not in (0, drain_pb2.PLAN_OUTCOME_DONE):
+        word = drain_pb2.PlanOutcome.Name(plan.outcome).removeprefix("PLAN_OUTCOME_").lower()
+        raise CommandError(f"the drain of {pod} ended: {word}, {plan.remaining} sessions left")
+    if plan.forced:
+        raise CommandError(f"{plan.forced} clients of {pod} were thrown out at the deadline")
+
+
+async def _follow(routers: str, plan: drain_pb2.Plan, *, is_quiet: bool) -> drain_pb2.Plan:
+    """Show the plan until it has ended; the last state of it."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from whimbrel.cli.drain_view import plan_line
+
+    console = Console(quiet=is_quiet, soft_wrap=True)
+    with Live(plan_line(plan), console=console, auto_refresh=False) as live:
+        async with aclosing(_views(routers)) as views:  # type: ignore[type-var]
+            async for plans in views:
+                plan = next((one for one in plans.plans if one.plan_id == plan.plan_id), plan)
+                live.update(plan_line(plan), refresh=True)
+                if plan.outcome:
+                    break
+    return plan
+
+
+async def _abort(pod: str, data: Path | None, *, as_json: bool) -> None:
+    from whimbrel.api.drain.v1 import drain_pb2
+    from whimbrel.cli.controllers import CALL_SECONDS, ask_leader
+    from whimbrel.cli.drain_view import plan_json
+
+    request = drain_pb2.AbortDrainRequest(pod_id=pod)
+    answer = await ask_leader(
+        folder_of(data).running().router_addresses,
+        lambda stub: stub.AbortDrain(request, timeout=CALL_SECONDS),
+    )
+    if as_json:
+        typer.echo(json.dumps(plan_json(answer.plan), indent=2))
+    else:
+        typer.echo(f"{pod} works again; {answer.plan.moved} sessions had moved, and stay there")
+
+
+async def _list(data: Path | None, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from whimbrel.cli.controllers import ask_leader, plans_of
+    from whimbrel.cli.drain_view import plans_json, plans_table
+
+    plans = await ask_leader(folder_of(data).running().router_addresses, plans_of)
+    if as_json:
+        typer.echo(json.dumps(plans_json(plans), indent=2))
+    elif plans.plans:
+        Console(soft_wrap=True).print(plans_table(plans.plans))
+    else:
+        typer.echo("nothing is being drained, and nothing was")
+
+
+async def _watch(data: Path | None, *, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from whimbrel.cli.drain_view import plans_json, plans_table
+
+    routers = folder_of(data).running().router_addresses
+    with Live(console=Console(quiet=as_json), auto_refresh=False) as live:
+        async for plans in _views(routers):
+            if as_json:
+                typer.echo(json.dumps(plans_json(plans)))
+            else:
+                live.update(plans_table(plans.plans), refresh=True)
+
+
+async def _views(routers: str) -> AsyncIterator[drain_pb2.ListPlansResponse]:
+    """The leader's plans after each change; the next leader's when it has gone."""
+    import grpc
+
+    from whimbrel.api.drain.v1 import drain_pb2
+    from whimbrel.cli.controllers import watch_leader
+
+    async with aclosing(watch_leader(routers)) as leaders:  # type: ignore[type-var]
+        async for stub in leaders:
+            call = stub.WatchPlans(drain_pb2.WatchPlansRequest())
+            try:
+                async for answer in call:
+                    if not answer.plans.leads:
+                        break
+                    yield answer.plans
+            except grpc.aio.AioRpcError:
+                continue
+            finally:
+                call.cancel()
+
+
+async def _restart(role: str, surge: int, data: Path | None, *, as_json: bool) -> None:
+    from whimbrel.api.drain.v1 import drain_pb2
+    from whimbrel.cli.controllers import CALL_SECONDS, ask_leader
+
+    request = drain_pb2.RestartRolloutRequest(role=role, surge=surge)
+    answer = await ask_leader(
+        folder_of(data).running().router_addresses,
+        # Not safe to repeat blindly, but a second rollout of the same pods harms nobody.
+        lambda stub: stub.RestartRollout(request, timeout=CALL_SECONDS),
+    )
+    if as_json:
+        typer.echo(json.dumps({"role": role, "revision": answer.revision}, indent=2))
+    else:
+        typer.echo(f"the {role} pods are being replaced by new ones, revision {answer.revision}")
+
+
+async def _scale(role: str, replicas: int, data: Path | None, *, as_json: bool) -> None:
+    from whimbrel.api.drain.v1 import drain_pb2
+    from whimbrel.cli.controllers import CALL_SECONDS, ask_leader
+
+    request = drain_pb2.ScaleRequest(role=role, replicas=replicas)
+    answer = await ask_leader(
+        folder_of(data).running().router_addresses,
+        lambda stub: stub.Scale(request, timeout=CALL_SECONDS),
+    )
+    leaving = list(answer.leaving_pod_ids)
+    if as_json:
+        row = {"role": role, "previous": answer.previous, "replicas": replicas}
+        typer.echo(json.dumps({**row, "leaving": leaving}, indent=2))
+        return
+    typer.echo(f"{role}: {replicas} pods, {answer.previous} before")
+    if leaving:
+        typer.echo(f"{', '.join(leaving)} will be emptied and then go: `whimbrel drains --watch`")
