@@ -141,9 +141,7 @@ class Moves:
         before = stream.move.state
         if before in (MoveState.SWITCHED, MoveState.FORCED, MoveState.GONE):
             return
-        stream.move.rose()
-        if self._plan_id:
-            self._drain.moved()
+        stream.move.rose()  # it counts as moved when its old stream has ended
 
     def resumed(self, stream: ClientStream, now: float) -> None:
         """The session is this stream's again."""
@@ -157,7 +155,9 @@ class Moves:
         if before is MoveState.GONE:
             return
         stream.move.end()
-        if self._plan_id and before in (MoveState.ADVISED, MoveState.OVERLAP):
+        if self._plan_id and before is MoveState.SWITCHED:
+            self._drain.moved()
+        elif self._plan_id and before in (MoveState.ADVISED, MoveState.OVERLAP):
             self._drain.failed()
 
     # --- targets ---------------------------------------------------------------------

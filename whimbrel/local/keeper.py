@@ -83,13 +83,15 @@ class Keeper:
         await self._begin()
         self._watcher = asyncio.create_task(self._watch(), name=f"keeper of {self.part.name}")
 
-    async def stop(self) -> None:
-        """End it for good, within its grace."""
+    async def stop(self, grace_seconds: float | None = None) -> None:
+        """End it for good, within its grace, or this one."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait((self._watcher,))
         if self._child is not None and self._child.returncode is None:
-            await self._child.stop(self.part.grace_seconds)
+            await self._child.stop(
+                self.part.grace_seconds if grace_seconds is None else grace_seconds
+            )
         self._become(PartState.STOPPED)
 
     def kill_now(self) -> None:

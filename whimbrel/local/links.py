@@ -22,6 +22,7 @@ class Links:
     def __init__(self, *, proxied: bool) -> None:
         self.proxied = proxied
         self._proxies: dict[str, TcpProxy] = {}
+        self._opened: set[str] = set()
 
     @property
     def proxies(self) -> Mapping[str, TcpProxy]:
@@ -36,9 +37,11 @@ class Links:
         return proxy.address
 
     async def open(self) -> None:
-        """Begin to accept on all of them."""
-        for proxy in self._proxies.values():
-            await proxy.open()
+        """Begin to accept on all that do not yet."""
+        for name, proxy in list(self._proxies.items()):
+            if name not in self._opened:
+                self._opened.add(name)
+                await proxy.open()
 
     async def close(self) -> None:
         """Reset every connection and give the ports back."""

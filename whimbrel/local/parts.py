@@ -27,7 +27,9 @@ from whimbrel.local.state import DataFolder
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 
-ROLES = ("router", "logic", "access", "push")
+ROLES = ("router", "logic", "access", "push", "drain")
+OPTIONAL_ROLES = ("push", "drain")
+FIRST_REVISION = "r1"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class StackSpec:
     logic: int = 1
     router: int = 1
     push: int = 1
+    drain: int = 1
     data: Path | None = None
     mongo_members: int = 1
     """Members of the replica set that is started: 1 or 3."""
@@ -59,7 +62,7 @@ class StackSpec:
 
     def __post_init__(self) -> None:
         for role in ROLES:
-            least = 0 if role == "push" else 1
+            least = 0 if role in OPTIONAL_ROLES else 1
             if getattr(self, role) < least:
                 raise StackError(
                     f"a stack needs at least {least} {role}, not {getattr(self, role)}"
@@ -90,10 +93,11 @@ class Plan:
         self.redis_url = spec.redis_url or self._redis()
         routers = [self._address(f"router-{number}") for number in range(spec.router)]
         self.router_addresses = ",".join(routers)
-        self.endpoints = [
-            self.links.through(CLIENTS, f"access-{number}", address)
+        self.endpoints = {
+            f"access-{number}": self.links.through(CLIENTS, f"access-{number}", address)
             for number, address in enumerate(access)
-        ]
+        }
+        self.platform_address = self._address("platform")
         own = {part.name: part.address for part in self.stores}
         self._around = Surroundings(
             token_key=folder.token_key,
@@ -102,14 +106,14 @@ class Plan:
             routers=routers,
             endpoints=self.endpoints,
             links=self.links,
+            platform=self.platform_address,
             own_mongod=own.get("mongod"),
             own_redis=own.get("redis"),
         )
         self.routers = self._services("router", routers)
-        addresses = [self._address(f"logic-{number}") for number in range(spec.logic)]
-        pushes = [self._address(f"push-{number}") for number in range(spec.push)]
-        self.logics = self._services("logic", addresses)
-        self.pushes = self._services("push", pushes)
+        self.logics = self._services("logic", self._addresses("logic", spec.logic))
+        self.pushes = self._services("push", self._addresses("push", spec.push))
+        self.drains = self._services("drain", self._addresses("drain", spec.drain))
         self.accesses = self._services("access", access)
 
     def steps(self) -> list[list[list[Part]]]:
@@ -118,7 +122,16 @@ class Plan:
         Layers stop one by one in reverse: Access first, so that its clients leave while Logic
         still stores their acks.
         """
-        return [[self.stores], [self.routers], [self.logics, self.pushes, self.accesses]]
+        services = [self.logics, self.pushes, self.drains, self.accesses]
+        return [[self.stores], [self.routers], services]
+
+    def new_pod(self, name: str, revision: str) -> Part:
+        """One more pod of a role, while the stack runs; its links must be opened."""
+        role = name.partition("-")[0]
+        address = self._address(name)
+        if role == "access":
+            self.endpoints[name] = self.links.through(CLIENTS, name, address)
+        return self._service(name, role, address, revision)
 
     def _mongods(self) -> str:
         members = self._spec.mongo_members
@@ -172,33 +185,37 @@ class Plan:
         return redis_url(port)
 
     def _services(self, role: str, addresses: list[str]) -> list[Part]:
-        parts = []
-        for number, address in enumerate(addresses):
-            name = f"{role}-{number}"
-            log = self._folder.logs / f"{name}.log"
-            clock = self._folder.clock(name) if self._spec.clocks and role == "logic" else None
-            settings = pod_settings(name, role, address, self._around, clock=clock)
-            parts.append(
-                Part(
-                    name=name,
-                    role=role,
-                    address=address,
-                    command=(sys.executable, "-m", f"services.{role}"),
-                    log=log,
-                    is_ready=partial(is_serving, address),
-                    environment=environment_with(settings | self._spec.environment),
-                    folder=self._folder.path,
-                    explain=partial(_explain_service, name, log),
-                )
-            )
-        return parts
+        return [
+            self._service(f"{role}-{number}", role, address, FIRST_REVISION)
+            for number, address in enumerate(addresses)
+        ]
+
+    def _service(self, name: str, role: str, address: str, revision: str) -> Part:
+        log = self._folder.logs / f"{name}.log"
+        clock = self._folder.clock(name) if self._spec.clocks and role == "logic" else None
+        settings = pod_settings(name, role, address, self._around, revision=revision, clock=clock)
+        return Part(
+            name=name,
+            role=role,
+            address=address,
+            command=(sys.executable, "-m", f"services.{role}"),
+            log=log,
+            is_ready=partial(is_serving, address),
+            environment=environment_with(settings | self._spec.environment),
+            folder=self._folder.path,
+            explain=partial(_explain_service, name, log),
+        )
+
+    def _addresses(self, role: str, count: int) -> list[str]:
+        return [self._address(f"{role}-{number}") for number in range(count)]
 
     def _address(self, name: str) -> str:
         return f"127.0.0.1:{self._port(name)}"
 
     def _port(self, name: str) -> int:
         role, _, number = name.partition("-")
-        if role == "access" and self._spec.first_port is not None:
+        first = self._spec.access
+        if role == "access" and self._spec.first_port is not None and int(number) < first:
             port = self._ports.take_exactly(self._spec.first_port + int(number), name)
         else:
             last = self._last.get(name)

@@ -24,21 +24,30 @@ class Surroundings:
     mongo_url: str
     redis_url: str
     routers: Sequence[str]
-    endpoints: Sequence[str]
-    """Where clients reach each Access pod, through proxies if there are any."""
+    endpoints: Mapping[str, str]
+    """Where clients reach each Access pod, by its name, through proxies if there are any."""
+    platform: str
+    """Where the supervisor's PlatformService is."""
     links: Links
     own_mongod: str | None
     own_redis: str | None
 
 
 def pod_settings(
-    name: str, role: str, address: str, around: Surroundings, *, clock: Path | None
+    name: str,
+    role: str,
+    address: str,
+    around: Surroundings,
+    *,
+    revision: str,
+    clock: Path | None,
 ) -> dict[str, str]:
     """The WHIMBREL_ variables of the pod `name`. `clock`: the file that steps its wall clock."""
     settings = {
         # One environment serves all roles: a service ignores the shared groups of the others.
         "WHIMBREL_POD__ID": name,
         "WHIMBREL_POD__LISTEN": address,
+        "WHIMBREL_POD__REVISION": revision,
         "WHIMBREL_LOG__FORMAT": "json",
         "WHIMBREL_MONGO__URL": around.mongo_url,
         "WHIMBREL_REDIS__URL": around.redis_url,
@@ -51,6 +60,14 @@ def pod_settings(
         settings |= {
             "WHIMBREL_DRAIN__SETTLE_SECONDS": "0.6",
             "WHIMBREL_DRAIN__NOWHERE_SECONDS": "1",
+        }
+    if role == "drain":
+        settings |= {
+            "WHIMBREL_PLATFORM__KIND": "local",
+            "WHIMBREL_PLATFORM__ADDRESS": around.platform,
+            # A supervisor beside it answers in a millisecond: a dead leader is soon replaced.
+            "WHIMBREL_LEADER__LEASE_SECONDS": "6",
+            "WHIMBREL_LEADER__RENEW_SECONDS": "2",
         }
     if around.links.proxied:
         settings |= _proxied(name, role, address, around)
@@ -77,8 +94,7 @@ def _proxied(name: str, role: str, address: str, around: Surroundings) -> dict[s
     if role == "logic":
         settings["WHIMBREL_POD__ADVERTISE"] = through(PODS, name, address)
     if role == "access":
-        number = int(name.rpartition("-")[2])
-        settings["WHIMBREL_STREAM__CLIENT_ENDPOINT"] = around.endpoints[number]
+        settings["WHIMBREL_STREAM__CLIENT_ENDPOINT"] = around.endpoints[name]
     return settings
 
 

@@ -6,6 +6,7 @@ nothing of messages: a test that wants to look into the stores gets their URLs.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import tempfile
@@ -20,7 +21,9 @@ from whimbrel.local.cluster import wait_registered
 from whimbrel.local.errors import StackError
 from whimbrel.local.keeper import Keeper
 from whimbrel.local.links import Links
-from whimbrel.local.parts import Plan, StackSpec
+from whimbrel.local.parts import FIRST_REVISION, ROLES, Plan, StackSpec
+from whimbrel.local.platform import LocalPlatform
+from whimbrel.local.platform_service import serving
 from whimbrel.local.ports import Ports
 from whimbrel.local.state import DataFolder, PartRecord, StackRecord, boot_id
 from whimbrel.local.supervisor import Supervisor
@@ -32,6 +35,8 @@ Progress = Callable[[str], None]
 _REGISTERED_SECONDS = 20.0
 _LEFTOVERS_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600.0
+_GRACE_SECONDS = {"access": 75.0}
+"""Of a pod that the platform stops alone: an Access pod has a minute to move its clients."""
 
 
 def _silent(_: str) -> None:
@@ -49,12 +54,16 @@ class Stack:
         self._supervisor = Supervisor(
             restart=spec.restart, changed=self._part_changed, report=progress
         )
+        self.platform = LocalPlatform(
+            self._start_pod, self._stop_pod, progress, lambda role: _GRACE_SECONDS.get(role, 20.0)
+        )
+        """What keeps as many pods of each role as are wanted."""
         self.record = StackRecord(
             supervisor=Identity.of(os.getpid()),
             boot_id=boot_id(),
             state="starting",
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            endpoints=plan.endpoints,
+            endpoints=list(plan.endpoints.values()),
             router_addresses=plan.router_addresses,
             mongo_url=plan.mongo_url,
             redis_url=plan.redis_url,
@@ -86,8 +95,14 @@ class Stack:
             stack = cls(spec, folder, plan, progress)
             try:
                 await plan.links.open()
-                await stack._start_all()
-                yield stack
+                async with serving(stack.platform, plan.platform_address):
+                    await stack._start_all()
+                    platform = asyncio.create_task(stack.platform.run(), name="platform")
+                    try:
+                        yield stack
+                    finally:
+                        platform.cancel()
+                        await asyncio.gather(platform, return_exceptions=True)
             finally:
                 # What is stopped must reach the others for its goodbye.
                 plan.links.heal()
@@ -165,6 +180,45 @@ class Stack:
         """Start a part again that has ended, in a stack that does not do so itself."""
         await self._supervisor.keeper(name).start()
 
+    async def scale(self, role: str, replicas: int, timeout_seconds: float = 120.0) -> None:
+        """Have so many pods of a role; returns when it is so."""
+        self.platform.scale(role, replicas)
+        await self._wait_settled(role, timeout_seconds)
+
+    async def restart_role(
+        self, role: str, *, surge: int = 1, timeout_seconds: float = 300.0
+    ) -> str:
+        """Replace all pods of a role by new ones; returns their revision when it is done."""
+        revision = self.platform.restart(role, surge)
+        await self._wait_settled(role, timeout_seconds)
+        return revision
+
+    async def _wait_settled(self, role: str, timeout_seconds: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self.platform.wait_settled(role)
+        except TimeoutError:
+            raise StackError(
+                f"the {role} pods are not as wanted after {timeout_seconds:.0f} s"
+            ) from None
+
+    async def _start_pod(self, name: str, revision: str) -> Keeper:
+        part = self._plan.new_pod(name, revision)
+        await self._plan.links.open()
+        keeper = await self._supervisor.add(part)
+        self._tell_endpoints()
+        return keeper
+
+    async def _stop_pod(self, name: str, grace_seconds: float) -> None:
+        await self._supervisor.retire(name, grace_seconds)
+        self._plan.endpoints.pop(name, None)
+        self.record.parts.pop(name, None)
+        self._tell_endpoints()
+
+    def _tell_endpoints(self) -> None:
+        self.record.endpoints = list(self._plan.endpoints.values())
+        self._write()
+
     async def wait_healthy(self, timeout_seconds: float = 30.0, *names: str) -> None:
         """Until every part, or each of these, is healthy (again); raises StackError that names
         those that are not."""
@@ -181,6 +235,9 @@ class Stack:
         await wait_registered(
             self.router_addresses, registered, timeout_seconds=_REGISTERED_SECONDS
         )
+        for role in ROLES:
+            keepers = [k for k in self._supervisor.keepers.values() if k.part.role == role]
+            self.platform.adopt(role, keepers, FIRST_REVISION)
         self.record.state = "healthy"
         self._write()
 
@@ -201,6 +258,7 @@ class Stack:
             started=keeper.identity.started,
         )
         self._write()
+        self.platform.stir()
 
     def _write(self) -> None:
         self.folder.write_record(self.record)

@@ -54,6 +54,37 @@ class Supervisor:
                 raise
             raise _first(refused) from None
 
+    async def add(self, part: Part) -> Keeper:
+        """Start one more part beside those of its role, and stop it with them; StackError when it
+        does not become ready."""
+        keeper = Keeper(part, restart=self._restart, changed=self._changed, report=self._report)
+        layer = next(
+            (one for one in self._layers if any(k.part.role == part.role for k in one)), None
+        )
+        if layer is None:
+            self._layers.append([keeper])
+        else:
+            layer.append(keeper)
+        self.keepers[part.name] = keeper
+        try:
+            await keeper.start()
+        except StackError:
+            self._forget(keeper)
+            raise
+        return keeper
+
+    async def retire(self, name: str, grace_seconds: float) -> None:
+        """End one part for good, and forget it."""
+        keeper = self.keeper(name)
+        await keeper.stop(grace_seconds)
+        self._forget(keeper)
+
+    def _forget(self, keeper: Keeper) -> None:
+        self.keepers.pop(keeper.part.name, None)
+        for layer in self._layers:
+            if keeper in layer and len(layer) > 1:
+                layer.remove(keeper)
+
     def keeper(self, name: str) -> Keeper:
         """The keeper of this part; raises StackError that names those there are."""
         try:

@@ -49,6 +49,16 @@ class Crowd:
         self._witnesses: dict[str, Witness] = {}
         self._said = 0
 
+    @property
+    def losses(self) -> int:
+        """How often a client was without a stream after it had had one."""
+        return sum(witness.losses for witness in self._witnesses.values())
+
+    @property
+    def moves(self) -> list[int]:
+        """How often each client has moved."""
+        return [client.statistics().moves.moved for client in self.clients.values()]
+
     async def __aenter__(self) -> Self:
         # A bounded number at once: what is tested here is not a storm.
         gate = asyncio.Semaphore(20)

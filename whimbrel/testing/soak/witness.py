@@ -30,6 +30,8 @@ class Witness:
         self._client = client
         self._confirmed = 0
         self._confirmed_at_hello = 0
+        self.losses = 0
+        """How often the device was without a stream after it had had one."""
 
     # --- what the SDK tells (client.settings.Observer) -------------------------------
 
@@ -44,6 +46,7 @@ class Witness:
 
     def lost(self) -> None:
         """See Observer."""
+        self.losses += 1
 
     def confirmed(self, cursor: int) -> None:
         """See Observer."""

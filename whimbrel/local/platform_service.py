@@ -1,0 +1,97 @@
+"""PlatformService: the local platform over gRPC, for the drain controller."""
+
+# ruff: noqa: N802 - the contract names the methods
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import grpc
+
+from whimbrel.api.platform.v1 import platform_pb2, platform_pb2_grpc
+from whimbrel.local.leases import Leases
+from whimbrel.local.platform import LocalPlatform
+from whimbrel.runtime.channels import server_options
+from whimbrel.runtime.interception import ErrorInterceptor
+
+_COALESCE_SECONDS: Final = 0.05
+
+
+class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
+    """See the proto."""
+
+    def __init__(self, platform: LocalPlatform) -> None:
+        self._platform = platform
+        self._leases = Leases()
+
+    async def WatchPlatform(
+        self, request: platform_pb2.WatchPlatformRequest, context: Any
+    ) -> AsyncIterator[platform_pb2.WatchPlatformResponse]:
+        while True:
+            changed = asyncio.ensure_future(self._platform.wait_changed())
+            try:
+                yield self._platform.view()
+                await changed
+                await asyncio.sleep(_COALESCE_SECONDS)
+            finally:
+                changed.cancel()
+
+    async def ScaleWorkload(
+        self, request: platform_pb2.ScaleWorkloadRequest, context: Any
+    ) -> platform_pb2.ScaleWorkloadResponse:
+        self._platform.scale(request.role, request.replicas)
+        return platform_pb2.ScaleWorkloadResponse()
+
+    async def RestartWorkload(
+        self, request: platform_pb2.RestartWorkloadRequest, context: Any
+    ) -> platform_pb2.RestartWorkloadResponse:
+        revision = self._platform.restart(request.role, request.surge)
+        return platform_pb2.RestartWorkloadResponse(revision=revision)
+
+    async def DeletePod(
+        self, request: platform_pb2.DeletePodRequest, context: Any
+    ) -> platform_pb2.DeletePodResponse:
+        self._platform.delete(request.pod_id)
+        return platform_pb2.DeletePodResponse()
+
+    async def MarkPod(
+        self, request: platform_pb2.MarkPodRequest, context: Any
+    ) -> platform_pb2.MarkPodResponse:
+        self._platform.mark(
+            request.pod_id,
+            deletion_cost=request.deletion_cost if request.HasField("deletion_cost") else None,
+            drain_wanted=request.drain_wanted if request.HasField("drain_wanted") else None,
+        )
+        return platform_pb2.MarkPodResponse()
+
+    async def HoldLease(
+        self, request: platform_pb2.HoldLeaseRequest, context: Any
+    ) -> platform_pb2.HoldLeaseResponse:
+        lease = self._leases.hold(
+            request.name,
+            request.holder,
+            request.duration_ms / 1000,
+            request.min_term,
+            time.monotonic(),
+            round(time.time() * 1000),
+        )
+        return platform_pb2.HoldLeaseResponse(holder=lease.holder, term=lease.term)
+
+
+@asynccontextmanager
+async def serving(platform: LocalPlatform, address: str) -> AsyncIterator[None]:
+    """Serve it there, on loopback."""
+    server = grpc.aio.server(
+        interceptors=[ErrorInterceptor()], options=server_options(client_facing=False)
+    )
+    platform_pb2_grpc.add_PlatformServiceServicer_to_server(PlatformServicer(platform), server)
+    server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0)
