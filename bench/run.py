@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -17,6 +16,7 @@ import psutil
 
 from bench.figures import Figures, figures_of
 from bench.load import GO, READY, LoadPlan, LoadResult
+from bench.processes import expect, line_of, start, write
 
 CONNECT_SECONDS = 60.0
 SETTLE_SECONDS = 60.0
@@ -46,19 +46,15 @@ class Target:
     """Server processes to account for: name to pid. Empty for a cluster elsewhere."""
 
 
-class LoadFailedError(Exception):
-    """A load process ended without a result; its own words are in the message."""
-
-
 async def run(workload: Workload, target: Target, *, name: str = "bench") -> Figures:
     """Run the workload once. Raises LoadFailedError."""
     plans = _plans(workload, target, name)
-    processes = [await _start(plan) for plan in plans]
+    processes = [await _begin(plan) for plan in plans]
     try:
         for process in processes:
-            await _expect_ready(process)
+            await expect(process, READY, CONNECT_SECONDS)
         for process in processes:
-            _write(process, GO)
+            write(process, GO)
         await asyncio.sleep(workload.warm_up_seconds)
         before = _cpu_ms(target.processes())
         await asyncio.sleep(workload.seconds)
@@ -92,49 +88,14 @@ def _plans(workload: Workload, target: Target, name: str) -> list[LoadPlan]:
     ]
 
 
-async def _start(plan: LoadPlan) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bench.load",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=256 * 1024 * 1024,
-    )
-    _write(process, json.dumps(asdict(plan)))
+async def _begin(plan: LoadPlan) -> asyncio.subprocess.Process:
+    process = await start("bench.load")
+    write(process, json.dumps(asdict(plan)))
     return process
 
 
-def _write(process: asyncio.subprocess.Process, line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(f"{line}\n".encode())
-
-
-async def _expect_ready(process: asyncio.subprocess.Process) -> None:
-    line = await _line(process, CONNECT_SECONDS)
-    if line != READY:
-        raise LoadFailedError(f"a load process said {line[:200]!r} instead of {READY!r}")
-
-
 async def _result(process: asyncio.subprocess.Process) -> LoadResult:
-    return LoadResult(**json.loads(await _line(process, SETTLE_SECONDS)))
-
-
-async def _line(process: asyncio.subprocess.Process, timeout_seconds: float) -> str:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            line = await process.stdout.readline()
-            if line:
-                return line.decode().strip()
-            said = (await process.stderr.read()).decode()
-    except TimeoutError:
-        raise LoadFailedError(
-            f"a load process gave no answer within {timeout_seconds:.0f} s"
-        ) from None
-    raise LoadFailedError(f"a load process ended early:\n{said[-2000:]}")
+    return LoadResult(**json.loads(await line_of(process, SETTLE_SECONDS)))
 
 
 def _cpu_ms(processes: dict[str, int]) -> dict[str, float]:

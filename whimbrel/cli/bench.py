@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -78,6 +78,64 @@ def latency(
     _measure("latency", workload, access, logic, endpoint, secret_file, as_json)
 
 
+@app.command()
+def drain(
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="drain, rollout, rollout_kill_controller, kill or scale_out; again for more."
+        ),
+    ] = None,
+    sessions: Annotated[int, typer.Option(min=10, help="Clients, all connected.")] = 2_000,
+    rate: Annotated[float, typer.Option(help="Messages a second in all.")] = 200.0,
+    round_trip_ms: Annotated[float, typer.Option(help="Between clients and pods.")] = 50.0,
+    as_json: Json = False,
+) -> None:
+    """Pods stop, are replaced, are killed and come, under live traffic: what do clients notice?
+
+    The keys of the first scenario stand at the top of the JSON, each scenario under its name.
+    Exit status 1 when anything was lost, doubled or out of order.
+
+    Examples:
+
+        whimbrel bench drain --scenario drain --json
+
+        whimbrel bench drain --sessions 500
+    """
+    from bench.drain import SCENARIOS, MoveWorkload, measure
+    from bench.processes import LoadFailedError
+    from whimbrel.local.errors import StackError
+
+    chosen = scenario or list(SCENARIOS)
+    unknown = [one for one in chosen if one not in SCENARIOS]
+    if unknown:
+        raise typer.BadParameter(f"no scenario {unknown[0]!r}; there are: {', '.join(SCENARIOS)}")
+    workload = MoveWorkload(sessions=sessions, rate=rate, round_trip_ms=round_trip_ms)
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        for one in chosen:
+            found[one] = asyncio.run(measure(one, workload, lambda line: _say(line, False)))
+    except (LoadFailedError, StackError) as error:
+        typer.echo(f"whimbrel bench drain: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps({"bench": "drain", **found[chosen[0]], **found}))
+    else:
+        _show_scenarios(found)
+    if any(one["lost"] or one["duplicated"] or one["reordered"] for one in found.values()):
+        raise typer.Exit(1)
+
+
+def _show_scenarios(found: dict[str, dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", *found, title="bench drain")
+    for key in next(iter(found.values())):
+        table.add_row(key, *(str(figures[key]) for figures in found.values()))
+    Console().print(table)
+
+
 def _measure(
     name: str,
     workload: Workload,
@@ -87,7 +145,7 @@ def _measure(
     secret_file: str | None,
     as_json: bool,
 ) -> None:
-    from bench.run import LoadFailedError
+    from bench.processes import LoadFailedError
     from whimbrel.local.errors import StackError
 
     try:

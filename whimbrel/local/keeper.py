@@ -94,6 +94,10 @@ class Keeper:
             )
         self._become(PartState.STOPPED)
 
+    def forget(self) -> None:
+        """It will not come back: nobody is to wait for it."""
+        self._healthy.set()
+
     def kill_now(self) -> None:
         """The last resort, when there is no time to wait."""
         if self._child is not None:

@@ -7,10 +7,10 @@ the link is that pod's alone, so that one pod can be cut from what the others st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from whimbrel.local.proxy import PASS, TcpProxy
+from whimbrel.local.proxy import PASS, Mode, TcpProxy
 
 CLIENTS = "clients"
 PODS = "pods"
@@ -19,8 +19,11 @@ PODS = "pods"
 class Links:
     """The proxies of one stack, by name of the link; none when it was not to be proxied."""
 
-    def __init__(self, *, proxied: bool) -> None:
+    def __init__(self, *, proxied: bool, sources: Collection[str] = ()) -> None:
+        """`sources`: only links from these run through proxies; empty means all."""
         self.proxied = proxied
+        self._sources = frozenset(sources)
+        self._default = PASS
         self._proxies: dict[str, TcpProxy] = {}
         self._opened: set[str] = set()
 
@@ -31,9 +34,10 @@ class Links:
 
     def through(self, source: str, name: str, address: str) -> str:
         """The address that `source` has to dial for reaching the part `name` at `address`."""
-        if not self.proxied:
+        if not self.proxied or (self._sources and source not in self._sources):
             return address
         proxy = self._proxies[f"{source}>{name}"] = TcpProxy(address)
+        proxy.set_mode(self._default)
         return proxy.address
 
     async def open(self) -> None:
@@ -47,6 +51,12 @@ class Links:
         """Reset every connection and give the ports back."""
         for proxy in self._proxies.values():
             await proxy.close()
+
+    def set_default(self, mode: Mode) -> None:
+        """Every link has this mode from now on, also those to pods that come later."""
+        self._default = mode
+        for proxy in self._proxies.values():
+            proxy.set_mode(mode)
 
     def heal(self) -> None:
         """Every link passes everything again."""

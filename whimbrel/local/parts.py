@@ -55,6 +55,8 @@ class StackSpec:
     proxied: bool = False
     """Whether clients reach pods, and pods each other and the stores, through proxies whose links
     can be made bad. Three mongods are reached directly: a set tells its own addresses."""
+    proxied_sources: tuple[str, ...] = ()
+    """With `proxied`: only the links from these ("clients"); empty means all."""
     clocks: bool = False
     """Whether the wall clocks of the Logic pods can be stepped; needs libfaketime."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class Plan:
         self._ports = ports
         self._last = folder.last_ports()
         self.chosen: dict[str, int] = {}
-        self.links = Links(proxied=spec.proxied)
+        self.links = Links(proxied=spec.proxied, sources=spec.proxied_sources)
         # Before any other: these are the ports that somebody may have asked for.
         access = [self._address(f"access-{number}") for number in range(spec.access)]
         self.stores: list[Part] = []

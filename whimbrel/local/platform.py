@@ -179,8 +179,7 @@ class LocalPlatform:
         helps."""
         now = self._clock()
         for pod in self._pods.values():
-            is_healthy = pod.keeper is not None and pod.keeper.state is PartState.HEALTHY
-            if not is_healthy:
+            if not _is_healthy(pod):
                 pod.healthy_since = None
             elif pod.healthy_since is None:
                 pod.healthy_since = now
@@ -205,11 +204,15 @@ class LocalPlatform:
         return _LOOK_SECONDS if ripening else None
 
     def _present(self, role: str, now: float) -> list[PodNow]:
-        return [
-            PodNow(name, pod.number, pod.revision, self._is_ready(pod, now), pod.deletion_cost)
-            for name, pod in self._pods.items()
-            if pod.role == role and pod.killed_at is None
-        ]
+        wanted = self._wanted[role].revision
+        found = []
+        for name, pod in self._pods.items():
+            if pod.role != role or pod.killed_at is not None:
+                continue
+            # An old pod serves from its first moment; a new one is relied on when all know it.
+            is_ready = self._is_ready(pod, now) if pod.revision == wanted else _is_healthy(pod)
+            found.append(PodNow(name, pod.number, pod.revision, is_ready, pod.deletion_cost))
+        return found
 
     def _is_ready(self, pod: _Pod, now: float) -> bool:
         if pod.killed_at is not None or pod.healthy_since is None:
@@ -258,3 +261,7 @@ class LocalPlatform:
             known = ", ".join(sorted(self._pods))
             raise WhimbrelError(ErrorCode.NOT_FOUND, f"no pod {name!r}; there are: {known}")
         return self._pods[name]
+
+
+def _is_healthy(pod: _Pod) -> bool:
+    return pod.keeper is not None and pod.keeper.state is PartState.HEALTHY

@@ -175,10 +175,10 @@ class Soak:
             def token_of(user: str) -> str:
                 return sign_token(secret, user, _TOKEN_SECONDS, now=time.time())
 
-            yield Target(cluster.endpoints, token_of), None
+            yield Target(lambda: cluster.endpoints, token_of), None
             return
         async with Stack.start(self._stack_spec(), progress=self._say) as stack:
-            yield Target(endpoints_for_clients(stack), stack.token), stack
+            yield Target(lambda: endpoints_for_clients(stack), stack.token), stack
 
     def _stack_spec(self) -> StackSpec:
         kinds = self._order.kinds

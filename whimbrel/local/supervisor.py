@@ -81,6 +81,7 @@ class Supervisor:
 
     def _forget(self, keeper: Keeper) -> None:
         self.keepers.pop(keeper.part.name, None)
+        keeper.forget()
         for layer in self._layers:
             if keeper in layer and len(layer) > 1:
                 layer.remove(keeper)

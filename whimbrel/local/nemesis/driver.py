@@ -16,7 +16,7 @@ from whimbrel.local.errors import StackError
 from whimbrel.local.nemesis.healing import heal
 from whimbrel.local.nemesis.kinds import Field
 from whimbrel.local.nemesis.plan import Fault, plan_faults
-from whimbrel.local.nemesis.strikes import STRIKES
+from whimbrel.local.nemesis.strikes import STRIKES, present
 
 if TYPE_CHECKING:
     from whimbrel.local.stack import Stack
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BACK_SECONDS: Final = 60.0
 """A part that was struck is healthy again within this time, or the stack is broken."""
 _READY_SECONDS: Final = 15.0
-_PROCESS_KINDS: Final = {"kill", "stop", "term", "redis-kill", "mongo-kill"}
+_PROCESS_KINDS: Final = {"kill", "stop", "term", "redis-kill", "mongo-kill", "kill-controller"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Nemesis:
         if struck:
             # What an earlier fault has not given back yet cannot be struck; late is good enough.
             with suppress(StackError):
-                await self._stack.wait_healthy(_READY_SECONDS, *struck)
+                await self._stack.wait_healthy(_READY_SECONDS, *_present(self._stack, struck))
         if stop.is_set():
             return
         event = FaultEvent(fault.kind, fault.target, time.monotonic(), None)
@@ -94,9 +94,13 @@ class Nemesis:
                 await _wait(stop, fault.seconds)
             if struck:
                 with suppress(StackError):  # if it is still so in the end, healing says it
-                    await self._stack.wait_healthy(BACK_SECONDS, *struck)
+                    await self._stack.wait_healthy(BACK_SECONDS, *_present(self._stack, struck))
         finally:
             record(replace(event, ended=time.monotonic()))
+
+
+def _present(stack: Stack, names: tuple[str, ...]) -> list[str]:
+    return [present(stack, name) for name in names]
 
 
 def field_of(stack: Stack) -> Field:
@@ -138,6 +142,9 @@ _NEEDS: Final = {
     "net-delay": "it needs proxies",
     "net-cut": "it needs proxies",
     "net-half-open": "it needs proxies",
+    "drain": "it needs two Access pods",
+    "rollout": "it needs two Access pods",
+    "kill-controller": "it needs a drain controller",
     "clock": "it needs clocks that can be stepped",
 }
 

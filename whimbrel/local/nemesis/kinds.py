@@ -19,6 +19,9 @@ KINDS: tuple[str, ...] = (
     "net-delay",  # a link, or all links of a pod, get slow
     "net-cut",  # they reset what is open and refuse what comes
     "net-half-open",  # they swallow what goes in one direction
+    "drain",  # an Access pod is deleted; it moves its clients, and another one takes its place
+    "rollout",  # all Access pods are replaced, one after the other
+    "kill-controller",  # SIGKILL of a drain controller
     "clock",  # the wall clock of a Logic pod steps, and steps back
 )
 """Every kind there is; which of them a stack can do is in its `Field`."""
@@ -38,6 +41,11 @@ class Field:
     clocks: tuple[str, ...] = ()
     """Pods whose wall clock can be stepped."""
 
+    @property
+    def access(self) -> tuple[str, ...]:
+        """The Access pods: those that come and go."""
+        return tuple(pod for pod in self.pods if pod.startswith("access-"))
+
     def targets(self, kind: str) -> tuple[tuple[str, ...], ...]:
         """What the kind can strike: each is the names of what is struck together. None when the
         stack cannot do the kind. Raises ValueError for a kind that does not exist."""
@@ -52,6 +60,9 @@ class Field:
             "net-delay": self._sets_of_links(),
             "net-cut": self._sets_of_links(),
             "net-half-open": self._sets_of_links(),
+            "drain": _each(self.access) if len(self.access) > 1 else (),
+            "rollout": (("access pods",),) if len(self.access) > 1 else (),
+            "kill-controller": _each(tuple(p for p in self.pods if p.startswith("drain-"))),
             "clock": tuple((f"clock of {pod}",) for pod in self.clocks),
         }
         if kind not in by_kind:

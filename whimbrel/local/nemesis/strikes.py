@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from whimbrel.core.errors import WhimbrelError
 from whimbrel.local.errors import StackError
 from whimbrel.local.faketime import step_clock
 from whimbrel.local.nemesis.plan import Fault
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 REDIS_SECONDS: Final = 2.0
 _LEAVES_WITHIN_SECONDS: Final = 40.0
 """A pod that was asked to leave and is still there is killed then, as Kubernetes does."""
+_ROLLS_WITHIN_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 
 Strike = Callable[["Stack", Fault], AbstractAsyncContextManager[None]]
@@ -42,21 +44,53 @@ async def _killed(stack: Stack, fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _asked_to_leave(stack: Stack, fault: Fault) -> AsyncIterator[None]:
-    (name,) = fault.targets
-    starts = stack.starts(name)
-    await _signal(stack, name, signal.SIGTERM)
-    try:
-        async with asyncio.timeout(_LEAVES_WITHIN_SECONDS):
-            while stack.starts(name) == starts and stack.spec.restart:  # noqa: ASYNC110 (a process)
-                await asyncio.sleep(_POLL_SECONDS)
-    except TimeoutError:
-        await _signal(stack, name, signal.SIGKILL)
+    name = present(stack, fault.targets[0])
+    with suppress(StackError):  # a rollout has taken it away meanwhile
+        starts = stack.starts(name)
+        await _signal(stack, name, signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_LEAVES_WITHIN_SECONDS):
+                while stack.starts(name) == starts and stack.spec.restart:  # noqa: ASYNC110 (a process)
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            await _signal(stack, name, signal.SIGKILL)
     yield
 
 
 @asynccontextmanager
+async def _deleted(stack: Stack, fault: Fault) -> AsyncIterator[None]:
+    with suppress(WhimbrelError):  # a rollout is just taking it away
+        stack.platform.delete(present(stack, fault.targets[0]))
+    await _settled(stack)
+    yield
+
+
+@asynccontextmanager
+async def _rolled_out(stack: Stack, _: Fault) -> AsyncIterator[None]:
+    stack.platform.restart("access", 1)
+    await _settled(stack)
+    yield
+
+
+async def _settled(stack: Stack) -> None:
+    """Until the Access pods are as wanted; other faults may keep that from happening."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ROLLS_WITHIN_SECONDS):
+            await stack.platform.wait_settled("access")
+
+
+def present(stack: Stack, name: str) -> str:
+    """The part of this name, or the pod that has taken its place."""
+    role, _, number = name.rpartition("-")
+    alike = [one for one in stack.pods if one.rpartition("-")[0] == role]
+    if name in stack.pods or name in stack.stores or not alike:
+        return name
+    return sorted(alike, key=lambda one: int(one.rpartition("-")[2]))[int(number) % len(alike)]
+
+
+@asynccontextmanager
 async def _stopped(stack: Stack, fault: Fault) -> AsyncIterator[None]:
-    (name,) = fault.targets
+    name = present(stack, fault.targets[0])
     try:
         await _signal(stack, name, signal.SIGSTOP)
         yield
@@ -125,7 +159,7 @@ async def _clock_stepped(stack: Stack, fault: Fault) -> AsyncIterator[None]:
 
 async def _signal(stack: Stack, name: str, number: int) -> None:
     with suppress(StackError):  # it is just starting again: there is nothing to strike
-        await stack.kill(name, number)
+        await stack.kill(present(stack, name), number)
 
 
 STRIKES: Final[dict[str, Strike]] = {
@@ -139,6 +173,9 @@ STRIKES: Final[dict[str, Strike]] = {
     "net-delay": _slow,
     "net-cut": _cut,
     "net-half-open": _half_open,
+    "drain": _deleted,
+    "rollout": _rolled_out,
+    "kill-controller": _killed,
     "clock": _clock_stepped,
 }
 """By kind."""

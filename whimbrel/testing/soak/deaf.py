@@ -42,7 +42,7 @@ async def be_deaf(
             client="whimbrel-soak-deaf",
         )
         async with grpc.aio.insecure_channel(
-            random.choice(target.endpoints), options=_OPTIONS
+            random.choice(target.find_endpoints()), options=_OPTIONS
         ) as channel:
             await _hold(channel, hello, random.uniform(*_STAYS_SECONDS), until)
 

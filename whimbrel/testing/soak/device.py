@@ -35,7 +35,8 @@ _RETURN_SECONDS = 1.0
 class Target:
     """The cluster, as its clients see it."""
 
-    endpoints: Sequence[str]
+    find_endpoints: Callable[[], Sequence[str]]
+    """Where clients connect now: what a look-up of the cluster's name would say."""
     token_of: Callable[[str], str]
 
 
@@ -53,8 +54,8 @@ class Device:
         """Once set, a slow reader reads as fast as others."""
         self._witness = Witness(recorder, plan.client)
         self._token = target.token_of(plan.user)
-        turn %= len(target.endpoints)
-        self._endpoints = [*target.endpoints[turn:], *target.endpoints[:turn]]
+        self._target = target
+        self._turn = turn
         self._store_path = folder / f"{plan.user}.{plan.device}.sqlite3"
         self._settings = ClientSettings(
             reconnect=ReconnectPolicy(cap_seconds=LADDER_SECONDS), observer=self._witness
@@ -88,8 +89,10 @@ class Device:
             await _pause(leave, _RETURN_SECONDS)
 
     def _connect(self) -> Client:
+        found = list(self._target.find_endpoints())
+        turn = self._turn % len(found)
         return connect(
-            self._endpoints,
+            [*found[turn:], *found[:turn]],
             self._token,
             device=self.plan.device,
             store=SqliteStore(self._store_path) if self.plan.is_restless else None,

@@ -1,0 +1,186 @@
+"""Moves under load: what a drain, a rollout, a killed pod and a new pod cost those who talk.
+
+Clients live in processes of their own and reach the pods through a proxy that adds the round
+trip. Added latency is the difference between deliveries around a move (from 0.25 s before its
+switch to 0.75 s after) and those in quiet, percentile by percentile, in the same run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from bench.move_load import READY, STOP, MovePlan, MoveResult
+from bench.processes import LoadFailedError, expect, line_of, start, write
+from whimbrel.local.proxy import delayed
+from whimbrel.local.stack import Stack, StackSpec
+
+_BEFORE: Final = 0.25
+_AFTER: Final = 0.75
+_QUIET_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 180.0
+_RESULT_SECONDS: Final = 60.0
+
+Scenario = Callable[[Stack], Awaitable[None]]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class MoveWorkload:
+    """What is measured."""
+
+    sessions: int = 2_000
+    rate: float = 200.0
+    """Messages a second in all."""
+    round_trip_ms: float = 50.0
+    processes: int = 2
+
+
+async def measure(
+    scenario: str, workload: MoveWorkload, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """One scenario on a stack of its own; flat figures. KeyError for one that does not exist."""
+    access, act = SCENARIOS[scenario]
+    spec = StackSpec(access=access, proxied=True, proxied_sources=("clients",))
+    say(f"{scenario}: starting a stack of {access} access pods")
+    async with Stack.start(spec) as stack:
+        stack.links.set_default(delayed(workload.round_trip_ms / 2000, 0.0))
+        say(f"{scenario}: connecting {workload.sessions} clients")
+        processes = [await start("bench.move_load") for _ in range(workload.processes)]
+        try:
+            for number, process in enumerate(processes):
+                write(process, json.dumps(asdict(_plan(workload, stack, number))))
+            for process in processes:
+                await expect(process, READY, _CONNECT_SECONDS)
+            await asyncio.sleep(_QUIET_SECONDS)
+            say(f"{scenario}: begins")
+            began = time.monotonic()
+            await act(stack)
+            ended = time.monotonic()
+            say(f"{scenario}: {ended - began:.1f} s")
+            await asyncio.sleep(_QUIET_SECONDS)
+            for process in processes:
+                write(process, STOP)
+            answers = [await line_of(process, _RESULT_SECONDS) for process in processes]
+        finally:
+            for process in processes:
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+    results = [MoveResult(**json.loads(answer)) for answer in answers]
+    return figures(results, workload, began, ended)
+
+
+def _plan(workload: MoveWorkload, stack: Stack, number: int) -> MovePlan:
+    users = [f"mover-{n}" for n in range(number, workload.sessions, workload.processes)]
+    return MovePlan(
+        users=users,
+        tokens={user: stack.token(user) for user in users},
+        endpoints=stack.endpoints,
+        rate=workload.rate / workload.processes,
+    )
+
+
+async def _drain(stack: Stack) -> None:
+    """One pod is deleted, drains itself at the controller's pace, and is replaced."""
+    await _without(stack, "access-0")
+
+
+async def _rollout(stack: Stack) -> None:
+    await stack.restart_role("access")
+
+
+async def _rollout_without_controller(stack: Stack) -> None:
+    rolling = asyncio.ensure_future(stack.restart_role("access"))
+    await asyncio.sleep(2.0)
+    await stack.kill("drain-0")
+    await rolling
+
+
+async def _kill(stack: Stack) -> None:
+    await stack.kill("access-0")
+    await stack.wait_healthy(60.0, "access-0")
+    await asyncio.sleep(20.0)  # the storm window is over, and so is the ladder's first step
+
+
+async def _scale_out(stack: Stack) -> None:
+    await stack.scale("access", 3)
+    await asyncio.sleep(60.0)  # the rebalance looks, decides and moves
+
+
+async def _without(stack: Stack, name: str) -> None:
+    stack.platform.delete(name)
+    while name in stack.pods:
+        await asyncio.sleep(0.02)
+
+
+SCENARIOS: Final[dict[str, tuple[int, Scenario]]] = {
+    "drain": (3, _drain),
+    "rollout": (3, _rollout),
+    "rollout_kill_controller": (3, _rollout_without_controller),
+    "kill": (3, _kill),
+    "scale_out": (2, _scale_out),
+}
+"""Access pods at the start, and what happens."""
+
+
+def figures(
+    results: list[MoveResult], workload: MoveWorkload, began: float, ended: float
+) -> dict[str, Any]:
+    """What all clients saw, in a few numbers."""
+    switches: dict[str, list[float]] = defaultdict(list)
+    for result in results:
+        for user, at in result.attachments:
+            if at >= began:
+                switches[user].append(at)
+    around: list[float] = []
+    quiet: list[float] = []
+    for result in results:
+        for user, sent, latency in result.deliveries:
+            if any(at - _BEFORE <= sent <= at + _AFTER for at in switches.get(user, ())):
+                around.append(latency)
+            elif sent < began:
+                quiet.append(latency)
+    losers = {user for result in results for user, at in result.losses if at >= began}
+    back = [at for times in switches.values() for at in times]
+    moves = [count for result in results for count in result.moves.values()]
+    homes = Counter(home for result in results for home in result.homes.values())
+    mean = sum(homes.values()) / max(1, len(homes))
+    per_second = Counter(int(at - began) for at in back)
+    figures: dict[str, Any] = {
+        "sessions": workload.sessions,
+        "messages_per_second": workload.rate,
+        "round_trip_ms": workload.round_trip_ms,
+        "accepted": sum(result.accepted for result in results),
+        "lost": sum(result.lost for result in results),
+        "duplicated": sum(result.duplicated for result in results),
+        "reordered": sum(result.reordered for result in results),
+        "moved": sum(count > 0 for count in moves),
+        "moved_once_at_most_ratio": round(sum(n <= 1 for n in moves) / max(1, len(moves)), 5),
+        "without_stream_ratio": round(len(losers) / workload.sessions, 5),
+        "seconds_to_empty": round(ended - began, 2),
+        "seconds_to_last_attach": round(max(back, default=began) - began, 2),
+        "most_attaches_per_second": max(per_second.values(), default=0),
+        "max_to_mean_sessions_ratio": round(max(homes.values(), default=0) / mean, 3),
+        "deliveries_around_moves": len(around),
+    }
+    for name, part in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+        calm, moved = _at(quiet, part), _at(around, part)
+        figures[f"quiet_{name}_ms"] = round(calm, 2)
+        figures[f"moving_{name}_ms"] = round(moved, 2)
+        base = _at(quiet, 0.5) if name == "max" else calm
+        figures[f"added_{name}_ms"] = round(max(0.0, moved - base), 2) if around else None
+    return figures
+
+
+def _at(values: list[float], part: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
+
+
+__all__ = ["SCENARIOS", "LoadFailedError", "MoveWorkload", "measure"]
