@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # generic only in the stubs
 _log = get_logger(__name__)
 
 _WATCH_SECONDS: Final = 0.5
+_FIRST_REPORT_SECONDS: Final = 10.0
 
 
 class DrainServicer(drain_pb2_grpc.DrainServiceServicer):
@@ -56,7 +57,11 @@ class DrainServicer(drain_pb2_grpc.DrainServiceServicer):
     async def Attend(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
         """One pod's stream: its reports in, the latest order out."""
         requests = aiter(request_iterator)
-        first = await anext(requests, None)
+        try:
+            async with asyncio.timeout(_FIRST_REPORT_SECONDS):
+                first = await anext(requests, None)
+        except TimeoutError:
+            return  # it never said who it is
         if first is None:
             return
         attendee = self._attendance.join(report_of(first))

@@ -8,6 +8,7 @@ carries the term, and pods refuse a lower one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -52,6 +53,7 @@ class Leader:
         self._renew_seconds = renew_seconds
         self._tenure = Tenure(term=0, holder="", is_own=False)
         self._held_until = 0.0
+        self._resigned = asyncio.Event()
         self._failures = 0
 
     @property
@@ -59,6 +61,7 @@ class Leader:
         """Whether this controller may order now."""
         return (
             self._tenure.is_own
+            and not self._resigned.is_set()
             and self._clock() < self._held_until
             and self._tenure.term >= self._seen_term()
         )
@@ -83,14 +86,16 @@ class Leader:
         raise unavailable(f"this drain controller does not lead; {holder} does")
 
     async def run(self) -> None:
-        """Hold the lease until cancelled."""
-        while True:
+        """Hold the lease until cancelled, or until it was given back."""
+        while not self._resigned.is_set():
             wait = await self._hold()
-            await asyncio.sleep(wait)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._resigned.wait()
 
     async def resign(self) -> None:
-        """This controller stops: let another one lead at once."""
-        self._held_until = 0.0
+        """This controller stops: let another one lead at once, and never take the lease again."""
+        self._resigned.set()
         try:
             async with asyncio.timeout(self._lease_seconds / 3):
                 await self._leadership.resign()
@@ -118,6 +123,11 @@ class Leader:
             self._failures += 1
             return _RETRY_SECONDS
         self._failures = 0
+        if (
+            self._resigned.is_set()
+        ):  # in the middle of this call: what it has taken goes back as well
+            await self.resign()
+            return self._renew_seconds
         before, self._tenure = self._tenure, tenure
         self._held_until = asked_at + self._lease_seconds if tenure.is_own else 0.0
         if before != tenure:

@@ -43,10 +43,12 @@ LEASE_SECONDS = 0.6
 class Controller:
     """One drain controller, and an operator's stub for it."""
 
-    def __init__(self, chassis: Chassis, task: asyncio.Task[None]) -> None:
+    def __init__(self, chassis: Chassis, task: asyncio.Task[None], stop: asyncio.Event) -> None:
         self.address = chassis.address
         self.name = chassis.pod_id
         self.task = task
+        self.stop = stop
+        """As SIGTERM."""
         self.channel = open_channel(chassis.address)
         self.stub = drain_pb2_grpc.DrainServiceStub(self.channel)
 
@@ -141,11 +143,11 @@ class World:
             plans=PlanSettings(**{"rebalances": False, **plans}),
         )
         ready: asyncio.Future[Chassis] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(
-            serve(ServiceSpec("drain", DrainSettings, start), settings, started=ready.set_result)
-        )
+        stop = asyncio.Event()
+        spec = ServiceSpec("drain", DrainSettings, start)
+        task = asyncio.create_task(serve(spec, settings, stop=stop, started=ready.set_result))
         await asyncio.wait((ready, task), return_when=asyncio.FIRST_COMPLETED)
-        controller = Controller(ready.result(), task)
+        controller = Controller(ready.result(), task, stop)
         self.controllers.append(controller)
         for pod in self.pods.values():
             if pod.role == "access":

@@ -110,6 +110,17 @@ async def test_a_leader_that_cannot_renew_leads_no_more() -> None:
         await made.until_leads(controller)
 
 
+async def test_a_leader_that_stops_gives_the_lease_back_at_once() -> None:
+    async with world() as made:
+        first = await made.led(10, 10)
+        second = await made.start_controller("drain-1")
+        made.lease.duration_seconds = 3600.0  # nobody waits for it to run out
+        first.stop.set()
+        await made.until_leads(second)
+        await first.task
+        assert made.lease.holder == "drain-1"
+
+
 async def test_a_platform_that_is_away_changes_nothing_that_is_under_way() -> None:
     async with world() as made:
         controller = await made.led(1500, 100)
