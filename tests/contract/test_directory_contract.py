@@ -69,6 +69,30 @@ async def test_the_same_attempt_may_be_repeated(directory: Directory) -> None:
     assert second > first
 
 
+async def test_a_ticket_serves_once_and_only_from_the_epoch_that_it_names(
+    directory: Directory,
+) -> None:
+    (first,) = await directory.attach([session(pod="access-0", attempt=1)])
+    moving = session(pod="access-1", attempt=2)
+    moving.ticket_epoch = first.epoch
+    (moved,) = await directory.attach([moving])
+    assert moved.epoch > first.epoch
+    (repeated,) = await directory.attach([moving])
+    assert repeated.epoch > moved.epoch, "the same attempt, whose answer was lost"
+    again = session(pod="access-2", attempt=3)
+    again.ticket_epoch = first.epoch
+    (refused,) = await directory.attach([again])
+    assert (refused.epoch, refused.over_limit) == (0, False)
+    assert await routes(directory) == {"phone": ("access-1", repeated.epoch)}
+
+
+async def test_a_ticket_of_a_device_that_is_nowhere_is_good(directory: Directory) -> None:
+    moving = session(pod="access-1", attempt=2)
+    moving.ticket_epoch = 5
+    (moved,) = await directory.attach([moving])
+    assert moved.epoch > 5
+
+
 async def test_another_instance_always_wins(directory: Directory) -> None:
     first, second = await attach(directory, session(attempt=9), session(instance="app2", attempt=1))
     assert second > first

@@ -29,7 +29,8 @@ def soak(
         str,
         typer.Option(
             help="all, none, or some of: kill, stop, term (pods); redis-flush, redis-kill, "
-            "mongo-kill, mongo-stepdown (stores); net-delay, net-cut, net-half-open; clock; "
+            "mongo-kill, mongo-stepdown (stores); net-delay, net-cut, net-half-open; "
+            "drain, rollout, kill-controller; clock; "
             "abandon, slow, deaf (clients)."
         ),
     ] = "all",
