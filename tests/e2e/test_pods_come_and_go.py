@@ -22,7 +22,6 @@ from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.testing.crowd import Crowd
 
 pytestmark = pytest.mark.timeout(180)
-MESSAGES = 1_500
 
 
 @asynccontextmanager
@@ -70,6 +69,7 @@ async def test_a_rolling_restart_moves_each_client_once_and_nobody_is_without_a_
         assert max(crowd.moves) == 1
 
 
+@pytest.mark.slow
 async def test_a_rollout_goes_on_when_its_controller_is_killed() -> None:
     async with world() as (stack, crowd):
 
@@ -98,6 +98,7 @@ async def test_a_pod_drains_itself_with_no_controller_at_all() -> None:
         assert sum(crowd.moves) >= len(crowd.moves) // 3
 
 
+@pytest.mark.slow
 async def test_a_pod_that_is_killed_in_mid_drain_costs_no_message() -> None:
     async with world() as (stack, crowd):
 
@@ -111,6 +112,7 @@ async def test_a_pod_that_is_killed_in_mid_drain_costs_no_message() -> None:
         await held(stack, crowd)
 
 
+@pytest.mark.slow
 async def test_a_target_that_dies_costs_no_message() -> None:
     async with world() as (stack, crowd):
 
@@ -123,6 +125,7 @@ async def test_a_target_that_dies_costs_no_message() -> None:
         await held(stack, crowd)
 
 
+@pytest.mark.slow
 async def test_a_paused_pod_comes_back_as_a_zombie_and_harms_nobody() -> None:
     async with world() as (stack, crowd):
 
