@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack
-from importlib import import_module
+from pathlib import Path
 
+from services.drain.adapters.platform_local import open_local
 from services.drain.attendance import Attendance
 from services.drain.domain.facts import Registered
 from services.drain.domain.planner import Planner
@@ -18,31 +20,50 @@ from services.drain.usecases.operate import Operate
 from services.drain.usecases.reconcile import Reconcile
 from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.core.errors import invalid
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
 
-_ADAPTERS = {
-    "local": ("services.drain.adapters.platform_local", "open_local"),
-    "kubernetes": ("services.drain.adapters.platform_kubernetes", "open_kubernetes"),
-}
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LOAD_SECONDS = 1.0
 """How often the load of pods that do not attend is looked at."""
 
 
 async def start(settings: DrainSettings, chassis: Chassis) -> None:
     """Open the platform, then stand on it."""
-    platform, leadership = open_platform(settings, chassis.stack)
+    platform, leadership = await open_platform(settings, chassis.incarnation, chassis.stack)
     await start_on(platform, leadership, settings, chassis)
 
 
-def open_platform(settings: DrainSettings, stack: AsyncExitStack) -> tuple[Platform, Leadership]:
+async def open_platform(
+    settings: DrainSettings, incarnation: str, stack: AsyncExitStack
+) -> tuple[Platform, Leadership]:
     """The adapters that the settings name; what they open is closed with the stack."""
-    # Imported when asked for: one platform's client weighs 46 MB, and nobody needs two.
-    module, factory = _ADAPTERS[settings.platform.kind]
-    opened: tuple[Platform, Leadership] = getattr(import_module(module), factory)(settings, stack)
-    return opened
+    own = settings.platform
+    if own.kind == "local":
+        return open_local(settings, stack)
+    # Imported when asked for: this platform's client weighs 46 MB.
+    from services.drain.adapters.open_kubernetes import open_kubernetes  # noqa: PLC0415
+
+    return await open_kubernetes(
+        stack,
+        namespace=own.namespace or await asyncio.to_thread(_own_namespace),
+        lease_name=own.lease_name,
+        holder=f"{settings.pod.id}-{incarnation}",
+        lease_seconds=settings.leader.lease_seconds,
+    )
+
+
+def _own_namespace() -> str:
+    """Where Kubernetes says that this pod is."""
+    try:
+        return _NAMESPACE_FILE.read_text().strip()
+    except OSError as error:
+        raise invalid(
+            f"{_NAMESPACE_FILE} cannot be read ({error.strerror}): set WHIMBREL_PLATFORM__NAMESPACE"
+        ) from None
 
 
 async def start_on(
