@@ -60,13 +60,14 @@ class Dialogue:
         platform: str = "",
         account_scope: bool = False,
         cursor: int | None = None,
+        highest: Mapping[str, int] | None = None,
         owner: tuple[str, str] | None = None,
         outgoing: Iterable[Outgoing] = (),
         heartbeats: Mapping[str, Learned] | None = None,
         surroundings: Surroundings | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.inbox: Inbox[types_pb2.Message] = Inbox(settings.inbox, cursor=cursor)
+        self.inbox: Inbox[types_pb2.Message] = Inbox(settings.inbox, cursor=cursor, highest=highest)
         self.outbox = Outbox(settings.outbox)
         if owner is not None:
             self.outbox.bind(*owner)

@@ -169,7 +169,9 @@ class Keeper:
 
     async def on_ack(self, cursor: int) -> None:
         """See Host."""
-        await self._parts.store.save_cursor(cursor)
+        inbox = self._parts.dialogue.inbox
+        await self._parts.store.save_cursor(cursor, inbox.passed(cursor))
+        inbox.settle(cursor)  # not before: this may be cancelled, and the store with it
 
     # --- inside ----------------------------------------------------------------------
 
@@ -195,7 +197,7 @@ class Keeper:
             if not (renewable and await self._parts.tokens.has_another()):
                 raise ConnectionClosed(code, ending.reason)
         if code is CloseCode.SEQ_AHEAD:
-            await self._parts.store.save_cursor(None)
+            await self._parts.store.save_cursor(None, {})
         if ending.is_ours:
             return  # what made us drop it has said when to try
         reconnect, now, chance = self.reconnect, self._clock(), self._chance()

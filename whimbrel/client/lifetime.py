@@ -81,6 +81,7 @@ class Lifetime:
                 account_scope=options.account_scope,
                 settings=options.settings,
                 cursor=options.cursor if state.cursor is None else state.cursor,
+                highest=state.highest,
                 owner=state.owner,
                 outgoing=state.outgoing,
                 heartbeats=state.heartbeats,

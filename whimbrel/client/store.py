@@ -1,5 +1,5 @@
-"""What a client keeps between two starts: its cursor, the messages that wait for acceptance, and
-how seldom it may ping on which network.
+"""What a client keeps between two starts: its cursor with what the next message is compared with,
+the messages that wait for acceptance, and how seldom it may ping on which network.
 
 A store belongs to one (user, device) from its first Welcome on and refuses another (rule 9):
 presenting one person's cursor or words under another's name loses or invents messages.
@@ -13,6 +13,7 @@ from typing import Protocol
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.heartbeat_plan import REMEMBERED_NETWORKS
+from whimbrel.core.lateness import REMEMBERED_CONVERSATIONS
 from whimbrel.core.nat_probe import Learned
 from whimbrel.core.outgoing import Outgoing
 
@@ -29,6 +30,9 @@ class StoredState:
     """Messages without an answer, in the order of sending."""
     heartbeats: Mapping[str, Learned] = field(default_factory=dict)
     """What is known of networks, by network id, the one learned of last at the end."""
+    highest: Mapping[str, int] = field(default_factory=dict)
+    """The highest message_id up to the cursor, by conversation id, the one seen last at the end:
+    what is below it comes late."""
 
 
 class ClientStore(Protocol):
@@ -46,9 +50,13 @@ class ClientStore(Protocol):
         """Called at every Welcome, before anything is written. PERMISSION_DENIED when the store
         belongs to somebody else."""
 
-    async def save_cursor(self, cursor: int | None) -> None:
-        """Keep the cursor; None forgets it. Losing the last few is harmless: the server's own
-        stored cursor counts when it is higher, and what is below neither comes again."""
+    async def save_cursor(self, cursor: int | None, highest: Mapping[str, int]) -> None:
+        """Keep the cursor and, in one transaction with it, the highest message_ids of those
+        conversations that it has passed; of at least the 4,096 conversations that were named
+        last. None forgets the cursor and all of them.
+
+        Losing the last few is harmless: the server's own stored cursor counts when it is
+        higher, and what is below neither comes again."""
 
     async def add_outgoing(self, message: Outgoing) -> None:
         """Keep a message; when this returns it must survive a power cut (if durable)."""
@@ -85,20 +93,30 @@ class MemoryStore:
         self._cursor: int | None = None
         self._outgoing: dict[str, Outgoing] = {}
         self._heartbeats: dict[str, Learned] = {}
+        self._highest: dict[str, int] = {}
 
     async def load(self) -> StoredState:
         """See ClientStore."""
         outgoing = tuple(self._outgoing.values())
-        return StoredState(self._owner, self._cursor, outgoing, dict(self._heartbeats))
+        return StoredState(
+            self._owner, self._cursor, outgoing, dict(self._heartbeats), dict(self._highest)
+        )
 
     async def bind(self, user_id: str, device_id: str) -> None:
         """See ClientStore."""
         check_owner(self._owner, user_id, device_id)
         self._owner = (user_id, device_id)
 
-    async def save_cursor(self, cursor: int | None) -> None:
+    async def save_cursor(self, cursor: int | None, highest: Mapping[str, int]) -> None:
         """See ClientStore."""
         self._cursor = cursor
+        if cursor is None:
+            self._highest.clear()
+        for conversation_id, message_id in highest.items():
+            self._highest.pop(conversation_id, None)
+            self._highest[conversation_id] = message_id
+        while len(self._highest) > REMEMBERED_CONVERSATIONS:
+            del self._highest[next(iter(self._highest))]
 
     async def add_outgoing(self, message: Outgoing) -> None:
         """See ClientStore."""

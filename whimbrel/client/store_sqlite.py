@@ -1,30 +1,35 @@
-"""The cursor, the outbox and the heartbeats of a device in one SQLite file.
+"""The cursor, what comes late, the outbox and the heartbeats of a device in one SQLite file.
 
 Write-ahead log; one connection, used by one worker thread, so nothing blocks the event loop and
 writes keep the order of their calls. A message to send is synced to the disk before it goes out
 (synchronous=FULL, one fsync, 0.1 to 10 ms): a process that dies after that sends it again under
-the same id. The cursor, answered messages and heartbeats are written without a sync (NORMAL): they
-survive a killed process always, and a power cut up to the last few, which costs nothing but a
-repeat.
+the same id. The cursor (with the highest message_ids, in one transaction), answered messages and
+heartbeats are written without a sync (NORMAL): they survive a killed process always, and a power
+cut up to the last few, which costs nothing but a repeat.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
 from whimbrel.client.store import StoredState, check_owner
 from whimbrel.core.heartbeat_plan import REMEMBERED_NETWORKS
+from whimbrel.core.lateness import REMEMBERED_CONVERSATIONS
 from whimbrel.core.nat_probe import Learned
 from whimbrel.core.outgoing import BodyKind, Outgoing
 
 T = TypeVar("T")
+_Write = tuple[str, Sequence[tuple[object, ...]]]
+"""A statement and its rows."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+"""1: without `highest`. A file of it is brought to the present version when it is opened; an SDK
+of then refuses what it would leave half written."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS device (
     only INTEGER PRIMARY KEY CHECK (only = 1), user_id TEXT NOT NULL, device_id TEXT NOT NULL,
@@ -37,6 +42,10 @@ CREATE TABLE IF NOT EXISTS outgoing (
 CREATE TABLE IF NOT EXISTS network (
     number INTEGER PRIMARY KEY AUTOINCREMENT, network_id TEXT NOT NULL UNIQUE,
     interval_seconds REAL NOT NULL, is_settled INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS highest (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL UNIQUE,
+    message_id INTEGER NOT NULL
 );
 """
 
@@ -74,16 +83,24 @@ class SqliteStore:
         """See ClientStore."""
         check_owner(self._owner, user_id, device_id)
         if self._owner is None:
-            await self._write(
-                "INSERT INTO device (only, user_id, device_id) VALUES (1, ?, ?)",
-                [(user_id, device_id)],
-                sync=True,
-            )
+            statement = "INSERT INTO device (only, user_id, device_id) VALUES (1, ?, ?)"
+            await self._write((statement, [(user_id, device_id)]), sync=True)
             self._owner = (user_id, device_id)
 
-    async def save_cursor(self, cursor: int | None) -> None:
+    async def save_cursor(self, cursor: int | None, highest: Mapping[str, int]) -> None:
         """See ClientStore."""
-        await self._write("UPDATE device SET cursor = ?", [(cursor,)])
+        writes: list[_Write] = [("UPDATE device SET cursor = ?", [(cursor,)])]
+        if cursor is None:
+            writes.append(("DELETE FROM highest", [()]))
+        if highest:
+            writes += [
+                (
+                    "REPLACE INTO highest (conversation_id, message_id) VALUES (?, ?)",
+                    list(highest.items()),
+                ),
+                (_newest("highest"), [(REMEMBERED_CONVERSATIONS,)]),
+            ]
+        await self._write(*writes)
 
     async def add_outgoing(self, message: Outgoing) -> None:
         """See ClientStore."""
@@ -94,31 +111,29 @@ class SqliteStore:
             message.conversation_id,
             message.recipient_id,
         )
-        await self._write(
+        statement = (
             "INSERT INTO outgoing (client_message_id, kind, body, conversation_id, recipient_id)"
-            " VALUES (?, ?, ?, ?, ?)",
-            [row],
-            sync=True,
+            " VALUES (?, ?, ?, ?, ?)"
         )
+        await self._write((statement, [row]), sync=True)
 
     async def forget_outgoing(self, client_message_ids: Sequence[str]) -> None:
         """See ClientStore."""
         rows = [(identifier,) for identifier in client_message_ids]
-        await self._write("DELETE FROM outgoing WHERE client_message_id = ?", rows)
+        await self._write(("DELETE FROM outgoing WHERE client_message_id = ?", rows))
 
     async def save_heartbeat(self, network_id: str, learned: Learned | None) -> None:
         """See ClientStore."""
         if learned is None:
-            await self._write("DELETE FROM network WHERE network_id = ?", [(network_id,)])
+            await self._write(("DELETE FROM network WHERE network_id = ?", [(network_id,)]))
             return
+        row = (network_id, learned.interval_seconds, int(learned.is_settled))
         await self._write(
-            "REPLACE INTO network (network_id, interval_seconds, is_settled) VALUES (?, ?, ?)",
-            [(network_id, learned.interval_seconds, int(learned.is_settled))],
-        )
-        await self._write(
-            "DELETE FROM network WHERE number NOT IN"
-            " (SELECT number FROM network ORDER BY number DESC LIMIT ?)",
-            [(REMEMBERED_NETWORKS,)],
+            (
+                "REPLACE INTO network (network_id, interval_seconds, is_settled) VALUES (?, ?, ?)",
+                [row],
+            ),
+            (_newest("network"), [(REMEMBERED_NETWORKS,)]),
         )
 
     async def close(self) -> None:
@@ -138,15 +153,16 @@ class SqliteStore:
             raise RuntimeError("the store is closed")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def _write(
-        self, statement: str, rows: Sequence[tuple[object, ...]], *, sync: bool = False
-    ) -> None:
+    async def _write(self, *writes: _Write, sync: bool = False) -> None:
+        """In one transaction."""
+
         def work() -> None:
             database = self._opened()
             database.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
             with database:
                 database.execute("BEGIN IMMEDIATE")
-                database.executemany(statement, rows)
+                for statement, rows in writes:
+                    database.executemany(statement, rows)
 
         await self._run(work)
 
@@ -160,7 +176,7 @@ class SqliteStore:
         self._database = database
         database.execute("PRAGMA journal_mode = WAL")
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _VERSION):
+        if not 0 <= version <= _VERSION:
             raise sqlite3.DatabaseError(f"{self._path} has version {version}, not {_VERSION}")
         database.executescript(_SCHEMA)
         database.execute(f"PRAGMA user_version = {_VERSION}")
@@ -179,6 +195,18 @@ class SqliteStore:
                 "SELECT network_id, interval_seconds, is_settled FROM network ORDER BY number"
             )
         }
+        highest = dict(
+            database.execute("SELECT conversation_id, message_id FROM highest ORDER BY number")
+        )
         if device is None:
-            return StoredState(outgoing=outgoing, heartbeats=heartbeats)
-        return StoredState((device[0], device[1]), device[2], outgoing, heartbeats)
+            return StoredState(outgoing=outgoing, heartbeats=heartbeats, highest=highest)
+        return StoredState((device[0], device[1]), device[2], outgoing, heartbeats, highest)
+
+
+def _newest(table: str) -> str:
+    """The statement that keeps so many rows, those written last."""
+    # As a bound, not as a list of those to keep: this runs with every ack.
+    return (
+        f"DELETE FROM {table} WHERE number <="
+        f" (SELECT number FROM {table} ORDER BY number DESC LIMIT 1 OFFSET ?)"
+    )

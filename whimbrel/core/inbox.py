@@ -16,7 +16,7 @@ monotonic seconds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Generic, NamedTuple
 
 from whimbrel.core.inbox_types import (
@@ -45,7 +45,13 @@ class Inbox(Generic[M]):
     by `forget_cursor`; an ack is at most `handled` and at most what came on this stream.
     """
 
-    def __init__(self, limits: InboxLimits | None = None, *, cursor: int | None = None) -> None:
+    def __init__(
+        self,
+        limits: InboxLimits | None = None,
+        *,
+        cursor: int | None = None,
+        highest: Mapping[str, int] | None = None,
+    ) -> None:
         self._limits = limits or InboxLimits()
         self._start = cursor
         self._sequence: Sequence[_Place[M]] = Sequence(capacity=self._limits.hold_capacity)
@@ -53,7 +59,7 @@ class Inbox(Generic[M]):
         self._is_overlapping = False
         self._waiting: deque[Received[M]] = deque()
         self._current: Received[M] | None = None
-        self._lateness = Lateness(self._limits.conversations)
+        self._lateness = Lateness(self._limits.conversations, highest)
         self._window_messages = 256
         self._window_bytes = 256 * 1024
         self._is_attached = False
@@ -242,6 +248,14 @@ class Inbox(Generic[M]):
         self._progressed_at = now
         return self._acked
 
+    def passed(self, cursor: int) -> dict[str, int]:
+        """What is to be stored together with a cursor of `ack_due`: see Lateness."""
+        return self._lateness.passed(cursor)
+
+    def settle(self, cursor: int) -> None:
+        """This cursor is stored, with what `passed` gave for it."""
+        self._lateness.settle(cursor)
+
     def sync_due(self, now: float) -> int | None:
         """The seq from which to ask again, at most once in `hole_seconds`; or None.
 
@@ -296,10 +310,12 @@ class Inbox(Generic[M]):
         """Let in what is in order now. The server's order decides what is late, so not before."""
         for seq, message, own, hint, size in places:
             if message is not None:
-                late = self._lateness.see(message.conversation_id, message.message_id, hint=hint)
+                late = self._lateness.see(
+                    seq, message.conversation_id, message.message_id, hint=hint
+                )
                 self._waiting.append(Received(seq, message, late, size))
             elif own is not None:
-                self._lateness.see(own[0], own[1], hint=False)
+                self._lateness.see(seq, own[0], own[1], hint=False)
 
     def _progressed(self, now: float) -> None:
         self._progressed_at = now

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from whimbrel.core.lateness import REMEMBERED_CONVERSATIONS
+
 
 class Conversational(Protocol):
     """What an Inbox has to know of a message; generated messages fit."""
@@ -42,7 +44,7 @@ class InboxLimits:
     """Silence after which a head that is known to be ahead counts as a hole. Default 5."""
     hold_capacity: int = 4_096
     """Entries held behind a hole. Default 4,096; what is dropped beyond comes by Sync."""
-    conversations: int = 4_096
+    conversations: int = REMEMBERED_CONVERSATIONS
     """Conversations whose highest message_id is remembered (see Lateness). Default 4,096."""
 
 

@@ -139,7 +139,9 @@ async def test_seq_ahead_reconnects_without_cursor() -> None:
     store = MemoryStore()
     async with ScriptedAccess(first, second) as access, alice(access, store) as im:
         assert [event.seq for event in await take(im, 3)] == [50, 51, 7]
-        assert (await store.load()).cursor is None
+        state = await store.load()
+        assert state.cursor is None
+        assert state.highest == {}
 
 
 async def test_the_cursor_resumes_from_sqlite_after_a_restart(tmp_path: Path) -> None:
@@ -207,3 +209,37 @@ async def test_asking_for_events_after_the_end_says_why() -> None:
         with pytest.raises(ConnectionClosed) as ending:
             await anext(im.events())
         assert ending.value.code is CloseCode.BAD_TOKEN
+
+
+def conversation(seq: int, message_id: int) -> access_pb2.ConnectResponse:
+    message = types_pb2.Message(message_id=message_id, conversation_id="g:1", sender_id="bob")
+    entry = types_pb2.Entry(seq=seq, message=message)
+    return access_pb2.ConnectResponse(deliver=access_pb2.Deliver(entries=[entry]))
+
+
+async def test_what_comes_late_is_marked_after_a_restart_too(tmp_path: Path) -> None:
+    """Also what the server gives no hint of: the pod that writes the conversation has changed.
+    What was seen beyond the stored cursor comes again, and is not late for that."""
+
+    async def first(stream: ScriptedStream) -> None:
+        await stream.welcome(1)
+        await stream.write(conversation(1, 50))
+        await stream.read_acks_to(1)
+        await stream.write(conversation(2, 60))
+        await stream.read_to_the_end()
+
+    async def second(stream: ScriptedStream) -> None:
+        assert stream.hello.cursor == 1
+        await stream.welcome(2)
+        await stream.write(conversation(2, 60))
+        await stream.write(conversation(3, 40))
+        await stream.read_to_the_end()
+
+    path = tmp_path / "alice.sqlite3"
+    async with ScriptedAccess(first, second) as access:
+        async with alice(access, SqliteStore(path)) as im:
+            events = im.events()
+            assert not (await anext(events)).late
+            assert not (await anext(events)).late  # in hand, not finished, when the client ends
+        async with alice(access, SqliteStore(path)) as im:
+            assert [event.late for event in await take(im, 2)] == [False, True]

@@ -73,6 +73,7 @@ class Device:
         self._since = 0.0
         self._changed = asyncio.Event()
         self._arrived = asyncio.Event()
+        self._highest: dict[str, int] = {}
         self.dialogue = self._begin(0, durable=True)
 
     # --- for the world -----------------------------------------------------------------
@@ -120,7 +121,10 @@ class Device:
             for identifier in self.waiting:
                 self._record.add(Info(now, self.client, identifier, "forgotten"))
             self.waiting.clear()
+            self._highest.clear()
             cursor = None
+        elif cursor is not None:
+            self._highest |= self.dialogue.inbox.passed(cursor)
         self.dialogue = self._begin(cursor, durable=not forgets)
 
     async def run(self) -> None:
@@ -142,6 +146,7 @@ class Device:
             client="memory-cluster",
             settings=ClientSettings(),
             cursor=cursor,
+            highest=self._highest,
             owner=(self.user, self.name),
             outgoing=self.waiting.values(),
         )
