@@ -191,6 +191,17 @@ async def test_who_resigns_is_followed_at_once_and_by_a_higher_term(world: KubeW
     assert (await other.hold(0)) == second
 
 
+async def test_who_was_replaced_unnoticed_resigns_nothing(world: KubeWorld) -> None:
+    clocks = Clocks()
+    one, other = await contender(world, "one"), await contender(world, "other", clocks)
+    await one.hold(0)
+    await other.hold(0)
+    clocks.move(SECONDS + 1)
+    assert (await other.hold(0)).is_own
+    await one.resign()
+    assert (await lease_of(world))["spec"]["holderIdentity"] == "other"
+
+
 async def test_a_resignation_that_fails_is_no_error(world: KubeWorld) -> None:
     one = await contender(world, "one")
     await one.hold(0)
@@ -246,6 +257,18 @@ async def test_a_renewal_that_hangs_ends_before_the_lease_does(world: KubeWorld)
         with pytest.raises(WhimbrelError) as hung:
             await one.hold(0)
     assert hung.value.code is ErrorCode.UNAVAILABLE
+
+
+async def test_a_renewal_that_is_slow_and_in_dispute_ends_before_the_lease_does(
+    world: KubeWorld,
+) -> None:
+    one = await contender(world, "one", lease_seconds=3)
+    await one.hold(0)
+    # Each call is within its own time, all of them together are not.
+    world.proxy.spoil("get", "leases", Before(lambda: asyncio.sleep(0.7)), times=10)
+    world.proxy.spoil("update", "leases", Answer(409), times=10)
+    with pytest.raises(WhimbrelError, match="not renewed in time"):
+        await one.hold(0)
 
 
 async def test_a_lease_in_dispute_ends_as_unavailable(world: KubeWorld) -> None:
