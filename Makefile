@@ -56,9 +56,13 @@ test: $(GENERATED)  ## Every test that is not slow; what CI runs
 test-long: $(GENERATED)  ## The slow tests: soaks and all schedules
 	@$(BIN)/pytest -m slow $(ARGS)
 
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --quiet pyproject.toml
+
 lock:  ## Pin the requirements again, with hashes (needs uv)
-	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --all-extras --quiet pyproject.toml --output-file requirements.txt
+	@$(LOCK) --all-extras --output-file requirements.txt
+	@$(LOCK) --constraint requirements.txt --extra server --extra drain --output-file requirements-pods.txt
+	@$(LOCK) --constraint requirements.txt --extra build --output-file requirements-build.txt
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) whimbrel/api build dist *.egg-info
