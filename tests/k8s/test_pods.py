@@ -1,0 +1,253 @@
+"""What every pod must be: harmless, probed, and told only what its service understands."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from services.access.settings import AccessSettings
+from tests.k8s.manifests import OVERLAYS, ROLES, VARIANTS, Manifests, Workload, variant
+from whimbrel.core.drain.grace import LONGEST_SECONDS, drain_seconds, grace_seconds, least_seconds
+from whimbrel.runtime.serve import ServiceSpec
+from whimbrel.runtime.settings import ServiceSettings
+from whimbrel.runtime.settings_loading import load_settings
+
+PRE_STOP_MARGIN_SECONDS = 10.0  # services/access/prestop.py waits so much beyond the deadline
+PORT = 7400
+
+
+def pods(name: str) -> list[Workload]:
+    """Everything that makes pods, ours and others'."""
+    return variant(name).workloads
+
+
+def own(manifests: Manifests) -> dict[str, Workload]:
+    """Those that run a service of ours, by role."""
+    return {role: manifests.workload(role) for role in ROLES}
+
+
+def settings_of(
+    manifests: Manifests, role: str, monkeypatch: pytest.MonkeyPatch
+) -> ServiceSettings:
+    """The settings that a pod of this role comes to."""
+    for name in os.environ:
+        if name.startswith("WHIMBREL_"):
+            monkeypatch.delenv(name)
+    for name, value in manifests.environment(manifests.workload(role)).items():
+        monkeypatch.setenv(name, value)
+    spec: ServiceSpec[Any] = import_module(f"services.{role}.bootstrap").SERVICE
+    settings: ServiceSettings = load_settings(spec.settings_class)
+    return settings
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_no_pod_can_become_root_or_touch_its_image(name: str) -> None:
+    for each in pods(name):
+        security = each.pod["securityContext"]
+        assert security["runAsNonRoot"] is True
+        assert security["runAsUser"] > 0
+        assert security["runAsGroup"] > 0
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert each.container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(each.pod)
+        assert all("hostPath" not in volume for volume in each.pod["volumes"])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_only_the_controller_has_the_credentials_of_an_account(name: str) -> None:
+    accounts = {each["metadata"]["name"]: each for each in variant(name).of("ServiceAccount")}
+    for each in pods(name):
+        assert accounts[each.pod["serviceAccountName"]]["automountServiceAccountToken"] is False
+        assert each.pod["automountServiceAccountToken"] is (each.name == "drain")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_pod_says_what_it_needs_and_has_no_limit_to_its_processor(name: str) -> None:
+    for each in pods(name):
+        resources = each.container["resources"]
+        assert set(resources["requests"]) == {"cpu", "memory"}
+        assert set(resources["limits"]) == {"memory"}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_volume_that_is_mounted_is_there_and_the_other_way_round(name: str) -> None:
+    for each in pods(name):
+        mounted = {mount["name"] for mount in each.container["volumeMounts"]}
+        claims = {claim["metadata"]["name"] for claim in each.spec.get("volumeClaimTemplates", ())}
+        assert mounted == {volume["name"] for volume in each.pod["volumes"]} | claims
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_configuration_that_is_mounted_or_read_is_there(name: str) -> None:
+    manifests = variant(name)
+    there = {each["metadata"]["name"] for each in manifests.of("ConfigMap")}
+    for each in manifests.workloads:
+        named = {source["configMapRef"]["name"] for source in each.container.get("envFrom", ())}
+        named |= {v["configMap"]["name"] for v in each.pod["volumes"] if "configMap" in v}
+        assert named <= there
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_kubernetes_adds_no_variables_of_its_own(name: str) -> None:
+    assert all(each.pod["enableServiceLinks"] is False for each in pods(name))
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variable_is_one_that_the_service_takes(
+    name: str, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = variant(name)
+    settings = settings_of(manifests, role, monkeypatch)
+    assert settings.pod.listen == f"0.0.0.0:{PORT}"
+    assert settings.pod.advertise == "10.1.2.3"
+    assert settings.pod.revision == "7d9f8b6c5d"
+    assert (settings.pod.node, settings.pod.zone) == ("node-1", "zone-a")
+    assert manifests.workload(role).container["args"] == [f"services.{role}"]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_reference_in_the_environment_is_to_a_variable_before_it(name: str) -> None:
+    manifests = variant(name)
+    for each in manifests.workloads:
+        assert [v for v in manifests.environment(each).values() if re.search(r"\$\(\w+\)", v)] == []
+
+
+def test_the_node_s_address_is_the_endpoint_where_pods_take_its_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifests = variant("host-port")
+    settings = settings_of(manifests, "access", monkeypatch)
+    assert isinstance(settings, AccessSettings)
+    assert settings.stream.client_endpoint == f"192.0.2.1:{PORT}"
+    (port,) = manifests.workload("access").container["ports"]
+    assert (port["hostPort"], port["containerPort"]) == (PORT, PORT)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_probes_ask_for_health_and_a_pod_that_empties_is_not_killed(name: str, role: str) -> None:
+    container = variant(name).workload(role).container
+    assert container["ports"][0]["containerPort"] == PORT
+    assert container["startupProbe"]["grpc"] == {"port": PORT}
+    assert container["readinessProbe"]["grpc"] == {"port": PORT}
+    # A pod that drains says NOT_SERVING: liveness must not listen to that.
+    assert container["livenessProbe"]["tcpSocket"] == {"port": PORT}
+    assert "grpc" not in container["livenessProbe"]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_pod_is_noticed_as_not_ready_before_its_first_client_moves(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(variant(name), "access", monkeypatch)
+    assert isinstance(settings, AccessSettings)
+    probe = variant(name).workload("access").container["readinessProbe"]
+    # One more period to begin with. The route to the pod is withdrawn within it, or moved clients
+    # and newcomers meet at its door.
+    assert probe["periodSeconds"] * probe["failureThreshold"] <= settings.drain.settle_seconds + 1
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_grace_period_follows_from_the_formula(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = variant(name)
+    settings = settings_of(manifests, "access", monkeypatch)
+    assert isinstance(settings, AccessSettings)
+    drain = settings.drain
+    grace = manifests.workload("access").pod["terminationGracePeriodSeconds"]
+    assert drain.max_sessions > 0, "without a bound to its sessions no grace period is enough"
+
+    # One other pod takes them, at its budget: so it is for each when all old pods of a roll-out
+    # empty at once into as many new ones.
+    most, rate = drain.max_sessions, drain.arrivals_per_second
+    assert grace_seconds(most, rate) <= grace <= LONGEST_SECONDS
+    # The pod's own deadline: everybody is asked before the last tenth, in which the rest is ended.
+    assert least_seconds(most, rate) <= 0.9 * drain.deadline_seconds
+    assert drain_seconds(most, rate) <= drain.deadline_seconds + settings.pod.grace_seconds
+    # The hook, at its longest, and then the process's own end.
+    assert drain.deadline_seconds + PRE_STOP_MARGIN_SECONDS + settings.pod.grace_seconds <= grace
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_access_is_emptied_by_its_hook_through_a_socket_that_it_can_make(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = variant(name)
+    access = manifests.workload("access")
+    settings = settings_of(manifests, "access", monkeypatch)
+    assert isinstance(settings, AccessSettings)
+    assert access.container["lifecycle"] == {
+        "preStop": {"exec": {"command": ["python", "-m", "services.access.prestop"]}}
+    }
+    assert settings.drain.socket is not None
+    mounts = {each["mountPath"]: each for each in access.container["volumeMounts"]}
+    mount = mounts[str(settings.drain.socket.parent)]
+    volumes = {each["name"]: each for each in access.pod["volumes"]}
+    assert "emptyDir" in volumes[mount["name"]]
+    assert "readOnly" not in mount
+
+
+@pytest.mark.parametrize("role", sorted({*ROLES} - {"access"}))
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_others_have_time_for_every_step_of_their_end(
+    name: str, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = variant(name)
+    settings = settings_of(manifests, role, monkeypatch)
+    grace = manifests.workload(role).pod["terminationGracePeriodSeconds"]
+    assert 3 * settings.pod.grace_seconds <= grace <= LONGEST_SECONDS
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_roll_out_adds_before_it_takes_away(name: str) -> None:
+    for each in own(variant(name)).values():
+        assert each.spec["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0},
+        }
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_pods_of_a_role_are_spread_over_zones_and_nodes_by_revision(name: str) -> None:
+    for each in own(variant(name)).values():
+        spread = each.pod["topologySpreadConstraints"]
+        assert [constraint["topologyKey"] for constraint in spread] == [
+            "topology.kubernetes.io/zone",
+            "kubernetes.io/hostname",
+        ]
+        for constraint in spread:
+            assert constraint["labelSelector"]["matchLabels"] == each.labels
+            assert constraint["matchLabelKeys"] == ["pod-template-hash"]
+        is_strict = spread[0]["whenUnsatisfiable"] == "DoNotSchedule"
+        assert is_strict is (name == "production")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_no_secret_stands_in_a_manifest(name: str) -> None:
+    manifests = variant(name)
+    assert manifests.of("Secret") == []
+    for role, each in own(manifests).items():
+        for entry in each.container["env"]:
+            if entry["name"] in ("WHIMBREL_MONGO__URL", "WHIMBREL_REDIS__URL"):
+                assert set(entry["valueFrom"]) == {"secretKeyRef"}, role
+    for each_object in manifests.objects:
+        assert not re.search(r"://[^/\s'\"]*@", str(each_object)), each_object["metadata"]["name"]
+        assert "PRIVATE KEY" not in str(each_object)
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_image_has_a_version_and_none_a_host(name: str) -> None:
+    for each in pods(name):
+        image, _, tag = each.container["image"].partition(":")
+        assert tag not in ("", "latest")
+        assert "." not in image.partition("/")[0]
