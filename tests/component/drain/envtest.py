@@ -15,7 +15,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -26,17 +26,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.component.drain.kube_world import ApiServer
 
 VARIABLE: Final = "KUBEBUILDER_ASSETS"
-_PROGRAMS: Final = ("etcd", "kube-apiserver")
+PROGRAMS: Final = ("etcd", "kube-apiserver")
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 10.0
 
 
-def missing_assets() -> str | None:
+def missing_assets(programs: Sequence[str] = PROGRAMS) -> str | None:
     """Why the real server cannot be had, for people; None when it can."""
     folder = os.environ.get(VARIABLE)
     if not folder:
-        return f"{VARIABLE} is not set: it names a folder with etcd and kube-apiserver"
-    absent = [each for each in _PROGRAMS if not os.access(Path(folder) / each, os.X_OK)]
+        return f"{VARIABLE} is not set: it names a folder with {', '.join(programs)}"
+    absent = [each for each in programs if not os.access(Path(folder) / each, os.X_OK)]
     return f"{VARIABLE}={folder} has no {', '.join(absent)}" if absent else None
 
 
@@ -44,14 +44,14 @@ def missing_assets() -> str | None:
 def real_api_server(folder: Path) -> Iterator[ApiServer]:
     """Both processes, with their data and logs in `folder`, until the end of the block."""
     assets = Path(os.environ[VARIABLE])
-    client, peer, port = _free_port(), _free_port(), _free_port()
+    client, peer, port = free_port(), free_port(), free_port()
     admin, controller = secrets.token_hex(16), secrets.token_hex(16)
     tokens = folder / "tokens.csv"
     tokens.write_text(f'{admin},admin,1,"system:masters"\n{controller},controller,2\n')
     key = _signing_key(folder)
     etcd_url = f"http://127.0.0.1:{client}"
     with ExitStack() as stack:
-        _start(
+        start_program(
             stack,
             folder / "etcd.log",
             str(assets / "etcd"),
@@ -64,7 +64,7 @@ def real_api_server(folder: Path) -> Iterator[ApiServer]:
             "--unsafe-no-fsync",
         )
         log = folder / "kube-apiserver.log"
-        server = _start(
+        server = start_program(
             stack,
             log,
             str(assets / "kube-apiserver"),
@@ -85,7 +85,8 @@ def real_api_server(folder: Path) -> Iterator[ApiServer]:
         yield ApiServer(url, admin, controller, is_real=True)
 
 
-def _start(stack: ExitStack, log: Path, *command: str) -> subprocess.Popen[bytes]:
+def start_program(stack: ExitStack, log: Path, *command: str) -> subprocess.Popen[bytes]:
+    """Runs it until the stack closes, with both outputs in `log`."""
     output = stack.enter_context(log.open("wb"))
     process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     stack.callback(_stop, process)
@@ -131,7 +132,8 @@ def _signing_key(folder: Path) -> Path:
     return path
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -57,6 +57,13 @@ def node(name: str, *, zone: str = "") -> Json:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
+def room() -> Json:
+    """The status of a node that takes pods."""
+    have = {"cpu": "64", "memory": "64Gi", "pods": "100"}
+    ready_condition = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+    return {"status": {"capacity": have, "allocatable": have, "conditions": [ready_condition]}}
+
+
 def deployment(name: str, *, role: str = "access", replicas: int = 3) -> Json:
     return {
         "apiVersion": "apps/v1",

@@ -34,9 +34,11 @@ class Viewer:
     def views(self) -> list[PlatformView]:
         return self._views
 
-    async def wait_for(self, wanted: Callable[[PlatformView], object]) -> PlatformView:
+    async def wait_for(
+        self, wanted: Callable[[PlatformView], object], timeout_seconds: float = _WAIT_SECONDS
+    ) -> PlatformView:
         """The present view as soon as it is as wanted; what ended the watch is raised."""
-        async with asyncio.timeout(_WAIT_SECONDS), self._changed:
+        async with asyncio.timeout(timeout_seconds), self._changed:
             await self._changed.wait_for(
                 lambda: self._error or (self._views and wanted(self._views[-1]))
             )
