@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.component.drain import kube_objects as make
-from tests.component.drain.envtest import PROGRAMS, missing_assets
+from tests.component.drain.envtest import PROGRAMS, missing_assets, real_api_server
 from tests.component.drain.envtest_controllers import CONTROLLERS, real_controllers
 from tests.component.drain.kube_world import ApiServer, Json, KubeWorld, kube_world
 from tests.component.drain.process_kubelet import ProcessKubelet
@@ -27,11 +27,11 @@ REPLICAS = 2
 
 
 @pytest.fixture
-def controlled_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ApiServer]:
+def controlled_server(tmp_path: Path) -> Iterator[ApiServer]:
+    """One of its own: what other tests leave behind would be rolled and scheduled here too."""
     if reason := missing_assets((*PROGRAMS, *CONTROLLERS)):
         pytest.skip(reason)
-    server: ApiServer = request.getfixturevalue("real_server")
-    with real_controllers(server, tmp_path):
+    with real_api_server(tmp_path) as server, real_controllers(server, tmp_path):
         yield server
 
 
