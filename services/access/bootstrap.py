@@ -64,7 +64,15 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     requests = LogicRequests(links, clock=clock, send_seconds=own.send_seconds)
     acks = AckKeeper(requests, on_stored, clock=clock, flush_seconds=own.ack_flush_seconds)
     head_checks = HeadChecks(table, requests, clock=clock)
-    responses = LogicResponses(links, table, acks, head_checks, highest, clock=clock)
+    responses = LogicResponses(
+        links,
+        table,
+        acks,
+        head_checks,
+        highest,
+        clock=clock,
+        commit_seconds=own.send_seconds,
+    )
     routes = Routes(
         router,
         table,

@@ -5,7 +5,6 @@ that the streams find everything that it brought when they write next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from services.access.acks import AckKeeper
 from services.access.frames import ENTRY_OVERHEAD_BYTES, Item, detached, numbered
@@ -17,12 +16,13 @@ from services.access.requests import error_of, link_broke
 from services.access.session_table import SessionTable
 from whimbrel.api.logic.v1 import logic_pb2
 
-COMMIT_SETTLED_SECONDS: Final = 10.0
-"""When a commit that was in flight on a broken link has ended one way or the other (rule 16)."""
-
 
 class LogicResponses:
-    """The inbound half of the links: implements `LinkEvents`."""
+    """The inbound half of the links: implements `LinkEvents`.
+
+    `commit_seconds` is the deadline of a send: that long after a link broke, a commit that was
+    in flight on it has ended one way or the other (rule 16).
+    """
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class LogicResponses:
         highest: HighestId,
         *,
         clock: Callable[[], float],
+        commit_seconds: float,
     ) -> None:
         self._links = links
         self._table = table
@@ -40,6 +41,7 @@ class LogicResponses:
         self._head_checks = head_checks
         self._highest = highest
         self._clock = clock
+        self._commit_seconds = commit_seconds
 
     def on_up(self, link: Link) -> None:
         """Choose anew, and ask what was missed while it was away."""
@@ -59,7 +61,7 @@ class LogicResponses:
                 answer.set_exception(LinkLostError())
         self._acks.link_lost(link.pod_id)
         self._head_checks.request()
-        self._head_checks.request(COMMIT_SETTLED_SECONDS)
+        self._head_checks.request(self._commit_seconds)
 
     def on_response(self, link: Link, response: logic_pb2.LinkResponse) -> None:
         """Results first: they say which deliveries a device has already."""

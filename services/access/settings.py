@@ -68,8 +68,9 @@ class StreamSettings(SettingsGroup):
     """Sends without an answer after which a stream is not read. Default 64: more would only wait
     in our memory instead of the client's."""
     send_seconds: Seconds = 10.0
-    """Seconds until a send without an answer is answered "unknown". Default 10: Logic's own
-    deadlines are shorter, so this is a Logic pod that hangs."""
+    """Seconds until a send without an answer is answered "unknown", and after a link broke until
+    heads are looked at once more. Default 10: Logic's own deadlines are shorter, so this is a
+    Logic pod that hangs."""
     fetch_seconds: Seconds = 5.0
     """Seconds until a fetch from the timeline counts as failed. Default 5: MongoDB's timeout."""
     ack_timeout_seconds: Seconds = 10.0

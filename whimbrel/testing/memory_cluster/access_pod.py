@@ -110,7 +110,15 @@ class AccessPod:
         requests = LogicRequests(links, clock=clock, send_seconds=settings.send_seconds)
         acks = AckKeeper(requests, on_stored, clock=clock, flush_seconds=settings.ack_flush_seconds)
         head_checks = HeadChecks(table, requests, clock=clock)
-        responses = LogicResponses(links, table, acks, head_checks, highest, clock=clock)
+        responses = LogicResponses(
+            links,
+            table,
+            acks,
+            head_checks,
+            highest,
+            clock=clock,
+            commit_seconds=settings.send_seconds,
+        )
         self.routes = routes = Routes(
             stub,
             table,
