@@ -72,9 +72,7 @@ class AccessLink:
 
     def page(self, page: Page) -> list[types_pb2.Entry]:
         """The entries of a page as they go into a frame of this link."""
-        for entry, _ in page.entries:
-            if entry.message_id is not None:
-                self._ids.observe(entry.message_id)
+        self._ids.observe(page.highest_message_id)
         return page_to_wire(page)
 
     async def next_frame(self) -> logic_pb2.LinkResponse | None:

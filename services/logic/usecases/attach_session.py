@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -20,6 +20,10 @@ from services.logic.usecases.read_timeline import Page, ReadTimeline
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 log = structlog.get_logger(__name__)
+
+LOOK_BACK: Final = 32
+"""Entries that the device may have and answer to, though this pod, and the Access pod that it
+has come to, have never seen them: what it sends is minted above them all the same (rule 7)."""
 
 
 class Attach(NamedTuple):
@@ -128,6 +132,7 @@ class AttachSession:
         if isinstance(start, WhimbrelError):
             return start
         try:
-            return Attached(start, await self._reader.read(one.user, start + 1, one.limit))
+            page = await self._reader.read(one.user, start + 1, one.limit, look_back=LOOK_BACK)
+            return Attached(start, page)
         except WhimbrelError as error:
             return error

@@ -29,6 +29,8 @@ class Page:
     entries: list[tuple[TimelineEntry, StoredMessage | None]] = field(default_factory=list)
     head: int = 0
     """The highest seq of the timeline that was seen."""
+    highest_message_id: int = 0
+    """Of all entries that were read, also those that the page leaves out (rule 7)."""
 
 
 class ReadTimeline:
@@ -43,14 +45,23 @@ class ReadTimeline:
         """Seqs filled by this process since the start."""
 
     async def read(
-        self, user: str, from_seq: int, limit: int, *, hole_age_seconds: float = 0.0
+        self,
+        user: str,
+        from_seq: int,
+        limit: int,
+        *,
+        hole_age_seconds: float = 0.0,
+        look_back: int = 0,
     ) -> Page:
         """At most `limit` entries and half a MiB, from `from_seq` on.
 
         `hole_age_seconds` says for how long the caller has known from_seq to be missing below
-        an entry that exists. Raises UNAVAILABLE when MongoDB does not answer.
+        an entry that exists. `look_back` entries before count for the highest message_id. Raises
+        UNAVAILABLE when MongoDB does not answer.
         """
-        rows = await self._timelines.read(user, from_seq, limit)
+        look_back = min(look_back, from_seq - 1)
+        seen = await self._timelines.read(user, from_seq - look_back, limit + look_back)
+        rows = [row for row in seen if row.seq >= from_seq][:limit]
         holes = missing(from_seq, (row.seq for row in rows))
         if holes:
             rows = await self._repair(user, from_seq, limit, rows, holes, hole_age_seconds)
@@ -58,7 +69,8 @@ class ReadTimeline:
         head = max(rows[-1].seq if rows else 0, from_seq - 1)
         if len(rows) == limit:
             head = max(head, (await self._timelines.heads([user]))[user])
-        return Page(_cut(await self._with_messages(dense)), head)
+        highest = max((row.message_id or 0 for row in (*seen, *rows)), default=0)
+        return Page(_cut(await self._with_messages(dense)), head, highest)
 
     async def _repair(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from services.logic.desk import Desk
 from services.logic.domain.model import Answer
 from services.logic.link import AccessLink, LinkTable
@@ -43,3 +45,50 @@ async def test_what_leaves_on_a_link_has_been_seen_whoever_minted_it() -> None:
     frame = await link.next_frame()
     assert frame is not None
     assert frame.highest_message_id >= answer.message_id
+
+
+async def test_what_a_device_has_is_seen_where_it_attaches_though_it_does_not_come_again() -> None:
+    """Rule 7: the question was asked through pods that are dead now, and it is acknowledged. The
+    Logic that answers the attach tells Access of it, and so does the reply to a Logic whose
+    clock is behind."""
+    world = World()
+    dead, here, behind = (world.logic(f"logic-{number}/a") for number in range(3))
+    async with running(dead):
+        questions = [await send(dead, draft(client_id=f"c{number}")) for number in range(3)]
+    link = AccessLink(here.ids)
+    desk = Desk(here.use_cases, LinkTable())
+    request = logic_pb2.AttachRequest(
+        ref=1, user_id="bob", device_id="phone", epoch=2, cursor=3, limit=10
+    )
+    desk.take(logic_pb2.LinkRequest(attaches=[request]), link)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        attaches = tasks.create_task(desk.loops()["attaches"]())
+        frame = await link.next_frame()
+        attaches.cancel()
+    assert frame is not None
+    (attached,) = frame.attach_results
+    assert (attached.cursor, attached.head, list(attached.entries)) == (3, 3, [])
+
+    world.clock.skew_ms = -60_000
+    told = logic_pb2.LinkRequest(highest_message_id=frame.highest_message_id)
+    Desk(behind.use_cases, LinkTable()).take(told, AccessLink(behind.ids))
+    async with running(behind):
+        reply = await send(behind, draft(sender="bob", client_id="r1"), epoch=2)
+    assert isinstance(reply, Answer)
+    assert all(isinstance(one, Answer) and one.message_id < reply.message_id for one in questions)
+
+
+async def test_a_page_has_what_was_asked_for_whatever_was_looked_at_before_it() -> None:
+    world = World()
+    logic = world.logic()
+    async with running(logic):
+        answers = [await send(logic, draft(client_id=f"c{number}")) for number in range(6)]
+    read = logic.use_cases.read.read
+    for from_seq in range(1, 8):
+        plain, looked = await read("bob", from_seq, 2), await read("bob", from_seq, 2, look_back=3)
+        assert (looked.entries, looked.head) == (plain.entries, plain.head)
+    looked = await read("bob", 7, 2, look_back=3)
+    last = answers[-1]
+    assert isinstance(last, Answer)
+    assert looked.highest_message_id == last.message_id
+    assert (await read("bob", 7, 2)).highest_message_id == 0
