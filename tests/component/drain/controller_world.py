@@ -36,8 +36,8 @@ from whimbrel.testing.servers import running_service
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 15.0
-LEASE_SECONDS = 0.6
+PATIENCE_SECONDS = 40.0
+LEASE_SECONDS = 1.5
 
 
 class Controller:
