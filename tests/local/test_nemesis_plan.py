@@ -13,7 +13,7 @@ from whimbrel.local.nemesis.plan import Fault, plan_faults
 
 SMALL = Field(pods=("access-0", "logic-0", "router-0"))
 FULL = Field(
-    pods=("access-0", "access-1", "logic-0", "logic-1", "push-0", "router-0"),
+    pods=("access-0", "access-1", "drain-0", "logic-0", "logic-1", "push-0", "router-0"),
     redis=("redis",),
     mongods=("mongod-0", "mongod-1", "mongod-2"),
     links=("clients>access-0", "access-0>router-0", "pods>logic-0", "logic-0>redis"),
