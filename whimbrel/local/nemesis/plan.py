@@ -85,9 +85,12 @@ def _deal(
         for _ in range(random.choice(_TOGETHER)):
             if not deck:
                 deck = random.sample(wanted, len(wanted))
-            fault = _fault(random, deck.pop(), at, field, free_at)
+            kind = deck.pop()
+            fault = _fault(random, kind, at, field, free_at)
             if fault is not None:
                 yield fault
+            else:
+                deck.insert(0, kind)  # all of its targets are busy: later
 
 
 def _fault(
