@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
+from whimbrel.core.rendezvous import choose
 from whimbrel.local.proxy import PASS, Mode, TcpProxy
 
 CLIENTS = "clients"
@@ -51,6 +52,14 @@ class Links:
         """Reset every connection and give the ports back."""
         for proxy in self._proxies.values():
             await proxy.close()
+
+    def lead_clients(self, present: Mapping[str, str]) -> None:
+        """Where clients once found a pod that is gone they find another one: what the name of a
+        Service does for them in a cluster. `present`: the pods that are there, with addresses."""
+        for link, proxy in self._proxies.items():
+            source, _, name = link.partition(">")
+            if source == CLIENTS and name not in present and present:
+                proxy.lead_to(present[str(choose(name, present))])
 
     def set_default(self, mode: Mode) -> None:
         """Every link has this mode from now on, also those to pods that come later."""

@@ -61,6 +61,11 @@ class TcpProxy:
         self._connections: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
 
+    def lead_to(self, target: str) -> None:
+        """What connects from now on is led to this host:port."""
+        host, _, port = target.rpartition(":")
+        self.target = (host, int(port))
+
     @property
     def connections(self) -> int:
         """How many are open now."""

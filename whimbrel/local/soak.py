@@ -188,7 +188,10 @@ class Soak:
             logic=2,
             data=self._order.folder / "stack",
             mongo_members=self._order.mongo_members,
-            proxied=everything or any(kind.startswith("net-") for kind in kinds),
+            # Clients that are away during a rollout come back to addresses that still lead
+            # somewhere, as they do behind the name of a Service.
+            proxied=everything
+            or any(kind.startswith("net-") or kind in ("drain", "rollout") for kind in kinds),
             clocks="clock" in kinds or (everything and find_faketime() is not None),
         )
 

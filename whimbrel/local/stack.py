@@ -216,6 +216,13 @@ class Stack:
         self._tell_endpoints()
 
     def _tell_endpoints(self) -> None:
+        self._plan.links.lead_clients(
+            {
+                name: keeper.part.address
+                for name, keeper in self._supervisor.keepers.items()
+                if keeper.part.role == "access"
+            }
+        )
         self.record.endpoints = list(self._plan.endpoints.values())
         self._write()
 
