@@ -105,12 +105,11 @@ class Soak:
     async def run(self) -> Outcome:
         """Run all of it. Raises StackError, and OSError of the folder."""
         order, recorder = self._order, self.recorder
-        limit = order.spec.seconds + EXTRA_SECONDS - _STOP_SECONDS
         recorder.record(Run(recorder.now(), order.spec.seed, self._settings()))
         unsaid = 0
         with recorder, suppress(TimeoutError):
-            async with asyncio.timeout(limit), self._target() as (target, stack):
-                unsaid = await self._play(target, stack)
+            async with asyncio.timeout(self._limit()) as end, self._target() as (target, stack):
+                unsaid = await self._play(target, stack, end)
                 recorder.record(Phase(recorder.now(), "end"))
                 self.phase = "stopping"
         verdict = recorder.checker.verdict()
@@ -122,13 +121,18 @@ class Soak:
                 await asyncio.to_thread(shutil.rmtree, order.folder / name, ignore_errors=True)
         return Outcome(verdict, self.history, plot, unsaid)
 
-    async def _play(self, target: Target, stack: Stack | None) -> int:
+    def _limit(self) -> float:
+        """Of the coming and, from its begin on, of the load with what follows."""
+        return self._order.spec.seconds + EXTRA_SECONDS - _STOP_SECONDS
+
+    async def _play(self, target: Target, stack: Stack | None, end: asyncio.Timeout) -> int:
         order, recorder = self._order, self.recorder
         stores = make_folder(order.folder / "clients")
         workload = Workload(Plan(order.spec), target, recorder, stores)
         self.phase = "clients come"
         async with workload.attached():
             self.phase = "load"
+            end.reschedule(asyncio.get_running_loop().time() + self._limit())
             async with asyncio.TaskGroup() as tasks:
                 stop = asyncio.Event()
                 if stack is not None:
