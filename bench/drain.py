@@ -136,7 +136,7 @@ def figures(
     switches: dict[str, list[float]] = defaultdict(list)
     for result in results:
         for user, at in result.attachments:
-            if at >= began:
+            if began <= at < result.ended:
                 switches[user].append(at)
     around: list[float] = []
     quiet: list[float] = []
@@ -146,7 +146,9 @@ def figures(
                 around.append(latency)
             elif sent < began:
                 quiet.append(latency)
-    losers = {user for result in results for user, at in result.losses if at >= began}
+    losers = {
+        user for result in results for user, at in result.losses if began <= at < result.ended
+    }
     back = [at for times in switches.values() for at in times]
     moves = [count for result in results for count in result.moves.values()]
     homes = Counter(home for result in results for home in result.homes.values())

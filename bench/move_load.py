@@ -54,6 +54,8 @@ class MoveResult:
     moves: dict[str, int] = field(default_factory=dict)
     homes: dict[str, str] = field(default_factory=dict)
     """Where each client is in the end."""
+    ended: float = 0.0
+    """When the clients were told to close; what they saw after it is no finding."""
 
 
 class _Eye:
@@ -81,15 +83,16 @@ class _Load:
         self._clients: dict[str, Client] = {}
         self._sent: dict[str, tuple[str, float]] = {}
         self._got: Counter[str] = Counter()
+        self._everybody_is_here = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._closing = asyncio.Event()
 
     async def run(self) -> None:
-        async with AsyncExitStack() as stack:
+        async with asyncio.TaskGroup() as tasks:
             gate = asyncio.Semaphore(_AT_ONCE)
-            async with asyncio.TaskGroup() as tasks:
-                for number, user in enumerate(self._plan.users):
-                    tasks.create_task(self._come(stack, gate, number, user))
-            readers = [asyncio.create_task(self._read(user)) for user in self._clients]
+            for number, user in enumerate(self._plan.users):
+                tasks.create_task(self._live(gate, number, user))
+            await self._everybody_is_here.wait()
             _say(READY)
             stopping = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
             stopping.add_done_callback(lambda _: self._stopping.set())
@@ -99,23 +102,27 @@ class _Load:
                 figures = client.statistics()
                 self.result.moves[user] = figures.moves.moved
                 self.result.homes[user] = figures.endpoint or ""
-            for reader in readers:
-                reader.cancel()
-            await asyncio.gather(*readers, return_exceptions=True)
+            self.result.ended = time.monotonic()
+            self._closing.set()
         self.result.lost = sum(not self._got[one] for one in self._sent)
         self.result.duplicated = sum(count > 1 for count in self._got.values())
 
-    async def _come(
-        self, stack: AsyncExitStack, gate: asyncio.Semaphore, number: int, user: str
-    ) -> None:
+    async def _live(self, gate: asyncio.Semaphore, number: int, user: str) -> None:
+        """One client, from its first stream to its last."""
         plan = self._plan
         turn = number % len(plan.endpoints)
         order = plan.endpoints[turn:] + plan.endpoints[:turn]
         settings = ClientSettings(observer=_Eye(user, self.result))
-        async with gate:
-            self._clients[user] = await stack.enter_async_context(
-                connect(order, plan.tokens[user], device="d", settings=settings)
-            )
+        client = connect(order, plan.tokens[user], device="d", settings=settings)
+        async with AsyncExitStack() as stack:
+            async with gate:
+                self._clients[user] = await stack.enter_async_context(client)
+            if len(self._clients) == len(plan.users):
+                self._everybody_is_here.set()
+            reader = asyncio.create_task(self._read(user))
+            await self._closing.wait()
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
     async def _read(self, user: str) -> None:
         last = 0

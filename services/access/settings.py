@@ -120,7 +120,7 @@ class DrainSettings(SettingsGroup):
     close_spread_seconds: Seconds = 2.0
     """Seconds over which clients that did not move are told to return. Default 2: as the storm
     window."""
-    arrivals_per_second: Annotated[float, Field(ge=1)] = 150.0
+    arrivals_per_second: Annotated[float, Field(ge=1)] = 40.0
     """Sessions a second that may move here; the others are told Busy. Default 150: 15 % of the
     1,000 attaches a second that one core takes, so that nobody who is here notices."""
     max_sessions: Annotated[int, Field(ge=0)] = 0
