@@ -37,6 +37,51 @@ def test_the_cheapest_pod_goes_at_scale_in() -> None:
     assert next_steps(WantedPods("access", 2, "r1"), present).stop == ("access-2",)
 
 
+def test_of_pods_that_cost_the_same_the_youngest_goes_at_scale_in() -> None:
+    assert next_steps(WantedPods("access", 2, "r1"), pods("r1+", "r1+", "r1+")).stop == (
+        "access-2",
+    )
+
+
+def test_a_larger_surge_goes_faster() -> None:
+    wanted = WantedPods("access", 3, "r2", surge=2)
+    assert next_steps(wanted, pods("r1+", "r1+", "r1+")) == (2, ())
+    half = next_steps(wanted, pods("r1+", "r1+", "r1+", "r2+", "r2+"))
+    assert half == (0, ("access-0", "access-1"))
+    assert next_steps(WantedPods("access", 1, "r2", surge=5), pods("r1+")) == (1, ())
+
+
+def test_a_rollback_keeps_the_old_pods_and_ends_the_new_ones() -> None:
+    wanted = WantedPods("access", 2, "r1")
+    assert next_steps(wanted, pods("r1+", "r1+", "r2-")) == (0, ("access-2",))
+    assert next_steps(wanted, pods("r1+", "r2+", "r2+")) == (0, ("access-1",))
+
+
+def test_a_second_restart_first_ends_what_the_first_one_could_not_bring_up() -> None:
+    wanted = WantedPods("access", 2, "r3")
+    assert next_steps(wanted, pods("r1+", "r1+", "r2-")) == (0, ("access-2",))
+    assert next_steps(wanted, pods("r1+", "r1+")) == (1, ())
+
+
+def test_an_old_pod_that_is_not_ready_stays_until_somebody_is_in_its_place() -> None:
+    wanted = WantedPods("access", 2, "r2")
+    assert next_steps(wanted, pods("r1-", "r1+")) == (1, ())
+    assert next_steps(wanted, pods("r1-", "r1+", "r2-")) == (0, ())
+    assert next_steps(wanted, pods("r1+", "r1-", "r2+")) == (0, ("access-1",))
+
+
+def test_a_pod_that_died_in_mid_rollout_is_waited_for() -> None:
+    wanted = WantedPods("access", 2, "r2")
+    assert next_steps(wanted, pods("r1+", "r1-", "r2-")) == (0, ())
+    assert next_steps(wanted, pods("r1+", "r2-", "r2+")) == (0, ())
+
+
+def test_a_scale_in_goes_on_in_mid_rollout() -> None:
+    wanted = WantedPods("access", 1, "r2")
+    assert next_steps(wanted, pods("r1+", "r1+", "r1+", "r2-")).stop == ("access-0", "access-1")
+    assert next_steps(wanted, pods("r1+", "r2+", "r2+")).stop == ("access-0",)
+
+
 @pytest.mark.parametrize("seed", range(200))
 def test_every_rollout_ends_without_an_outage(seed: int) -> None:
     """Restarts, scales and crashes in any order: what is wanted comes about in the end."""

@@ -23,6 +23,9 @@ def up(
     logic: Annotated[int, typer.Option(min=1, help="Logic pods.")] = 1,
     router: Annotated[int, typer.Option(min=1, help="Router pods.")] = 1,
     push: Annotated[int, typer.Option(min=0, help="Push pods.")] = 1,
+    drain: Annotated[
+        int, typer.Option(min=0, help="Drain controllers: for drain, scale and rollout.")
+    ] = 1,
     port: Annotated[
         int | None,
         typer.Option(
@@ -65,6 +68,7 @@ def up(
         logic=logic,
         router=router,
         push=push,
+        drain=drain,
         data=folder_of(data).path,
         mongo_members=mongo_members,
         mongo_url=mongo_url,
@@ -191,5 +195,5 @@ def _table(record: StackRecord) -> Table:
 
 
 def _rank(role: str) -> int:
-    order = ("access", "logic", "push", "router", "redis", "mongod")
+    order = ("access", "logic", "push", "drain", "router", "redis", "mongod")
     return order.index(role) if role in order else len(order)

@@ -1,4 +1,8 @@
-"""Keeps one part running: starts it, waits until it is ready, starts it again when it ends."""
+"""Keeps one part running: starts it, waits until it is ready, starts it again when it ends.
+
+It is what a kubelet is to one pod: a part that ends unasked is started again in place, under its
+name and on its port; one that is told to stop gets SIGTERM, its grace, SIGKILL, and stays away.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +31,14 @@ class PartState(enum.StrEnum):
     STARTING = "starting"
     HEALTHY = "healthy"
     RESTARTING = "restarting"
+    STOPPING = "stopping"
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One process of the stack. `address` is host:port, the same for all its lives."""
+    """One process of the stack. `address` is host:port, the same for all its lives; `revision` is
+    the version of its role's pods that it belongs to, empty for a store."""
 
     name: str
     role: str
@@ -45,7 +51,12 @@ class Part:
     explain: Callable[[], str | None] = lambda: None
     """Why it ended at its start, as a sentence; None leaves it to the end of its log."""
     grace_seconds: float = 20.0
+    """From SIGTERM to SIGKILL when the whole stack stops."""
+    drain_seconds: float | None = None
+    """The same when it alone is stopped, and has somewhere to move its clients to; None: no more
+    than grace_seconds."""
     ready_seconds: float = 30.0
+    revision: str = ""
 
 
 class Keeper:
@@ -68,12 +79,26 @@ class Keeper:
         self._report = report
         self._child: Child | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._kill_at = 0.0
         self._healthy = asyncio.Event()
 
     @property
     def identity(self) -> Identity:
         """The process now, or the last one there was."""
         return Identity(0, 0) if self._child is None else self._child.identity
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop for good; also when it has."""
+        return self._ending is not None
+
+    @property
+    def killed_in_seconds(self) -> float | None:
+        """Seconds until SIGKILL; None when nobody has told it to stop."""
+        if self._ending is None:
+            return None
+        return max(0.0, self._kill_at - asyncio.get_running_loop().time())
 
     async def start(self) -> None:
         """Start it and wait until it is ready; raises StackError with the reason when it is not."""
@@ -83,20 +108,38 @@ class Keeper:
         await self._begin()
         self._watcher = asyncio.create_task(self._watch(), name=f"keeper of {self.part.name}")
 
-    async def stop(self, grace_seconds: float | None = None) -> None:
-        """End it for good, within its grace, or this one."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait((self._watcher,))
-        if self._child is not None and self._child.returncode is None:
-            await self._child.stop(
-                self.part.grace_seconds if grace_seconds is None else grace_seconds
-            )
-        self._become(PartState.STOPPED)
+    def launch(self) -> None:
+        """Start it without waiting. When it does not come up it is started again and again."""
+        self._become(PartState.STARTING)
+        self._watcher = asyncio.create_task(self._bring_up(), name=f"keeper of {self.part.name}")
 
-    def forget(self) -> None:
-        """It will not come back: nobody is to wait for it."""
-        self._healthy.set()
+    def terminate(self, grace_seconds: float) -> None:
+        """Begin to end it for good: SIGTERM, and SIGKILL when the grace is over. Told twice, it
+        keeps to the first, since a process takes its second SIGTERM for haste."""
+        if self._ending is None:
+            self._kill_at = asyncio.get_running_loop().time() + grace_seconds
+            self._ending = asyncio.create_task(
+                self._end(grace_seconds), name=f"end of {self.part.name}"
+            )
+            self._become(PartState.STOPPING)
+
+    async def wait_stopped(self) -> None:
+        """Until it has ended, after `terminate`; raises StackError when it cannot be ended."""
+        assert self._ending is not None, "nobody has told it to stop"
+        await asyncio.shield(self._ending)
+
+    async def stop(self) -> None:
+        """End it for good, within its grace, also when it has begun to stop with a longer one.
+        Cancelled, it kills at once."""
+        grace_seconds = self.part.grace_seconds
+        self.terminate(grace_seconds)
+        assert self._ending is not None
+        try:
+            await asyncio.wait((self._ending,), timeout=grace_seconds)
+            self.kill_now()
+            await self.wait_stopped()
+        finally:
+            self._ending.cancel()  # cancelled itself, it leaves no task behind
 
     def kill_now(self) -> None:
         """The last resort, when there is no time to wait."""
@@ -108,7 +151,7 @@ class Keeper:
         child = self._child
         if child is None or child.returncode is not None:
             raise StackError(f"{self.part.name} is not running")
-        if number in _ENDING:
+        if number in _ENDING and not self.is_stopping:
             # At once, so that wait_healthy() does not take the old process for the new one.
             self._become(PartState.RESTARTING if self._restart else PartState.STOPPED)
         child.send(number)
@@ -117,8 +160,32 @@ class Keeper:
                 await child.wait()
 
     async def wait_healthy(self) -> None:
-        """Until it is healthy; for ever when nobody starts it again."""
+        """Until it is healthy, or is told to stop; for ever when nobody starts it again."""
         await self._healthy.wait()
+
+    async def _end(self, grace_seconds: float) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait((self._watcher,))
+        if self._child is not None and self._child.returncode is None:
+            await self._child.stop(grace_seconds)
+        self._become(PartState.STOPPED)
+
+    async def _bring_up(self) -> None:
+        while not await self._tries_to_begin():
+            if self._child is not None:
+                break  # it has ended, which its watcher sees too
+            await asyncio.sleep(LONGEST_PAUSE_SECONDS)  # there was not even a process to be had
+        await self._watch()
+
+    async def _tries_to_begin(self) -> bool:
+        try:
+            await self._begin()
+        except StackError as error:
+            # The process has ended or was ended: the next round starts it again.
+            self._report(str(error))
+            return False
+        return True
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -136,11 +203,7 @@ class Keeper:
                 pause = FIRST_PAUSE_SECONDS
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            try:
-                await self._begin()
-            except StackError as error:
-                # The process has ended or was ended: the next round starts it again.
-                self._report(str(error))
+            await self._tries_to_begin()
 
     async def _begin(self) -> None:
         part = self.part
@@ -183,8 +246,8 @@ class Keeper:
             ) from None
 
     def _become(self, state: PartState) -> None:
-        if state is PartState.HEALTHY:
-            self._healthy.set()
+        if state is PartState.HEALTHY or self.is_stopping:
+            self._healthy.set()  # nobody waits for one that leaves
         else:
             self._healthy.clear()
         if state is not self.state:

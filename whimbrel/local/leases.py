@@ -21,6 +21,11 @@ class Leases:
     def __init__(self) -> None:
         self._leases: dict[str, Lease] = {}
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Those that somebody has asked for so far."""
+        return frozenset(self._leases)
+
     def hold(
         self, name: str, holder: str, seconds: float, min_term: int, now: float, wall_ms: int
     ) -> Lease:

@@ -48,6 +48,15 @@ class Links:
                 self._opened.add(name)
                 await proxy.open()
 
+    async def remove(self, name: str) -> None:
+        """The part `name` is gone for good: it dials nobody, and no pod dials it any more. The
+        links of clients stay, they lead to others from now on."""
+        for link in list(self._proxies):
+            source, _, target = link.partition(">")
+            if name == source or (name == target and source != CLIENTS):
+                self._opened.discard(link)
+                await self._proxies.pop(link).close()
+
     async def close(self) -> None:
         """Reset every connection and give the ports back."""
         for proxy in self._proxies.values():

@@ -57,6 +57,9 @@ class StackSpec:
     can be made bad. Three mongods are reached directly: a set tells its own addresses."""
     proxied_sources: tuple[str, ...] = ()
     """With `proxied`: only the links from these ("clients"); empty means all."""
+    access_grace_seconds: float = 75.0
+    """How long an Access pod that is stopped alone may take to move its clients; then it is killed.
+    A stack that goes down waits less: there is nobody to move to."""
     clocks: bool = False
     """Whether the wall clocks of the Logic pods can be stepped; needs libfaketime."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -109,6 +112,7 @@ class Plan:
             endpoints=self.endpoints,
             links=self.links,
             platform=self.platform_address,
+            access_grace_seconds=spec.access_grace_seconds,
             own_mongod=own.get("mongod"),
             own_redis=own.get("redis"),
         )
@@ -127,13 +131,21 @@ class Plan:
         services = [self.logics, self.pushes, self.drains, self.accesses]
         return [[self.stores], [self.routers], services]
 
-    def new_pod(self, name: str, revision: str) -> Part:
-        """One more pod of a role, while the stack runs; its links must be opened."""
+    async def make(self, name: str, revision: str) -> Part:
+        """One more pod, while the stack runs. Raises StackError when there is no port for it."""
         role = name.partition("-")[0]
         address = self._address(name)
         if role == "access":
             self.endpoints[name] = self.links.through(CLIENTS, name, address)
-        return self._service(name, role, address, revision)
+        part = self._service(name, role, address, revision)
+        await self.links.open()
+        return part
+
+    async def discard(self, part: Part) -> None:
+        """A pod is gone for good: its port and its links are free."""
+        await self.links.remove(part.name)
+        self.endpoints.pop(part.name, None)
+        self._ports.release(self.chosen.pop(part.name))
 
     def _mongods(self) -> str:
         members = self._spec.mongo_members
@@ -206,6 +218,8 @@ class Plan:
             environment=environment_with(settings | self._spec.environment),
             folder=self._folder.path,
             explain=partial(_explain_service, name, log),
+            drain_seconds=self._spec.access_grace_seconds if role == "access" else None,
+            revision=revision,
         )
 
     def _addresses(self, role: str, count: int) -> list[str]:

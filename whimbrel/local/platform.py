@@ -1,119 +1,118 @@
 """The laptop's platform: keeps as many pods of each role as are wanted, of the wanted revision.
 
-It does with processes what a Deployment and a kubelet do with pods: starts a new one before an
-old one goes, SIGTERM, grace, SIGKILL. Who is moved where is not its business.
+It does with processes what a Deployment does with pods: starts a new one before an old one goes,
+and replaces what was deleted. One pod's life (ready, SIGTERM, grace, SIGKILL, started again in
+place) is its keeper's business; who is moved where is the controller's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, Protocol
 
 from whimbrel.api.platform.v1 import platform_pb2
-from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
+from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid, unavailable
 from whimbrel.local.errors import StackError
-from whimbrel.local.keeper import Keeper, PartState
+from whimbrel.local.keeper import Keeper, Part, PartState
+from whimbrel.local.supervisor import Supervisor
 from whimbrel.local.workloads import PodNow, WantedPods, next_steps
 
 ROLLED: Final = ("access", "logic", "push", "drain")
 """Roles whose pods may come and go. Routers stay: every other pod was told their addresses."""
-_MIN_READY_SECONDS: Final = 1.5
-"""A pod counts as ready when it has been healthy for so long: the others know it by then."""
-_LOOK_SECONDS: Final = 0.3
-_MAX_PODS: Final = 32
+MAX_PODS: Final = 32
+"""Of a role: more processes than that are no laptop's."""
 _RETRY_SECONDS: Final = 2.0
+
+
+class PartSource(Protocol):
+    """Where new pods come from."""
+
+    async def make(self, name: str, revision: str) -> Part:
+        """One more pod. Raises StackError when it cannot be."""
+        ...
+
+    async def discard(self, part: Part) -> None:
+        """It has ended and does not come back."""
+        ...
 
 
 @dataclass
 class _Pod:
-    keeper: Keeper | None
-    """None while it is being started."""
-    role: str
+    keeper: Keeper
     number: int
-    revision: str
     deletion_cost: int = 0
     drain_wanted: bool = False
-    healthy_since: float | None = None
-    killed_at: float | None = None
-    """Monotonic seconds at which its grace is over; None while it is not being stopped."""
-    is_ending: bool = False
-    """Somebody sees to its end."""
+    is_seen_off: bool = False
+    """Somebody waits for its end."""
 
 
 class LocalPlatform:
-    """The pods of one stack. `run` owns every start and stop."""
+    """The pods of one stack. `run` owns every start and every end that it asks for."""
 
     def __init__(
         self,
-        start_pod: Callable[[str, str], Awaitable[Keeper]],
-        stop_pod: Callable[[str, float], Awaitable[None]],
+        supervisor: Supervisor,
+        source: PartSource,
+        *,
+        takes_work: Callable[[str], bool],
+        pods_changed: Callable[[], None],
         report: Callable[[str], None],
-        grace_seconds: Callable[[str], float],
     ) -> None:
-        """`start_pod(name, revision)` returns when it is healthy, and raises StackError when it
-        is not to be. `stop_pod(name, grace_seconds)` returns when the process is gone."""
-        self._start_pod = start_pod
-        self._stop_pod = stop_pod
+        """`takes_work(name)`: whether a healthy pod has also registered and is not cordoned;
+        `pods_changed` is called when one has come, begins to stop, or is gone."""
+        self._supervisor = supervisor
+        self._source = source
+        self._takes_work = takes_work
+        self._pods_changed = pods_changed
         self._report = report
-        self._grace_seconds = grace_seconds
-        self._clock = time.monotonic
         self._wanted: dict[str, WantedPods] = {}
         self._pods: dict[str, _Pod] = {}
         self._numbers: dict[str, int] = {}
         self._stirred = asyncio.Event()
         self._changed = asyncio.Event()
+        self._is_over = False
 
-    def adopt(self, role: str, keepers: list[Keeper], revision: str) -> None:
-        """The pods with which the stack has begun."""
+    def adopt(self, role: str, keepers: Iterable[Keeper], revision: str) -> None:
+        """The pods of a role with which the stack has begun."""
         if role not in ROLLED:
             return
-        self._wanted[role] = WantedPods(role, len(keepers), revision)
-        self._numbers[role] = len(keepers)
-        for number, keeper in enumerate(keepers):
-            self._pods[keeper.part.name] = _Pod(keeper, role, number, revision)
+        pods = [_Pod(keeper, number) for number, keeper in enumerate(keepers)]
+        self._wanted[role] = WantedPods(role, len(pods), revision)
+        self._numbers[role] = len(pods)
+        self._pods |= {pod.keeper.part.name: pod for pod in pods}
         self.stir()
 
     def stir(self) -> None:
-        """Something may have changed: a pod's health, what is wanted."""
+        """Something may have changed: a pod's health, the registry, what is wanted."""
         self._stirred.set()
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Bring about what is wanted, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._stirred.clear()
-                wait = self._step(tasks)
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._stirred.wait()
-                except TimeoutError:
-                    continue
+        """Bring about what is wanted, until cancelled. Pods that are just being stopped go on to
+        stop then: whoever stops the supervisor waits for them."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    self._stirred.clear()
+                    is_done = await self._guarded(self._step(tasks))
+                    try:
+                        async with asyncio.timeout(None if is_done else _RETRY_SECONDS):
+                            await self._stirred.wait()
+                    except TimeoutError:
+                        continue
+        finally:
+            self._is_over = True
 
     # --- what may be asked ------------------------------------------------------------
 
     def view(self) -> platform_pb2.WatchPlatformResponse:
         """Everything at this moment."""
-        now = self._clock()
         return platform_pb2.WatchPlatformResponse(
-            pods=[
-                platform_pb2.PlatformPod(
-                    pod_id=name,
-                    role=pod.role,
-                    revision=pod.revision,
-                    ready=self._is_ready(pod, now),
-                    deleted_in_ms=(
-                        max(1, round((pod.killed_at - now) * 1000)) if pod.killed_at else 0
-                    ),
-                    drain_wanted=pod.drain_wanted,
-                    deletion_cost=pod.deletion_cost,
-                )
-                for name, pod in sorted(self._pods.items())
-            ],
+            pods=[self._seen(pod) for _, pod in sorted(self._pods.items())],
             workloads=[
                 platform_pb2.Workload(role=role, replicas=one.replicas, revision=one.revision)
                 for role, one in sorted(self._wanted.items())
@@ -127,24 +126,25 @@ class LocalPlatform:
     def scale(self, role: str, replicas: int) -> None:
         """Want so many. INVALID_ARGUMENT or NOT_FOUND with what to do instead."""
         wanted = self._workload(role)
-        if not 1 <= replicas <= _MAX_PODS:
-            raise invalid(f"a local stack has 1 to {_MAX_PODS} pods of a role, not {replicas}")
+        least = 0 if role == "push" else 1
+        if not least <= replicas <= MAX_PODS:
+            raise invalid(f"a local stack has {least} to {MAX_PODS} {role} pods, not {replicas}")
         self._wanted[role] = replace(wanted, replicas=replicas)
         self.stir()
 
     def restart(self, role: str, surge: int) -> str:
-        """Replace all pods of the role; their new revision."""
+        """Replace all pods of the role; their new revision. One that is under way turns to it."""
         wanted = self._workload(role)
-        number = int(wanted.revision.removeprefix("r")) + 1
-        revision = f"r{number}"
-        self._wanted[role] = replace(wanted, revision=revision, surge=max(1, surge))
+        if surge < 1:
+            raise invalid("a restart without a surge would be an outage")
+        revision = f"r{int(wanted.revision.removeprefix('r')) + 1}"
+        self._wanted[role] = replace(wanted, revision=revision, surge=surge)
         self.stir()
         return revision
 
     def delete(self, name: str) -> None:
-        """Stop one pod; another one takes its place."""
-        self._pod(name).deletion_cost = 0
-        self._begin_stop(name)
+        """Stop one pod; another one takes its place if it is wanted."""
+        self._begin_stop(self._pod(name))
 
     def mark(self, name: str, *, deletion_cost: int | None, drain_wanted: bool | None) -> None:
         """Remember this of the pod."""
@@ -156,99 +156,100 @@ class LocalPlatform:
         self.stir()
 
     def is_settled(self, role: str) -> bool:
-        """Whether the pods of the role are as wanted, and all are ready."""
-        wanted, now = self._workload(role), self._clock()
-        pods = [pod for pod in self._pods.values() if pod.role == role]
+        """Whether the pods of the role are as wanted, all are ready, and none is on its way out."""
+        wanted = self._workload(role)
+        pods = [pod for pod in self._pods.values() if pod.keeper.part.role == role]
         return len(pods) == wanted.replicas and all(
-            pod.revision == wanted.revision and self._is_ready(pod, now) for pod in pods
+            pod.keeper.part.revision == wanted.revision and self._is_ready(pod) for pod in pods
         )
 
     async def wait_settled(self, role: str) -> None:
         """Until it is. The caller sets the deadline."""
         while not self.is_settled(role):
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self.wait_changed()
-            except TimeoutError:
-                continue  # pods become ready by the passing of time
+            await self.wait_changed()
 
     # --- inside ----------------------------------------------------------------------
 
-    def _step(self, tasks: asyncio.TaskGroup) -> float | None:
-        """Begin what is to be done; seconds after which to look again, None when only a change
-        helps."""
-        now = self._clock()
-        for pod in self._pods.values():
-            if not _is_healthy(pod):
-                pod.healthy_since = None
-            elif pod.healthy_since is None:
-                pod.healthy_since = now
-        for role, wanted in self._wanted.items():
-            steps = next_steps(wanted, self._present(role, now))
-            for _ in range(steps.start):
-                name = f"{role}-{self._numbers[role]}"
-                self._pods[name] = _Pod(None, role, self._numbers[role], wanted.revision)
-                self._numbers[role] += 1
-                tasks.create_task(self._bring_up(name), name=f"start {name}")
+    async def _step(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin what is to be done now. Raises StackError when a pod cannot be made."""
+        for role, wanted in list(self._wanted.items()):
+            steps = next_steps(wanted, self._present(role))
             for name in steps.stop:
-                self._begin_stop(name)
-        for name, pod in self._pods.items():
-            if pod.killed_at is not None and not pod.is_ending:
-                pod.is_ending = True
-                tasks.create_task(self._take_down(name), name=f"stop {name}")
-        ripening = any(
-            not self._is_ready(pod, now) and pod.healthy_since is not None
-            for pod in self._pods.values()
-            if pod.killed_at is None
-        )
-        return _LOOK_SECONDS if ripening else None
+                self._begin_stop(self._pods[name])
+            for _ in range(steps.start):
+                await self._launch(role, wanted.revision)
+        for pod in self._pods.values():
+            if pod.keeper.is_stopping and not pod.is_seen_off:
+                pod.is_seen_off = True
+                tasks.create_task(
+                    self._guarded(self._see_off(pod)), name=f"end of {pod.keeper.part.name}"
+                )
 
-    def _present(self, role: str, now: float) -> list[PodNow]:
-        wanted = self._wanted[role].revision
-        found = []
-        for name, pod in self._pods.items():
-            if pod.role != role or pod.killed_at is not None:
-                continue
-            # An old pod serves from its first moment; a new one is relied on when all know it.
-            is_ready = self._is_ready(pod, now) if pod.revision == wanted else _is_healthy(pod)
-            found.append(PodNow(name, pod.number, pod.revision, is_ready, pod.deletion_cost))
-        return found
-
-    def _is_ready(self, pod: _Pod, now: float) -> bool:
-        if pod.killed_at is not None or pod.healthy_since is None:
-            return False
-        return now - pod.healthy_since >= _MIN_READY_SECONDS
-
-    def _begin_stop(self, name: str) -> None:
-        pod = self._pods[name]
-        if pod.killed_at is None:
-            pod.killed_at = self._clock() + self._grace_seconds(pod.role)
-            self.stir()
-
-    async def _bring_up(self, name: str) -> None:
-        pod = self._pods[name]
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether the work was done; what went wrong is said, and the platform goes on."""
         try:
-            pod.keeper = await self._start_pod(name, pod.revision)
+            await work
         except StackError as error:
             self._report(str(error))
-            await asyncio.sleep(_RETRY_SECONDS)
-            self._pods.pop(name, None)
+            return False
+        # The supervised loop of a stack: without it nothing would be replaced any more.
+        except Exception:  # noqa: BLE001
+            self._report(f"the platform has failed:\n{traceback.format_exc()}")
+            return False
+        return True
+
+    async def _launch(self, role: str, revision: str) -> None:
+        number = self._numbers[role]
+        self._numbers[role] += 1
+        part = await self._source.make(f"{role}-{number}", revision)
+        keeper = self._supervisor.add(part)
+        self._pods[part.name] = _Pod(keeper, number)
+        keeper.launch()
+        self._pods_changed()
+
+    def _begin_stop(self, pod: _Pod) -> None:
+        part = pod.keeper.part
+        pod.keeper.terminate(
+            part.grace_seconds if part.drain_seconds is None else part.drain_seconds
+        )
+        self._pods_changed()
         self.stir()
 
-    async def _take_down(self, name: str) -> None:
-        pod = self._pods[name]
-        while pod.keeper is None:  # it is just being started
-            await self.wait_changed()
-            if name not in self._pods:
-                return
-        try:
-            await self._stop_pod(name, self._grace_seconds(pod.role))
-        except StackError as error:  # even SIGKILL did not end it
-            self._report(str(error))
-        self._pods.pop(name, None)
+    async def _see_off(self, pod: _Pod) -> None:
+        await pod.keeper.wait_stopped()
+        del self._pods[pod.keeper.part.name]
+        self._supervisor.remove(pod.keeper)
+        self._pods_changed()
         self.stir()
+        await self._source.discard(pod.keeper.part)
+
+    def _present(self, role: str) -> list[PodNow]:
+        return [
+            PodNow(
+                name, pod.number, pod.keeper.part.revision, self._is_ready(pod), pod.deletion_cost
+            )
+            for name, pod in self._pods.items()
+            if pod.keeper.part.role == role and not pod.keeper.is_stopping
+        ]
+
+    def _is_ready(self, pod: _Pod) -> bool:
+        return pod.keeper.state is PartState.HEALTHY and self._takes_work(pod.keeper.part.name)
+
+    def _seen(self, pod: _Pod) -> platform_pb2.PlatformPod:
+        part, left = pod.keeper.part, pod.keeper.killed_in_seconds
+        return platform_pb2.PlatformPod(
+            pod_id=part.name,
+            role=part.role,
+            revision=part.revision,
+            ready=self._is_ready(pod),
+            # 0 would say that it is not being stopped.
+            deleted_in_ms=0 if left is None else max(1, round(left * 1000)),
+            drain_wanted=pod.drain_wanted,
+            deletion_cost=pod.deletion_cost,
+        )
 
     def _workload(self, role: str) -> WantedPods:
+        self._check_open()
         if role == "router":
             raise invalid("the routers of a local stack are fixed: start it with --router")
         if role not in self._wanted:
@@ -257,11 +258,12 @@ class LocalPlatform:
         return self._wanted[role]
 
     def _pod(self, name: str) -> _Pod:
+        self._check_open()
         if name not in self._pods:
             known = ", ".join(sorted(self._pods))
             raise WhimbrelError(ErrorCode.NOT_FOUND, f"no pod {name!r}; there are: {known}")
         return self._pods[name]
 
-
-def _is_healthy(pod: _Pod) -> bool:
-    return pod.keeper is not None and pod.keeper.state is PartState.HEALTHY
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise unavailable("the stack is going down")

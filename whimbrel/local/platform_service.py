@@ -6,27 +6,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import grpc
 
 from whimbrel.api.platform.v1 import platform_pb2, platform_pb2_grpc
+from whimbrel.core.errors import invalid
+from whimbrel.local.errors import StackError
 from whimbrel.local.leases import Leases
 from whimbrel.local.platform import LocalPlatform
 from whimbrel.runtime.channels import server_options
 from whimbrel.runtime.interception import ErrorInterceptor
 
+REPEAT_SECONDS: Final = 60.0
+"""A watch in which nothing changes is told again, so that its reader knows that it lives."""
 _COALESCE_SECONDS: Final = 0.05
+_MAX_LEASES: Final = 16
 
 
 class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
     """See the proto."""
 
-    def __init__(self, platform: LocalPlatform) -> None:
+    def __init__(self, platform: LocalPlatform, leases: Leases, clock: Callable[[], float]) -> None:
         self._platform = platform
-        self._leases = Leases()
+        self._leases = leases
+        self._clock = clock
 
     async def WatchPlatform(
         self, request: platform_pb2.WatchPlatformRequest, context: Any
@@ -35,7 +41,7 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
             changed = asyncio.ensure_future(self._platform.wait_changed())
             try:
                 yield self._platform.view()
-                await changed
+                await asyncio.wait((changed,), timeout=REPEAT_SECONDS)
                 await asyncio.sleep(_COALESCE_SECONDS)
             finally:
                 changed.cancel()
@@ -71,25 +77,40 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
     async def HoldLease(
         self, request: platform_pb2.HoldLeaseRequest, context: Any
     ) -> platform_pb2.HoldLeaseResponse:
+        if not request.name or not request.holder:
+            raise invalid("a lease needs a name and a holder")
+        if request.name not in self._leases.names and len(self._leases.names) >= _MAX_LEASES:
+            raise invalid(f"a local stack has at most {_MAX_LEASES} leases")
         lease = self._leases.hold(
             request.name,
             request.holder,
             request.duration_ms / 1000,
             request.min_term,
-            time.monotonic(),
+            self._clock(),
             round(time.time() * 1000),
         )
         return platform_pb2.HoldLeaseResponse(holder=lease.holder, term=lease.term)
 
 
 @asynccontextmanager
-async def serving(platform: LocalPlatform, address: str) -> AsyncIterator[None]:
-    """Serve it there, on loopback."""
+async def serving(
+    platform: LocalPlatform,
+    address: str,
+    *,
+    leases: Leases | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[None]:
+    """Serve it there, on loopback; leases run out by `clock` (seconds). Raises StackError when
+    the port is taken."""
     server = grpc.aio.server(
         interceptors=[ErrorInterceptor()], options=server_options(client_facing=False)
     )
-    platform_pb2_grpc.add_PlatformServiceServicer_to_server(PlatformServicer(platform), server)
-    server.add_insecure_port(address)
+    servicer = PlatformServicer(platform, leases or Leases(), clock)
+    platform_pb2_grpc.add_PlatformServiceServicer_to_server(servicer, server)
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        raise StackError(f"the platform cannot listen on {address}: the port is taken") from None
     await server.start()
     try:
         yield

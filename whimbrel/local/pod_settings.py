@@ -9,10 +9,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from whimbrel.local.faketime import clock_environment
 from whimbrel.local.links import PODS, Links
 from whimbrel.local.redis_server import redis_url
+
+_DEADLINE: Final = 0.8
+"""Of its grace, what an Access pod takes for the drain: 60 of 75 s."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Surroundings:
     """Where clients reach each Access pod, by its name, through proxies if there are any."""
     platform: str
     """Where the supervisor's PlatformService is."""
+    access_grace_seconds: float
+    """From SIGTERM of an Access pod alone to its SIGKILL."""
     links: Links
     own_mongod: str | None
     own_redis: str | None
@@ -60,6 +66,8 @@ def pod_settings(
         settings |= {
             "WHIMBREL_DRAIN__SETTLE_SECONDS": "0.6",
             "WHIMBREL_DRAIN__NOWHERE_SECONDS": "1",
+            # What is not moved by then is ended with a goodbye, before the SIGKILL.
+            "WHIMBREL_DRAIN__DEADLINE_SECONDS": f"{_DEADLINE * around.access_grace_seconds:g}",
         }
     if role == "drain":
         settings |= {

@@ -43,6 +43,10 @@ class Ports:
             )
         return port
 
+    def release(self, port: int) -> None:
+        """Give one back."""
+        self._claims.pop(port).close()
+
     def close(self) -> None:
         """Give all of them back."""
         for claim in self._claims.values():

@@ -25,6 +25,7 @@ from whimbrel.local.parts import FIRST_REVISION, ROLES, Plan, StackSpec
 from whimbrel.local.platform import LocalPlatform
 from whimbrel.local.platform_service import serving
 from whimbrel.local.ports import Ports
+from whimbrel.local.registry_watch import RegistryWatch
 from whimbrel.local.state import DataFolder, PartRecord, StackRecord, boot_id
 from whimbrel.local.supervisor import Supervisor
 from whimbrel.runtime.tokens import sign_token
@@ -35,8 +36,6 @@ Progress = Callable[[str], None]
 _REGISTERED_SECONDS = 20.0
 _LEFTOVERS_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600.0
-_GRACE_SECONDS = {"access": 75.0}
-"""Of a pod that the platform stops alone: an Access pod has a minute to move its clients."""
 
 
 def _silent(_: str) -> None:
@@ -54,8 +53,13 @@ class Stack:
         self._supervisor = Supervisor(
             restart=spec.restart, changed=self._part_changed, report=progress
         )
+        self.registry = RegistryWatch(plan.router_addresses, self._registry_changed)
         self.platform = LocalPlatform(
-            self._start_pod, self._stop_pod, progress, lambda role: _GRACE_SECONDS.get(role, 20.0)
+            self._supervisor,
+            plan,
+            takes_work=self.registry.takes_work,
+            pods_changed=self._pods_changed,
+            report=progress,
         )
         """What keeps as many pods of each role as are wanted."""
         self.record = StackRecord(
@@ -96,17 +100,16 @@ class Stack:
             try:
                 await plan.links.open()
                 async with serving(stack.platform, plan.platform_address):
-                    await stack._start_all()
-                    platform = asyncio.create_task(stack.platform.run(), name="platform")
                     try:
-                        yield stack
+                        await stack._start_all()
+                        async with stack._platform_running():
+                            yield stack
                     finally:
-                        platform.cancel()
-                        await asyncio.gather(platform, return_exceptions=True)
+                        # What is stopped must reach the others for its goodbye, and a controller
+                        # the platform for giving its lease back.
+                        plan.links.heal()
+                        await stack._stop_all()
             finally:
-                # What is stopped must reach the others for its goodbye.
-                plan.links.heal()
-                await stack._stop_all()
                 await plan.links.close()
 
     @property
@@ -198,32 +201,51 @@ class Stack:
             async with asyncio.timeout(timeout_seconds):
                 await self.platform.wait_settled(role)
         except TimeoutError:
+            pods = ", ".join(
+                f"{pod.pod_id} ({pod.revision}, {self._supervisor.keeper(pod.pod_id).state}"
+                f"{'' if pod.ready else ', not ready'})"
+                for pod in self.platform.view().pods
+                if pod.role == role
+            )
             raise StackError(
-                f"the {role} pods are not as wanted after {timeout_seconds:.0f} s"
+                f"the {role} pods are not as wanted after {timeout_seconds:.0f} s: {pods}"
             ) from None
 
-    async def _start_pod(self, name: str, revision: str) -> Keeper:
-        part = self._plan.new_pod(name, revision)
-        await self._plan.links.open()
-        keeper = await self._supervisor.add(part)
-        self._tell_endpoints()
-        return keeper
+    @asynccontextmanager
+    async def _platform_running(self) -> AsyncIterator[None]:
+        loops = [
+            asyncio.create_task(self.registry.run(), name="registry watch"),
+            asyncio.create_task(self.platform.run(), name="platform"),
+        ]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            outcomes = await asyncio.gather(*loops, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    self._progress(f"a loop of the platform has failed: {outcome!r}")
 
-    async def _stop_pod(self, name: str, grace_seconds: float) -> None:
-        await self._supervisor.retire(name, grace_seconds)
-        self._plan.endpoints.pop(name, None)
-        self.record.parts.pop(name, None)
-        self._tell_endpoints()
+    def _registry_changed(self) -> None:
+        self.platform.stir()
 
-    def _tell_endpoints(self) -> None:
+    def _pods_changed(self) -> None:
+        keepers = self._supervisor.keepers
         self._plan.links.lead_clients(
             {
                 name: keeper.part.address
-                for name, keeper in self._supervisor.keepers.items()
-                if keeper.part.role == "access"
+                for name, keeper in keepers.items()
+                if keeper.part.role == "access" and not keeper.is_stopping
             }
         )
-        self.record.endpoints = list(self._plan.endpoints.values())
+        self.record.endpoints = [
+            endpoint
+            for name, endpoint in self._plan.endpoints.items()
+            if name in keepers and not keepers[name].is_stopping
+        ]
+        for name in set(self.record.parts) - set(keepers):
+            del self.record.parts[name]
         self._write()
 
     async def wait_healthy(self, timeout_seconds: float = 30.0, *names: str) -> None:

@@ -36,13 +36,9 @@ class Supervisor:
         """
         keepers = []
         for parts in layers:
-            layer = [
-                Keeper(part, restart=self._restart, changed=self._changed, report=self._report)
-                for part in parts
-            ]
+            layer = [self._keep(part) for part in parts]
             self._layers.append(layer)
             keepers += layer
-        self.keepers |= {keeper.part.name: keeper for keeper in keepers}
         try:
             async with asyncio.TaskGroup() as tasks:
                 for keeper in keepers:
@@ -54,36 +50,25 @@ class Supervisor:
                 raise
             raise _first(refused) from None
 
-    async def add(self, part: Part) -> Keeper:
-        """Start one more part beside those of its role, and stop it with them; StackError when it
-        does not become ready."""
-        keeper = Keeper(part, restart=self._restart, changed=self._changed, report=self._report)
+    def add(self, part: Part) -> Keeper:
+        """A keeper for one more part, which is not started yet. It stops together with those of
+        its role, or first of all when there are none."""
         layer = next(
             (one for one in self._layers if any(k.part.role == part.role for k in one)), None
         )
+        keeper = self._keep(part)
         if layer is None:
             self._layers.append([keeper])
         else:
             layer.append(keeper)
-        self.keepers[part.name] = keeper
-        try:
-            await keeper.start()
-        except StackError:
-            self._forget(keeper)
-            raise
         return keeper
 
-    async def retire(self, name: str, grace_seconds: float) -> None:
-        """End one part for good, and forget it."""
-        keeper = self.keeper(name)
-        await keeper.stop(grace_seconds)
-        self._forget(keeper)
-
-    def _forget(self, keeper: Keeper) -> None:
-        self.keepers.pop(keeper.part.name, None)
-        keeper.forget()
+    def remove(self, keeper: Keeper) -> None:
+        """Forget one that has stopped for good."""
+        assert keeper.state is PartState.STOPPED, "a process would be lost sight of"
+        del self.keepers[keeper.part.name]
         for layer in self._layers:
-            if keeper in layer and len(layer) > 1:
+            if keeper in layer:
                 layer.remove(keeper)
 
     def keeper(self, name: str) -> Keeper:
@@ -96,7 +81,7 @@ class Supervisor:
 
     async def wait_healthy(self, timeout_seconds: float, *names: str) -> None:
         """Until every part, or each of these, is healthy; raises StackError that names those that
-        are not."""
+        are not. One that is being stopped for good is not waited for."""
         awaited = {name: self.keeper(name) for name in names or self.keepers}
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -106,11 +91,16 @@ class Supervisor:
             late = [
                 f"{name} ({keeper.state})"
                 for name, keeper in awaited.items()
-                if keeper.state is not PartState.HEALTHY
+                if keeper.state is not PartState.HEALTHY and not keeper.is_stopping
             ]
             raise StackError(
                 f"not healthy after {timeout_seconds:.0f} s: {', '.join(late)}"
             ) from None
+
+    def _keep(self, part: Part) -> Keeper:
+        keeper = Keeper(part, restart=self._restart, changed=self._changed, report=self._report)
+        self.keepers[part.name] = keeper
+        return keeper
 
     async def stop(self) -> None:
         """End every part, the last layer first. Cancelled, it kills what is left at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from typing import Final, TypeVar
@@ -18,11 +19,13 @@ from services.drain.ports import (
 )
 from services.drain.settings import DrainSettings
 from whimbrel.api.platform.v1 import platform_pb2, platform_pb2_grpc
-from whimbrel.core.errors import unavailable
+from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.errors import error_from_rpc
 
 _CALL_SECONDS: Final = 5.0
+_SILENCE_SECONDS: Final = 150.0
+"""The supervisor repeats itself every 60 s."""
 
 A = TypeVar("A")
 
@@ -34,6 +37,8 @@ def open_local(settings: DrainSettings, stack: AsyncExitStack) -> tuple[Platform
     channel = open_channel(address)
     stack.push_async_callback(channel.close)
     stub = platform_pb2_grpc.PlatformServiceStub(channel)
+    # Not unique for each start: the supervisor starts a pod again only when its process has ended,
+    # so nobody else has this name, and a leader that is back at once goes on with its term.
     leadership = LocalLeadership(
         stub, settings.platform.lease_name, settings.pod.id, settings.leader.lease_seconds
     )
@@ -49,13 +54,18 @@ class LocalPlatformClient:
     async def watch(self) -> AsyncIterator[PlatformView]:
         call = self._stub.WatchPlatform(platform_pb2.WatchPlatformRequest())
         try:
-            async for view in call:
+            while True:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    view = await call.read()
+                if not isinstance(view, platform_pb2.WatchPlatformResponse):
+                    raise unavailable("the supervisor has ended the watch")
                 yield _view(view)
         except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from None
+            raise _refusal(error) from None
+        except TimeoutError:
+            raise unavailable("the supervisor has fallen silent") from None
         finally:
             call.cancel()
-        raise unavailable("the supervisor has ended the watch")
 
     async def scale(self, role: str, replicas: int) -> None:
         request = platform_pb2.ScaleWorkloadRequest(role=role, replicas=replicas)
@@ -108,7 +118,18 @@ async def _answer(call: Awaitable[A]) -> A:
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        raise error_from_rpc(error) from None
+        raise _refusal(error) from None
+
+
+def _refusal(error: grpc.aio.AioRpcError) -> WhimbrelError:
+    """As the port says it: whatever is no refusal of the supervisor's is UNAVAILABLE."""
+    refusal = error_from_rpc(error)
+    if refusal.code in (ErrorCode.NOT_FOUND, ErrorCode.INVALID_ARGUMENT):
+        return refusal
+    return unavailable(
+        f"the supervisor does not answer: {refusal.detail}",
+        outcome_unknown=refusal.outcome_unknown,
+    )
 
 
 def _view(view: platform_pb2.WatchPlatformResponse) -> PlatformView:

@@ -124,7 +124,9 @@ async def _stepped_down(stack: Stack, fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _links_in(stack: Stack, names: tuple[str, ...], mode: Mode) -> AsyncIterator[None]:
-    proxies = [stack.links.proxies[name] for name in names]
+    # A pod that a rollout has replaced took its links along.
+    there = stack.links.proxies
+    proxies = [there[name] for name in names if name in there]
     try:
         for proxy in proxies:
             proxy.set_mode(mode)
