@@ -12,8 +12,8 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, NamedTuple
 
 from bench.move_load import READY, STOP, MovePlan, MoveResult
 from bench.processes import LoadFailedError, expect, line_of, start, write
@@ -22,20 +22,32 @@ from whimbrel.local.stack import Stack, StackSpec
 
 _BEFORE: Final = 0.25
 _AFTER: Final = 0.75
-_QUIET_SECONDS: Final = 5.0
+_QUIET_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 180.0
 _RESULT_SECONDS: Final = 60.0
 
-Scenario = Callable[[Stack], Awaitable[None]]
 Say = Callable[[str], None]
+
+
+class Scenario(NamedTuple):
+    """What happens, and under which load if nobody says."""
+
+    access: int
+    """Pods at the start."""
+    sessions: int
+    rate: float
+    receivers_at: str | None
+    """Messages go only to those on the pod that goes: what others get tells nothing of a move.
+    None: to everybody."""
+    act: Callable[[Stack], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class MoveWorkload:
-    """What is measured."""
+    """What is measured. Zero sessions or no rate: the scenario's own."""
 
-    sessions: int = 2_000
-    rate: float = 200.0
+    sessions: int = 0
+    rate: float = 0.0
     """Messages a second in all."""
     round_trip_ms: float = 50.0
     processes: int = 2
@@ -45,22 +57,27 @@ async def measure(
     scenario: str, workload: MoveWorkload, say: Say = lambda _: None
 ) -> dict[str, Any]:
     """One scenario on a stack of its own; flat figures. KeyError for one that does not exist."""
-    access, act = SCENARIOS[scenario]
-    spec = StackSpec(access=access, proxied=True, proxied_sources=("clients",))
-    say(f"{scenario}: starting a stack of {access} access pods")
+    chosen = SCENARIOS[scenario]
+    workload = replace(
+        workload,
+        sessions=workload.sessions or chosen.sessions,
+        rate=workload.rate or chosen.rate,
+    )
+    spec = StackSpec(access=chosen.access, proxied=True, proxied_sources=("clients",))
+    say(f"{scenario}: starting a stack of {chosen.access} access pods")
     async with Stack.start(spec) as stack:
         stack.links.set_default(delayed(workload.round_trip_ms / 2000, 0.0))
         say(f"{scenario}: connecting {workload.sessions} clients")
         processes = [await start("bench.move_load") for _ in range(workload.processes)]
         try:
             for number, process in enumerate(processes):
-                write(process, json.dumps(asdict(_plan(workload, stack, number))))
+                write(process, json.dumps(asdict(_plan(workload, chosen, stack, number))))
             for process in processes:
                 await expect(process, READY, _CONNECT_SECONDS)
             await asyncio.sleep(_QUIET_SECONDS)
             say(f"{scenario}: begins")
             began = time.monotonic()
-            await act(stack)
+            await chosen.act(stack)
             ended = time.monotonic()
             say(f"{scenario}: {ended - began:.1f} s")
             await asyncio.sleep(_QUIET_SECONDS)
@@ -76,10 +93,12 @@ async def measure(
     return figures(results, workload, began, ended)
 
 
-def _plan(workload: MoveWorkload, stack: Stack, number: int) -> MovePlan:
+def _plan(workload: MoveWorkload, scenario: Scenario, stack: Stack, number: int) -> MovePlan:
+    at = scenario.receivers_at
     users = [f"mover-{n}" for n in range(number, workload.sessions, workload.processes)]
     return MovePlan(
         users=users,
+        receivers_at=None if at is None else stack.links.proxies[f"clients>{at}"].address,
         tokens={user: stack.token(user) for user in users},
         endpoints=stack.endpoints,
         rate=workload.rate / workload.processes,
@@ -119,14 +138,15 @@ async def _without(stack: Stack, name: str) -> None:
         await asyncio.sleep(0.02)
 
 
-SCENARIOS: Final[dict[str, tuple[int, Scenario]]] = {
-    "drain": (3, _drain),
-    "rollout": (3, _rollout),
-    "rollout_kill_controller": (3, _rollout_without_controller),
-    "kill": (3, _kill),
-    "scale_out": (2, _scale_out),
+SCENARIOS: Final = {
+    "drain": Scenario(3, 2_000, 50.0, "access-0", _drain),
+    "rollout": Scenario(3, 300, 200.0, None, _rollout),
+    "rollout_kill_controller": Scenario(3, 300, 200.0, None, _rollout_without_controller),
+    "kill": Scenario(3, 2_000, 50.0, "access-0", _kill),
+    "scale_out": Scenario(2, 2_000, 50.0, None, _scale_out),
 }
-"""Access pods at the start, and what happens."""
+"""By name. The rates leave a machine of two cores room for the moves: what is measured is a move,
+not a machine that is full before it."""
 
 
 def figures(
@@ -144,12 +164,18 @@ def figures(
         for user, sent, latency in result.deliveries:
             if any(at - _BEFORE <= sent <= at + _AFTER for at in switches.get(user, ())):
                 around.append(latency)
-            elif sent < began:
+            elif result.began <= sent < began:
                 quiet.append(latency)
     losers = {
         user for result in results for user, at in result.losses if began <= at < result.ended
     }
     back = [at for times in switches.values() for at in times]
+    returned = [
+        min((at for at in switches[user] if at > lost_at), default=result.ended)
+        for result in results
+        for user, lost_at in result.losses
+        if began <= lost_at < result.ended
+    ]
     moves = [count for result in results for count in result.moves.values()]
     homes = Counter(home for result in results for home in result.homes.values())
     mean = sum(homes.values()) / max(1, len(homes))
@@ -166,6 +192,7 @@ def figures(
         "moved_once_at_most_ratio": round(sum(n <= 1 for n in moves) / max(1, len(moves)), 5),
         "without_stream_ratio": round(len(losers) / workload.sessions, 5),
         "seconds_to_empty": round(ended - began, 2),
+        "seconds_to_all_back": round(max(returned, default=began) - began, 2),
         "seconds_to_last_attach": round(max(back, default=began) - began, 2),
         "most_attaches_per_second": max(per_second.values(), default=0),
         "max_to_mean_sessions_ratio": round(max(homes.values(), default=0) / mean, 3),

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import cycle
 
 import uvloop
 
@@ -33,8 +36,10 @@ class MovePlan:
     tokens: dict[str, str]
     endpoints: list[str]
     """User n connects to endpoint n first."""
+    receivers_at: str | None
+    """Only who is attached there at first gets messages; None: everybody."""
     rate: float
-    """Messages a second of this process: each user in turn, to the next one."""
+    """Messages a second of this process: from each user in turn to a receiver at random."""
 
 
 @dataclass
@@ -54,6 +59,8 @@ class MoveResult:
     moves: dict[str, int] = field(default_factory=dict)
     homes: dict[str, str] = field(default_factory=dict)
     """Where each client is in the end."""
+    began: float = 0.0
+    """When everybody was connected and had sent once."""
     ended: float = 0.0
     """When the clients were told to close; what they saw after it is no finding."""
 
@@ -86,6 +93,7 @@ class _Load:
         self._everybody_is_here = asyncio.Event()
         self._stopping = asyncio.Event()
         self._closing = asyncio.Event()
+        self._wanted: list[str] | None = None
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -93,6 +101,7 @@ class _Load:
             for number, user in enumerate(self._plan.users):
                 tasks.create_task(self._live(gate, number, user))
             await self._everybody_is_here.wait()
+            await self._warm_up()
             _say(READY)
             stopping = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
             stopping.add_done_callback(lambda _: self._stopping.set())
@@ -135,20 +144,51 @@ class _Load:
                 latency = (time.monotonic() - sent[1]) * 1000
                 self.result.deliveries.append((user, sent[1], latency))
 
+    async def _warm_up(self) -> None:
+        """Everybody sends once: the first message of a user costs more than the later ones."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+        receivers = cycle(self._receivers())
+
+        async def send(number: int, user: str) -> None:
+            async with gate:
+                await self._send(user, receivers, f"{user}-w{number}")
+
+        async with asyncio.TaskGroup() as tasks:
+            for number, user in enumerate(self._plan.users):
+                tasks.create_task(send(number, user))
+
+    def _receivers(self) -> list[str]:
+        if self._wanted is None:
+            at = self._plan.receivers_at
+            self._wanted = [
+                user
+                for user, client in self._clients.items()
+                if at is None or client.statistics().endpoint == at
+            ]
+        return self._wanted
+
+    def _drawn(self, receivers: list[str]) -> Iterator[str]:
+        """At random: in turn, who is asked to move (the idle first) would go with who gets."""
+        dice = random.Random(len(receivers))
+        while True:
+            yield dice.choice(receivers)
+
     async def _talk(self) -> None:
         users, number = self._plan.users, 0
-        started = time.monotonic()
+        receivers = self._drawn(self._receivers())
+        started = self.result.began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             while not self._stopping.is_set():
                 due = started + number / self._plan.rate
                 delay = due - time.monotonic()
                 if delay > 0:
                     await asyncio.sleep(delay)
-                sender, receiver = users[number % len(users)], users[(number + 1) % len(users)]
-                tasks.create_task(self._send(sender, receiver, f"{sender}-{number}"))
+                sender = users[number % len(users)]
+                tasks.create_task(self._send(sender, receivers, f"{sender}-{number}"))
                 number += 1
 
-    async def _send(self, sender: str, receiver: str, text: str) -> None:
+    async def _send(self, sender: str, receivers: Iterator[str], text: str) -> None:
+        receiver = next(one for one in receivers if one != sender)
         self._sent[text] = (receiver, time.monotonic())
         await self._clients[sender].send(receiver, text, timeout_seconds=60)
         self.result.accepted += 1

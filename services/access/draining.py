@@ -157,8 +157,9 @@ class Draining:
         self._chooser.shares(shares, now)
 
     def _look_for_targets(self, now: float) -> None:
-        """A pod that is being stopped and has nowhere to send anybody does not wait for long."""
-        if not self._drain.is_stopping or self._chooser.pod_ids(now):
+        """A pod that is being stopped and is the last one does not wait for long. "No place now",
+        as a controller says it while the targets are busy, is no reason to give up."""
+        if not self._drain.is_stopping or self._chooser.knows_anybody:
             self._nowhere_since = math.inf
             return
         self._nowhere_since = min(self._nowhere_since, now)

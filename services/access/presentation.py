@@ -14,6 +14,7 @@ from services.access.settings import AccessSettings
 from whimbrel.api.drain.v1 import drain_pb2
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.drain.candidates import Candidate
+from whimbrel.core.drain.grace import GOODBYE_SECONDS
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.pod_drain_types import DrainPhase
 
@@ -44,8 +45,9 @@ def report(
 ) -> drain_pb2.AttendRequest:
     """For the controllers, without the pod's names and sessions."""
     counts = drain.statistics()
-    left = drain.deadline - now
-    stopping = drain.is_stopping and left < math.inf
+    # Its own deadline, never the ordered one: that is derived from this, and would come nearer by
+    # the time of a goodbye with every report.
+    ends_in = drain.stop_deadline + GOODBYE_SECONDS - now
     return drain_pb2.AttendRequest(
         term=counts.term,
         phase=drain_pb2.DrainPhase.ValueType(counts.phase),
@@ -60,7 +62,7 @@ def report(
         refused_busy=figures.refused_busy,
         attach_p99_ms=round(figures.attach_p99_ms),
         loop_lag_ms=round(loop_lag_ms),
-        stopping_in_ms=max(1, round(left * 1000)) if stopping else 0,
+        stopping_in_ms=max(1, round(ends_in * 1000)) if ends_in < math.inf else 0,
         cause=drain.cause,
     )
 

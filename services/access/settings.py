@@ -120,9 +120,11 @@ class DrainSettings(SettingsGroup):
     close_spread_seconds: Seconds = 2.0
     """Seconds over which clients that did not move are told to return. Default 2: as the storm
     window."""
-    arrivals_per_second: Annotated[float, Field(ge=1)] = 40.0
-    """Sessions a second that may move here; the others are told Busy. Default 150: 15 % of the
-    1,000 attaches a second that one core takes, so that nobody who is here notices."""
+    arrivals_per_second: Annotated[float, Field(ge=1)] = 12.0
+    """Sessions a second that may move here; the others are told Busy. Default 12: 15 % of what a
+    pod takes on a small machine (two slow cores with everything on them, clients included, took
+    130 attaches a second in all), so that nobody who is here notices. Raise it to 15 % of what
+    `whimbrel bench drain` shows on yours."""
     max_sessions: Annotated[int, Field(ge=0)] = 0
     """Sessions beyond which newcomers are told Busy. Default 0: any number. A stream costs about
     50 KiB."""

@@ -86,8 +86,14 @@ def drain(
             help="drain, rollout, rollout_kill_controller, kill or scale_out; again for more."
         ),
     ] = None,
-    sessions: Annotated[int, typer.Option(min=10, help="Clients, all connected.")] = 2_000,
-    rate: Annotated[float, typer.Option(help="Messages a second in all.")] = 200.0,
+    sessions: Annotated[
+        int,
+        typer.Option(min=0, help="Clients, all connected. 0: 300 in rollouts, 2,000 elsewhere."),
+    ] = 0,
+    rate: Annotated[
+        float,
+        typer.Option(min=0, help="Messages a second in all. 0: 200 in rollouts, 50 elsewhere."),
+    ] = 0.0,
     round_trip_ms: Annotated[float, typer.Option(help="Between clients and pods.")] = 50.0,
     as_json: Json = False,
 ) -> None:

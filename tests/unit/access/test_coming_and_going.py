@@ -6,7 +6,10 @@ import jwt
 import pytest
 
 from services.access.arrivals import Arrivals
+from services.access.presentation import report
 from services.access.tickets import TICKET_SECONDS, Ticket, TicketOffice
+from whimbrel.core.drain.grace import GOODBYE_SECONDS
+from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.tokens import TokenVerifier, sign_token
 
@@ -105,3 +108,14 @@ def test_the_figures_are_those_of_the_last_five_seconds() -> None:
     arrivals.attached(0.5, 0.0)
     assert arrivals.figures(1.0) == (2, 1, 500.0)
     assert arrivals.figures(6.0) == (0, 0, 0.0)
+
+
+def test_orders_that_follow_from_a_report_never_bring_its_own_deadline_nearer() -> None:
+    drain, arrivals = PodDrain(), Arrivals(10.0, 0.0)
+    drain.stop("SIGTERM", "self-sigterm", 60.0, 0.0)
+    for second in range(30):
+        now = float(second)
+        own = report(drain, arrivals.figures(now), 0.0, now)
+        ordered = own.stopping_in_ms / 1000 - GOODBYE_SECONDS  # what a controller makes of it
+        drain.order_drain(1, "plan", 10.0, ordered, now)
+        assert drain.deadline == pytest.approx(60.0, abs=0.01)

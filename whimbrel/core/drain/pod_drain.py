@@ -113,6 +113,12 @@ class PodDrain:
         """When the last stream is ended; infinite without a drain."""
         return self._clock.deadline
 
+    @property
+    def stop_deadline(self) -> float:
+        """When the process that is being stopped must be empty, whatever was ordered; infinite
+        while it is not being stopped."""
+        return self._clock.stop_deadline
+
     def statistics(self) -> DrainStatistics:
         """The figures for the report."""
         counts = self._counts

@@ -143,6 +143,11 @@ class TargetChooser:
             return self._shares.pod_ids()
         return [one.pod_id for one in self._eligible]
 
+    @property
+    def knows_anybody(self) -> bool:
+        """Whether any pod could be chosen, now or later: in the last table, or with a share."""
+        return bool(self._eligible) or (self._shares is not None and bool(self._shares.pod_ids()))
+
     def budgets(self) -> list[float]:
         """Arrivals a second that each eligible target takes: what `own_share` is made of."""
         return [one.arrivals_per_second for one in self._eligible]
