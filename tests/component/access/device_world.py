@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services.access.bootstrap import SERVICE
-from services.access.settings import AccessSettings, DeviceSettings, StreamSettings
+from services.access.settings import AccessSettings, DeviceSettings, DrainSettings, StreamSettings
 from services.router.pod_feed import PodFeed
 from services.router.servicer import RouterServicer
 from tests.component.access.access_fakes import PATIENCE_SECONDS, FakeLogic
@@ -120,6 +120,8 @@ async def device_world(
                     auth=AuthSettings(secret_file=secret_file),
                     stream=StreamSettings(goodbye_seconds=0.5, assert_seconds=assert_seconds),
                     devices=devices,
+                    # What these pods hold at the end nobody moves.
+                    drain=DrainSettings(settle_seconds=0.0, nowhere_seconds=0.0),
                 )
                 chassis = await pods.enter_async_context(running_service(SERVICE, settings))
                 world.addresses.append(chassis.address)
