@@ -133,6 +133,7 @@ async def test_other_access_pods_are_named_after_this_one(tmp_path: Path) -> Non
                 role=router_pb2.POD_ROLE_ACCESS,
                 state=router_pb2.POD_STATE_ACTIVE,
                 client_endpoint="elsewhere:1",
+                arrivals_per_second=100,
             )
         )
         attempt = 0
