@@ -8,22 +8,29 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.locator_grpc import GrpcLocator
+from services.logic.adapters.message_cache_redis import RedisMessageCache
 from services.logic.adapters.message_store_mongo import MongoMessageStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
-from services.logic.adapters.read_store_mongo import MongoReadStore
+from services.logic.adapters.read_store_mongo import PULLS, MongoReadStore
 from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
+from services.logic.adapters.settings_store_mongo import MongoSettingsStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
+from services.logic.adapters.unread_index_redis import RedisUnreadIndex
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.desk import Desk
+from services.logic.history_parts import HistoryStores
+from services.logic.history_servicer import HistoryServicer
 from services.logic.link import LinkTable
 from services.logic.parts import Stores, assemble
 from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
+from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import WhimbrelError
@@ -54,7 +61,18 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     conversations = MongoConversationStore(database)
     leases = MongoWorkerLeases(database)
     reads = MongoReadStore(database)
-    for store in (messages, timelines, cursors, conversations, leases, reads):
+    pulls = MongoReadStore(database, PULLS)
+    settings_of = MongoSettingsStore(database)
+    for store in (
+        messages,
+        timelines,
+        cursors,
+        conversations,
+        leases,
+        reads,
+        pulls,
+        settings_of,
+    ):
         await _until_it_answers(store.prepare)
     stores = Stores(
         messages=messages,
@@ -68,6 +86,13 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         undelivered=RedisUndeliveredIndex(redis),
         push_queue=RedisPushQueue(redis),
         locator=GrpcLocator(router),
+        history=HistoryStores(
+            conversations=MongoConversationHistory(database),
+            pulls=pulls,
+            unread=RedisUnreadIndex(redis),
+            settings=settings_of,
+            cache=RedisMessageCache(redis),
+        ),
     )
     parts = assemble(
         stores,
@@ -84,7 +109,11 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
         LogicServicer(desk, links, parts.groups, parts.ids), chassis.server
     )
+    history_pb2_grpc.add_HistoryServiceServicer_to_server(
+        HistoryServicer(parts.history), chassis.server
+    )
     chassis.serves("whimbrel.api.logic.v1.LogicService")
+    chassis.serves("whimbrel.api.history.v1.HistoryService")
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker), **desk.loops()}.items():
         chassis.spawn(loop(), name)

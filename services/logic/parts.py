@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.logic.desk import UseCases
+from services.logic.domain.model import Committed
+from services.logic.history_parts import HistoryParts, HistoryStores, assemble_history
 from services.logic.ports import (
     ConversationStore,
     CursorStore,
@@ -22,6 +24,7 @@ from services.logic.ports import (
     WorkerLeases,
 )
 from services.logic.settings import CommitSettings, WorkerSettings
+from services.logic.translate import message_bytes
 from services.logic.usecases.attach_session import AttachSession
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.clean_up import CleanUp
@@ -34,7 +37,6 @@ from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
-from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
 from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from services.logic.usecases.treat_as_offline import TreatAsOffline
@@ -57,6 +59,7 @@ class Stores:
     undelivered: UndeliveredMarks
     push_queue: PushQueue
     locator: Locator
+    history: HistoryStores
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class LogicParts:
     fan_out: FanOut
     offline: TreatAsOffline
     clean_up: CleanUp
+    history: HistoryParts
 
     def loops(self, worker: WorkerSettings) -> dict[str, Loop]:
         """The loops that have to run, by name."""
@@ -81,6 +85,7 @@ class LogicParts:
             "cursors": self.use_cases.cursors.pipeline.run,
             "worker_lease": lambda: self.ids.run(worker.renew_seconds),
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
+            **self.history.loops(),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
@@ -89,6 +94,7 @@ class LogicParts:
             async with asyncio.timeout(timeout_seconds):
                 await self.use_cases.submit.pipeline.wait_idle(timeout_seconds)
                 await self.fan_out.wait_idle(timeout_seconds)
+                await self.history.count_unread.pipeline.wait_idle(timeout_seconds)
                 return await self.use_cases.cursors.pipeline.wait_idle(timeout_seconds)
         except TimeoutError:
             return False
@@ -112,15 +118,36 @@ def assemble(
     )
     placer = PlaceEntries(stores.timelines, stores.reservations, clock=clock)
     completer = CompleteMessages(stores.timelines, placer, clock=clock)
+    groups = Groups(stores.conversations, wall_ms=wall_ms)
+    history = assemble_history(
+        stores.history,
+        stores.timelines,
+        stores.messages,
+        stores.cursors,
+        stores.reads,
+        stores.undelivered,
+        groups,
+        render=message_bytes,
+        clock=clock,
+        max_waiting=commit.max_waiting_fan_outs,
+    )
     offline = TreatAsOffline(
         stores.undelivered,
         stores.push_queue,
-        RebuildUndelivered(stores.timelines, stores.cursors, stores.reads, stores.undelivered),
+        history.rebuild_undelivered,
+        stores.history.settings,
+        history.bodies,
+        history.doubts,
         max_waiting=commit.max_waiting_fan_outs,
     )
     fan_out = FanOut(
         stores.locator, outlet, offline, stores.memory, max_waiting=commit.max_waiting_fan_outs
     )
+
+    def committed(batch: Sequence[Committed]) -> None:
+        fan_out.enqueue(batch)
+        history.count_unread.enqueue(batch)
+
     clean_up = CleanUp(
         stores.leases,
         stores.messages,
@@ -129,7 +156,7 @@ def assemble(
         completer,
         ids,
         holder=holder,
-        on_committed=fan_out.enqueue,
+        on_committed=committed,
         clock=clock,
     )
     commits = CommitMessages(
@@ -147,7 +174,7 @@ def assemble(
             checks,
             commits,
             completer,
-            on_committed=fan_out.enqueue,
+            on_committed=committed,
             clock=clock,
             max_waiting=commit.max_waiting_messages,
         ),
@@ -159,5 +186,4 @@ def assemble(
         ids=ids,
         clock=clock,
     )
-    groups = Groups(stores.conversations, wall_ms=wall_ms)
-    return LogicParts(use_cases, groups, ids, placer, fan_out, offline, clean_up)
+    return LogicParts(use_cases, groups, ids, placer, fan_out, offline, clean_up, history)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from services.logic.domain.history import Trimmed, Waiting
 from services.logic.domain.model import (
     ClientKey,
     DeadWorker,
@@ -211,11 +212,16 @@ class Locator(Protocol):
 
 
 class ReadStore(Protocol):
-    """`reads`: up to which seq a human has read each conversation. Never goes back (rule 20)."""
+    """`reads`: up to which seq a human has read each conversation. Never goes back (rule 20).
+    `pulls` is kept by the same rules: up to which seq a user has pulled each over HTTP."""
 
     async def raise_to(self, user: str, conversation: str, seq: int) -> None:
         """Raise the read mark to at least `seq` of the user's timeline, creating it if it is
         absent. Majority, journaled."""
+        ...
+
+    async def raise_all(self, user: str, marks: Mapping[str, int]) -> None:
+        """`raise_to` for many conversations, in one write."""
         ...
 
     async def find(self, user: str) -> dict[str, int]:
@@ -231,9 +237,17 @@ class UndeliveredMarks(UndeliveredIndex, Protocol):
         what lies at or below. Only after `reads` in MongoDB was raised (rule 20)."""
         ...
 
+    async def pulled_up_to(self, user: str, marks: Mapping[str, int]) -> dict[str, Trimmed]:
+        """The same for pull marks, only after `pulls` was raised; what that removed."""
+        ...
+
     async def incomplete(self, users: Iterable[str]) -> set[str]:
         """Those of the users for whom no rebuild was ever finished, or whose index was lost
         since. One round trip."""
+        ...
+
+    async def doubt(self, users: Iterable[str]) -> None:
+        """Something of these users was not indexed: they are incomplete from now on."""
         ...
 
     async def begin_rebuild(self, user: str) -> str:
@@ -247,4 +261,13 @@ class UndeliveredMarks(UndeliveredIndex, Protocol):
 
     async def find(self, user: str) -> dict[str, list[int]]:
         """The undelivered message ids of each conversation that has any, by seq."""
+        ...
+
+    async def counts(self, user: str) -> dict[str, int]:
+        """How much is undelivered in each conversation that has any."""
+        ...
+
+    async def waiting(self, user: str, conversations: int, messages: int) -> list[Waiting]:
+        """The first undelivered `messages` of each of at most so many `conversations`: the
+        index as a device that pulls reads it. Two round trips."""
         ...

@@ -30,6 +30,11 @@ def message_to_wire(message: StoredMessage) -> types_pb2.Message:
     )
 
 
+def message_bytes(message: StoredMessage) -> bytes:
+    """The same, serialized: what the message cache keeps."""
+    return message_to_wire(message).SerializeToString()
+
+
 def entry_to_wire(entry: TimelineEntry, message: StoredMessage | None) -> types_pb2.Entry:
     """A timeline entry with its message; a void has none."""
     if message is None:

@@ -57,6 +57,14 @@ async def test_first_marks_at_once_end_at_the_highest(reads: ReadStore) -> None:
     assert await reads.find("bob") == {CHAT: 10}
 
 
+async def test_many_marks_rise_in_one_write_and_none_goes_back(reads: ReadStore) -> None:
+    await reads.raise_all("bob", {CHAT: 6, "g:team": 2})
+    await reads.raise_all("bob", {CHAT: 3, "g:team": 4, "g:other": 1})
+    await reads.raise_all("bob", {})
+    assert await reads.find("bob") == {CHAT: 6, "g:team": 4, "g:other": 1}
+    assert await reads.find("alice") == {}
+
+
 async def test_a_mongodb_that_is_away_is_unavailable() -> None:
     settings = MongoSettings(url="mongodb://127.0.0.1:1/?replicaSet=rs", timeout_seconds=0.2)
     async with open_mongo(settings) as database:

@@ -228,3 +228,38 @@ async def test_a_redis_that_is_away_is_unavailable() -> None:
             with pytest.raises(WhimbrelError) as raised:
                 await call
             assert raised.value.code is ErrorCode.UNAVAILABLE
+
+
+async def test_a_pull_mark_removes_in_its_conversation_and_says_how_much(given: Given) -> None:
+    await given.index.add([entry(1), entry(2, conversation=GROUP), entry(3), entry(4)])
+    assert await given.index.pulled_up_to("bob", {CHAT: 3, GROUP: 1, "g:none": 9}) == {
+        CHAT: (2, 1),
+        GROUP: (0, 1),
+        "g:none": (0, 0),
+    }
+    assert await given.index.find("bob") == {CHAT: [1004], GROUP: [1002]}
+    assert await given.index.counts("bob") == {CHAT: 1, GROUP: 1}
+    assert await given.index.pulled_up_to("bob", {CHAT: 3}) == {CHAT: (0, 1)}
+
+
+async def test_an_add_after_the_pull_mark_is_skipped_in_its_conversation(given: Given) -> None:
+    await given.index.pulled_up_to("bob", {CHAT: 6})
+    await given.index.add([entry(5), entry(6, conversation=GROUP), entry(7)])
+    assert await given.index.find("bob") == {CHAT: [1007], GROUP: [1006]}
+
+
+async def test_what_waits_is_listed_with_seqs_the_first_of_each_conversation(given: Given) -> None:
+    await given.index.add([entry(7), entry(5), entry(9), entry(6, conversation=GROUP)])
+    waiting = {one.conversation: one for one in await given.index.waiting("bob", 10, 2)}
+    assert waiting == {CHAT: (CHAT, 3, ((1005, 5), (1007, 7))), GROUP: (GROUP, 1, ((1006, 6),))}
+    assert len(await given.index.waiting("bob", 1, 2)) == 1
+    assert await given.index.waiting("carol", 10, 2) == []
+
+
+async def test_an_index_that_missed_something_is_incomplete(given: Given) -> None:
+    token = await given.index.begin_rebuild("bob")
+    await given.index.doubt(["bob"])
+    assert not await given.index.finish_rebuild("bob", token)
+    assert await given.index.finish_rebuild("bob", await given.index.begin_rebuild("bob"))
+    await given.index.doubt(["bob"])
+    assert await given.index.incomplete(["bob"]) == {"bob"}

@@ -3,13 +3,14 @@
     undelivered:{user}                  hash        conversation -> how many
     undelivered:{user}:<conversation>   sorted set  message id, scored by the user's seq
     marks:{user}                        hash        "cursor" -> seq, "read:<conversation>" -> seq,
+                                                    "pull:<conversation>" -> seq,
                                                     "whole" -> 1, "rebuild" -> token
 
 The marks lie beside the index so that the script that adds can skip what was acknowledged or
 read in the meantime (rule 20); in what order additions and acknowledgements arrive does not
-matter. The truth of the marks is in MongoDB (`cursors`, `reads`); "whole" says that a rebuild
-has run to its end since Redis was last lost, "rebuild" that one is running. Message ids are
-members and not scores: 64 bits do not fit the 53 of a score, seqs do.
+matter. The truth of the marks is in MongoDB (`cursors`, `reads`, `pulls`); "whole" says that a
+rebuild has run to its end since Redis was last lost, "rebuild" that one is running. Message ids
+are members and not scores: 64 bits do not fit the 53 of a score, seqs do.
 """
 
 from __future__ import annotations
@@ -17,14 +18,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_hex
-from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from services.logic.adapters.redis_answers import ask, pairs
+from services.logic.domain.history import Trimmed, Waiting, WaitingMessage
 from services.logic.domain.model import UndeliveredEntry
-from whimbrel.core.errors import unavailable
-from whimbrel.runtime.redis_round_trip import Command, round_trip
 from whimbrel.runtime.redis_scripts import RedisScript, ScriptCall
 
 # The sorted sets' keys are made in the scripts, from a declared key and a conversation, because
@@ -38,7 +37,8 @@ for i = 1, #ARGV, 3 do
   local conversation, seq = ARGV[i], tonumber(ARGV[i + 2])
   if seq > cursor then
     local read = redis.call('HGET', KEYS[2], 'read:' .. conversation)
-    if not read or seq > tonumber(read) then
+    local pull = redis.call('HGET', KEYS[2], 'pull:' .. conversation)
+    if seq > tonumber(read or '0') and seq > tonumber(pull or '0') then
       local ids = KEYS[1] .. ':' .. conversation
       if redis.call('ZADD', ids, 'NX', ARGV[i + 2], ARGV[i + 1]) == 1 then
         redis.call('HINCRBY', KEYS[1], conversation, 1)
@@ -52,7 +52,8 @@ return 1
 _TRIM = """
 local function trim(conversation, seq)
   local ids = KEYS[1] .. ':' .. conversation
-  if redis.call('ZREMRANGEBYSCORE', ids, '-inf', seq) > 0 then
+  local removed = redis.call('ZREMRANGEBYSCORE', ids, '-inf', seq)
+  if removed > 0 then
     local left = redis.call('ZCARD', ids)
     if left == 0 then
       redis.call('HDEL', KEYS[1], conversation)
@@ -60,6 +61,7 @@ local function trim(conversation, seq)
       redis.call('HSET', KEYS[1], conversation, left)
     end
   end
+  return removed
 end
 """
 
@@ -81,19 +83,22 @@ end
 return 1
 """
 
-_READ = f"""{_TRIM}
--- KEYS: undelivered, marks. ARGV: conversation, seq, and so on in pairs.
-for i = 1, #ARGV, 2 do
+_PASSED = f"""{_TRIM}
+-- KEYS: undelivered, marks. ARGV: 'read:' or 'pull:', then conversation, seq, and so on in pairs.
+local trimmed = {{}}
+for i = 2, #ARGV, 2 do
   local conversation, seq = ARGV[i], ARGV[i + 1]
-  local known = redis.call('HGET', KEYS[2], 'read:' .. conversation)
+  local mark = ARGV[1] .. conversation
+  local known = redis.call('HGET', KEYS[2], mark)
   if known and tonumber(known) >= tonumber(seq) then
     seq = known
   else
-    redis.call('HSET', KEYS[2], 'read:' .. conversation, seq)
+    redis.call('HSET', KEYS[2], mark, seq)
   end
-  trim(conversation, seq)
+  trimmed[#trimmed + 1] = trim(conversation, seq)
+  trimmed[#trimmed + 1] = redis.call('ZCARD', KEYS[1] .. ':' .. conversation)
 end
-return 1
+return trimmed
 """
 
 _FINISH = """
@@ -115,7 +120,7 @@ class RedisUndeliveredIndex:
         self._redis = redis
         self._add = RedisScript(redis, _ADD)
         self._acknowledged = RedisScript(redis, _ACKNOWLEDGED)
-        self._read = RedisScript(redis, _READ)
+        self._passed = RedisScript(redis, _PASSED)
         self._finish = RedisScript(redis, _FINISH)
 
     async def add(self, entries: Sequence[UndeliveredEntry]) -> None:
@@ -141,27 +146,41 @@ class RedisUndeliveredIndex:
         )
 
     async def read_up_to(self, user: str, marks: Mapping[str, int]) -> None:
+        await self._pass(user, "read:", marks)
+
+    async def pulled_up_to(self, user: str, marks: Mapping[str, int]) -> dict[str, Trimmed]:
+        return await self._pass(user, "pull:", marks)
+
+    async def _pass(self, user: str, kind: str, marks: Mapping[str, int]) -> dict[str, Trimmed]:
         pairs = list(marks.items())
-        await self._read.run(
-            ScriptCall(
-                _keys(user),
-                tuple(
-                    value for pair in pairs[start : start + MAX_ENTRIES_PER_CALL] for value in pair
-                ),
-            )
+        chunks = [
+            pairs[start : start + MAX_ENTRIES_PER_CALL]
             for start in range(0, len(pairs), MAX_ENTRIES_PER_CALL)
+        ]
+        answers = await self._passed.run(
+            ScriptCall(_keys(user), (kind, *(value for pair in chunk for value in pair)))
+            for chunk in chunks
         )
+        return {
+            conversation: Trimmed(numbers[2 * index], numbers[2 * index + 1])
+            for chunk, numbers in zip(chunks, answers, strict=True)
+            for index, (conversation, _) in enumerate(chunk)
+        }
 
     async def incomplete(self, users: Iterable[str]) -> set[str]:
         names = list(dict.fromkeys(users))
         if not names:
             return set()
-        whole = await self._ask([("HEXISTS", _marks(user), "whole") for user in names])
+        whole = await ask(self._redis, [("HEXISTS", _marks(user), "whole") for user in names])
         return {user for user, is_whole in zip(names, whole, strict=True) if not is_whole}
+
+    async def doubt(self, users: Iterable[str]) -> None:
+        commands = [("HDEL", _marks(user), "whole", "rebuild") for user in dict.fromkeys(users)]
+        await ask(self._redis, commands, writes=True)
 
     async def begin_rebuild(self, user: str) -> str:
         token = token_hex(8)
-        await self._ask([("HSET", _marks(user), "rebuild", token)], writes=True)
+        await ask(self._redis, [("HSET", _marks(user), "rebuild", token)], writes=True)
         return token
 
     async def finish_rebuild(self, user: str, token: str) -> bool:
@@ -169,12 +188,13 @@ class RedisUndeliveredIndex:
         return bool(finished)
 
     async def find(self, user: str) -> dict[str, list[int]]:
-        (names,) = await self._ask([("HKEYS", _undelivered(user))])
+        (names,) = await ask(self._redis, [("HKEYS", _undelivered(user))])
         conversations = sorted(name.decode() for name in names)
         if not conversations:
             return {}
-        ids = await self._ask(
-            [("ZRANGE", f"{_undelivered(user)}:{name}", 0, -1) for name in conversations]
+        ids = await ask(
+            self._redis,
+            [("ZRANGE", f"{_undelivered(user)}:{name}", 0, -1) for name in conversations],
         )
         # Acknowledged between the two round trips: the conversation is there, its ids are not.
         return {
@@ -183,12 +203,28 @@ class RedisUndeliveredIndex:
             if members
         }
 
-    async def _ask(self, commands: Sequence[Command], *, writes: bool = False) -> list[Any]:
-        answers = await round_trip(self._redis, commands, writes=writes)
-        for answer in answers:
-            if isinstance(answer, RedisError):
-                raise unavailable("Redis refused a command", outcome_unknown=writes) from answer
-        return answers
+    async def counts(self, user: str) -> dict[str, int]:
+        (fields,) = await ask(self._redis, [("HGETALL", _undelivered(user))])
+        return {name.decode(): int(count) for name, count in pairs(fields)}
+
+    async def waiting(self, user: str, conversations: int, messages: int) -> list[Waiting]:
+        counts = list((await self.counts(user)).items())[:conversations]
+        rows = await ask(
+            self._redis,
+            [
+                ("ZRANGE", f"{_undelivered(user)}:{name}", 0, messages - 1, "WITHSCORES")
+                for name, _ in counts
+            ],
+        )
+        return [
+            Waiting(
+                name,
+                count,
+                tuple(WaitingMessage(int(one), int(seq)) for one, seq in pairs(row)),
+            )
+            for (name, count), row in zip(counts, rows, strict=True)
+            if row  # passed between the two round trips: the conversation is there, its ids not
+        ]
 
 
 def _undelivered(user: str) -> str:

@@ -98,7 +98,7 @@ class FanOut:
             for pod_id, targets in by_pod.items():
                 if self._outlet.deliver(pod_id, one.message, targets):
                     reached.update(entry.user for entry in targets)
-            self._offline.enqueue(_jobs(one, reached))
+            self._offline.enqueue(_jobs(one, reached), one.message)
         # Last of all: a hit in the memory says that the fan-out was done (rule 16). One that
         # does not fit in is found by the unique index.
         for one in batch:

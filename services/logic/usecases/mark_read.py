@@ -1,11 +1,12 @@
 """Somebody has read a conversation up to a seq: nothing below wakes them any more.
 
-MongoDB first, then the index: an index that was changed first could be rebuilt, or added to,
+MongoDB first, then the indexes: an index that was changed first could be rebuilt, or added to,
 from a read mark that is not there yet (rule 20).
 """
 
 from __future__ import annotations
 
+from services.logic.history_ports import UnreadIndex
 from services.logic.ports import ReadStore, TimelineStore, UndeliveredMarks
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
@@ -19,6 +20,7 @@ class MarkRead:
         reads: ReadStore,
         timelines: TimelineStore,
         undelivered: UndeliveredMarks,
+        unread: UnreadIndex,
         *,
         clock: Clock,
         deadline_seconds: float = 5.0,
@@ -26,6 +28,7 @@ class MarkRead:
         self._reads = reads
         self._timelines = timelines
         self._undelivered = undelivered
+        self._unread = unread
         self._clock = clock
         self._deadline_seconds = deadline_seconds
 
@@ -53,6 +56,11 @@ class MarkRead:
         )
         await until_deadline(
             lambda: self._undelivered.read_up_to(user, {conversation: seq}),
+            deadline=deadline,
+            clock=self._clock,
+        )
+        await until_deadline(
+            lambda: self._unread.read_up_to(user, {conversation: seq}),
             deadline=deadline,
             clock=self._clock,
         )

@@ -1,4 +1,5 @@
-"""Whoever has a message on no device: index it as undelivered, ask for the user to be woken.
+"""Whoever has a message on no device: index it as undelivered, keep it at hand for a device that
+pulls, ask for the user to be woken unless the user has muted the conversation.
 
 Apart from the fan-out, so that nobody's live delivery waits for it. All of it lives in Redis and
 comes back from MongoDB when it was lost: the index user by user, when the next entry shows that
@@ -7,12 +8,16 @@ it is incomplete; the push jobs by the push service, from heads and cursors (rul
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import structlog
 
-from services.logic.domain.model import PushJob, UndeliveredEntry
+from services.logic.domain.model import PushJob, StoredMessage, UndeliveredEntry
+from services.logic.history_ports import SettingsStore
 from services.logic.ports import PushQueue, UndeliveredMarks
+from services.logic.usecases.doubts import Doubts
+from services.logic.usecases.message_bodies import MessageBodies
 from services.logic.usecases.pipeline import Pipeline
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
 from whimbrel.core.errors import WhimbrelError
@@ -20,6 +25,11 @@ from whimbrel.core.errors import WhimbrelError
 log = structlog.get_logger(__name__)
 
 MAX_ENTRIES = 1000
+
+
+class _Missed(NamedTuple):
+    job: PushJob
+    message: StoredMessage | None
 
 
 class TreatAsOffline:
@@ -30,31 +40,52 @@ class TreatAsOffline:
         undelivered: UndeliveredMarks,
         push_queue: PushQueue,
         rebuild: RebuildUndelivered,
+        settings: SettingsStore,
+        bodies: MessageBodies,
+        doubts: Doubts,
         *,
         max_waiting: int,
     ) -> None:
         self._undelivered = undelivered
         self._push_queue = push_queue
         self._rebuild = rebuild
+        self._settings = settings
+        self._bodies = bodies
+        self._doubts = doubts
         self.dropped = 0
         """Entries given up because too many waited: a notification less, never a message."""
-        self.pipeline: Pipeline[PushJob] = Pipeline(
+        self.pipeline: Pipeline[_Missed] = Pipeline(
             self._handle, max_items=MAX_ENTRIES, max_waiting=max_waiting
         )
 
-    def enqueue(self, jobs: Iterable[PushJob]) -> None:
-        """Never blocks the fan-out."""
+    def enqueue(self, jobs: Iterable[PushJob], message: StoredMessage | None = None) -> None:
+        """Never blocks the fan-out. `message` is what the jobs are about, when it is at hand."""
         for job in jobs:
-            if not self.pipeline.offer(job):
+            if not self.pipeline.offer(_Missed(job, message)):
                 self.dropped += 1
+                self._doubts.note([job.user])
 
-    async def _handle(self, jobs: list[PushJob]) -> None:
+    async def _handle(self, batch: list[_Missed]) -> None:
+        jobs = [one.job for one in batch]
         entries = [
             UndeliveredEntry(job.user, job.conversation, job.message_id, job.seq) for job in jobs
         ]
+        messages = {one.message.message_id: one.message for one in batch if one.message}
         try:
             await self._undelivered.add(entries)
-            await self._push_queue.enqueue(jobs)
+            await self._bodies.remember(list(messages.values()))
+            await self._push_queue.enqueue(await self._loud(jobs))
             await self._rebuild.rebuild_lost({job.user for job in jobs})
         except WhimbrelError as error:
             log.warning("offline_not_indexed", count=len(jobs), detail=error.detail)
+            self._doubts.note({job.user for job in jobs})
+
+    async def _loud(self, jobs: Sequence[PushJob]) -> list[PushJob]:
+        """The jobs of conversations that are not muted. A wake too many is better than one too
+        few: when nobody knows, nothing is muted."""
+        try:
+            muted = await self._settings.muted((job.user, job.conversation) for job in jobs)
+        except WhimbrelError as error:
+            log.warning("mutes_not_known", count=len(jobs), detail=error.detail)
+            return list(jobs)
+        return [job for job in jobs if (job.user, job.conversation) not in muted]

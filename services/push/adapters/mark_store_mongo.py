@@ -1,4 +1,4 @@
-"""How far users have come: `cursors` and `reads`, as Logic writes them. Reads only.
+"""How far users have come: `cursors`, `reads` and `pulls`, as Logic writes them. Reads only.
 
 The names of collections and fields are Logic's; a component test holds both sides together.
 """
@@ -16,11 +16,12 @@ from whimbrel.runtime.stores import Database
 
 
 class MongoMarkStore:
-    """The port MarkStore: two queries for a batch of jobs."""
+    """The port MarkStore: three queries for a batch of jobs."""
 
     def __init__(self, database: Database) -> None:
         self._cursors = database["cursors"]
-        self._reads = database["reads"]
+        # Read or pulled over HTTP: either way there is nobody to wake.
+        self._passed = (database["reads"], database["pulls"])
 
     async def find(self, jobs: Iterable[StreamJob]) -> Marks:
         pairs = {(job.user, job.conversation) for job in jobs}
@@ -35,10 +36,12 @@ class MongoMarkStore:
                 {"user": {"$in": users}}, {"_id": False, "user": True, "cursor": True}
             ):
                 cursors[row["user"]] = max(row["cursor"], cursors.get(row["user"], 0))
-            async for row in self._reads.find(
-                {"$or": either}, {"_id": False, "user": True, "conversation": True, "seq": True}
-            ):
-                reads[row["user"], row["conversation"]] = row["seq"]
+            for collection in self._passed:
+                async for row in collection.find(
+                    {"$or": either}, {"_id": False, "user": True, "conversation": True, "seq": True}
+                ):
+                    pair = row["user"], row["conversation"]
+                    reads[pair] = max(row["seq"], reads.get(pair, 0))
         except PyMongoError as error:
             raise unavailable("MongoDB does not answer") from error
         return Marks(cursors, reads)

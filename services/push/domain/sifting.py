@@ -33,10 +33,11 @@ class Marks:
     cursors: Mapping[str, int] = field(default_factory=dict)
     """The highest stored cursor of each user's devices."""
     reads: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """The read mark of each (user, conversation)."""
+    """The higher of read mark and pull mark of each (user, conversation)."""
 
     def passed(self, job: StreamJob) -> bool:
-        """True when a device has the message or a person has read it (rule 21)."""
+        """True when a device has the message, by stream or by pull, or a person has read it
+        (rule 21)."""
         read = self.reads.get((job.user, job.conversation), 0)
         return job.seq <= max(read, self.cursors.get(job.user, 0))
 

@@ -11,9 +11,10 @@ import pytest
 from redis.asyncio import Redis
 
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
-from services.logic.adapters.read_store_mongo import MongoReadStore
+from services.logic.adapters.read_store_mongo import PULLS, MongoReadStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
+from services.logic.adapters.unread_index_redis import RedisUnreadIndex
 from services.logic.domain.model import DeviceCursor, TimelineEntry, UndeliveredEntry
 from services.logic.usecases.mark_read import MarkRead
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
@@ -32,16 +33,22 @@ class World:
         self.redis = redis
         self.cursors = MongoCursorStore(database)
         self.reads = MongoReadStore(database)
+        self.pulls = MongoReadStore(database, PULLS)
+        self.unread = RedisUnreadIndex(redis)
         self.timelines = MongoTimelineStore(database)
         self.highest = MongoCursorStore(database)
         self.index = RedisUndeliveredIndex(redis)
-        self.rebuild = RebuildUndelivered(self.timelines, self.highest, self.reads, self.index)
+        self.rebuild = self.rebuild_with(self.highest)
+
+    def rebuild_with(self, cursors: MongoCursorStore) -> RebuildUndelivered:
+        return RebuildUndelivered(self.timelines, cursors, self.reads, self.pulls, self.index)
 
     def mark_read(self, index: RedisUndeliveredIndex | None = None) -> MarkRead:
         return MarkRead(
             self.reads,
             self.timelines,
             index or self.index,
+            self.unread,
             clock=time.monotonic,
             deadline_seconds=0.3,
         )
@@ -68,7 +75,7 @@ async def world(redis_url: str, mongo_url: str) -> AsyncIterator[World]:
         )
         await redis.flushall()
         world = World(redis, database)
-        for store in (world.cursors, world.reads, world.timelines):
+        for store in (world.cursors, world.reads, world.pulls, world.timelines):
             await store.prepare()
         await world.fill()
         yield world
@@ -108,7 +115,7 @@ async def test_an_entry_acknowledged_after_the_rebuild_began_does_not_come_back(
             await world.index.acknowledged({"bob": 5})
             return found
 
-    rebuild = RebuildUndelivered(world.timelines, AcknowledgedMeanwhile(), world.reads, world.index)
+    rebuild = world.rebuild_with(AcknowledgedMeanwhile())
     assert await rebuild.rebuild("bob")
     assert await world.index.find("bob") == {GROUP: [1006]}
 
@@ -122,7 +129,7 @@ async def test_a_rebuild_that_lost_redis_on_the_way_is_done_again(world: World) 
             await world.redis.flushall()
             return {}
 
-    rebuild = RebuildUndelivered(world.timelines, FlushedMeanwhile(), world.reads, world.index)
+    rebuild = world.rebuild_with(FlushedMeanwhile())
     assert not await rebuild.rebuild("bob")
     assert await world.rebuild.rebuild_lost(["bob"]) == 1
     assert await world.index.find("bob") == {CHAT: [1001, 1005], GROUP: [1002, 1006]}

@@ -20,6 +20,7 @@ from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import EPOCH_MS
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
+from whimbrel.testing.memory_stores.history_stores import memory_history_stores
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
@@ -27,6 +28,7 @@ from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
 from whimbrel.testing.memory_stores.undelivered_index import MemoryUndeliveredIndex
+from whimbrel.testing.memory_stores.unread_index import MemoryUnreadIndex
 from whimbrel.testing.memory_stores.worker_leases import MemoryWorkerLeases
 
 
@@ -95,6 +97,8 @@ class World:
         self.memory = MemorySendMemory()
         self.undelivered = MemoryUndeliveredIndex()
         self.push_queue = MemoryPushQueue()
+        self.unread = MemoryUnreadIndex()
+        self.history = memory_history_stores(self.timelines, self.unread)
 
     @property
     def stores(self) -> Stores:
@@ -110,6 +114,7 @@ class World:
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator,
+            history=self.history,
         )
 
     def logic(self, holder: str = "logic-0/a", **changed: object) -> LogicParts:
@@ -138,7 +143,7 @@ async def running(parts: LogicParts) -> AsyncIterator[LogicParts]:
     loops = parts.loops(WorkerSettings())
     tasks = [
         asyncio.create_task(loops[name]())
-        for name in ("commit", "fan_out", "recent_sends", "offline", "cursors")
+        for name in ("commit", "fan_out", "recent_sends", "offline", "cursors", "unread")
     ]
     try:
         yield parts

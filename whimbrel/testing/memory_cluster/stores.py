@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from random import Random
 
 from services.logic.domain.model import StoredMessage
+from services.logic.history_parts import HistoryStores
 from services.logic.parts import Stores
 from services.logic.ports import Locator
 from whimbrel.core.errors import unavailable
 from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
+from whimbrel.testing.memory_stores.history_stores import memory_history_stores
+from whimbrel.testing.memory_stores.message_cache import MemoryMessageCache
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
@@ -21,6 +24,7 @@ from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
 from whimbrel.testing.memory_stores.undelivered_index import MemoryUndeliveredIndex
+from whimbrel.testing.memory_stores.unread_index import MemoryUnreadIndex
 from whimbrel.testing.memory_stores.worker_leases import MemoryWorkerLeases
 
 
@@ -40,8 +44,14 @@ class WorldStores:
     reads: MemoryReadStore = field(default_factory=MemoryReadStore)
     undelivered: MemoryUndeliveredIndex = field(default_factory=MemoryUndeliveredIndex)
     push_queue: MemoryPushQueue = field(default_factory=MemoryPushQueue)
+    unread: MemoryUnreadIndex = field(default_factory=MemoryUnreadIndex)
+    message_cache: MemoryMessageCache = field(default_factory=MemoryMessageCache)
+    history: HistoryStores = field(init=False)
     locator_of: Callable[[Locator], Locator] = lambda locator: locator
     """Wraps the locator of each Logic process."""
+
+    def __post_init__(self) -> None:
+        self.history = memory_history_stores(self.timelines, self.unread, self.message_cache)
 
     def ports(self, locator: Locator) -> Stores:
         """For one Logic process."""
@@ -57,6 +67,7 @@ class WorldStores:
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator_of(locator),
+            history=self.history,
         )
 
     def slow_down(self, wait: Callable[[], float], halves: HalfWrites, random: Random) -> None:
@@ -97,6 +108,8 @@ class WorldStores:
         self.reservations.lose_everything()
         self.memory.lose_everything()
         self.undelivered.lose_everything()
+        self.unread.lose_everything()
+        self.message_cache.lose_everything()
         self.push_queue.jobs.clear()
 
 

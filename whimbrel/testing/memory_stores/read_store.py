@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 
 class MemoryReadStore:
@@ -14,6 +15,10 @@ class MemoryReadStore:
     async def raise_to(self, user: str, conversation: str, seq: int) -> None:
         marks = self._marks[user]
         marks[conversation] = max(seq, marks.get(conversation, 0))
+
+    async def raise_all(self, user: str, marks: Mapping[str, int]) -> None:
+        for conversation, seq in marks.items():
+            await self.raise_to(user, conversation, seq)
 
     async def find(self, user: str) -> dict[str, int]:
         return dict(self._marks[user])

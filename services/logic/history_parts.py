@@ -1,0 +1,119 @@
+"""Puts the use cases of looking back together, as `parts` does with those of sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from services.logic.history_ports import (
+    ConversationHistory,
+    MessageCache,
+    SettingsStore,
+    UnreadIndex,
+)
+from services.logic.ports import (
+    CursorStore,
+    MessageStore,
+    ReadStore,
+    TimelineStore,
+    UndeliveredMarks,
+)
+from services.logic.usecases.count_unread import CountUnread
+from services.logic.usecases.doubts import Doubts
+from services.logic.usecases.groups import Groups
+from services.logic.usecases.list_conversations import ListConversations
+from services.logic.usecases.mark_read import MarkRead
+from services.logic.usecases.message_bodies import MessageBodies, Render
+from services.logic.usecases.patience import Clock
+from services.logic.usecases.pull_recent import PullRecent
+from services.logic.usecases.read_history import ReadHistory
+from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
+from services.logic.usecases.rebuild_unread import RebuildUnread
+
+
+@dataclass(frozen=True)
+class HistoryStores:
+    """Everything outside that only looking back needs, by port."""
+
+    conversations: ConversationHistory
+    pulls: ReadStore
+    unread: UnreadIndex
+    settings: SettingsStore
+    cache: MessageCache
+
+
+@dataclass(frozen=True)
+class HistoryParts:
+    """The assembled use cases."""
+
+    reader: ReadHistory
+    conversations: ListConversations
+    recent: PullRecent
+    mark_read: MarkRead
+    count_unread: CountUnread
+    rebuild_unread: RebuildUnread
+    rebuild_undelivered: RebuildUndelivered
+    bodies: MessageBodies
+    doubts: Doubts
+    stores: HistoryStores
+
+    def loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """The loops that have to run, by name."""
+        return {"unread": self.count_unread.pipeline.run, "doubts": self.doubts.run}
+
+    async def unread_of(self, user: str) -> dict[str, int]:
+        """How much the user has to read in each conversation; rebuilt first when it was lost.
+        Raises UNAVAILABLE."""
+        await self.rebuild_unread.rebuild_lost([user])
+        state = await self.stores.unread.state(user)
+        return {name: one.unread for name, one in state.items()}
+
+
+def assemble_history(
+    stores: HistoryStores,
+    timelines: TimelineStore,
+    messages: MessageStore,
+    cursors: CursorStore,
+    reads: ReadStore,
+    undelivered: UndeliveredMarks,
+    groups: Groups,
+    *,
+    render: Render,
+    clock: Clock,
+    max_waiting: int,
+) -> HistoryParts:
+    """Wire the use cases. `max_waiting` committed messages may wait to be counted."""
+    doubts = Doubts([undelivered.doubt, stores.unread.doubt])
+    bodies = MessageBodies(messages, stores.cache, render)
+    rebuild_unread = RebuildUnread(stores.conversations, reads, stores.unread)
+    rebuild_undelivered = RebuildUndelivered(timelines, cursors, reads, stores.pulls, undelivered)
+    reader = ReadHistory(stores.conversations, bodies, groups)
+    return HistoryParts(
+        reader=reader,
+        conversations=ListConversations(
+            stores.unread,
+            undelivered,
+            rebuild_unread,
+            rebuild_undelivered,
+            stores.settings,
+            stores.conversations,
+            bodies,
+            reader,
+        ),
+        recent=PullRecent(
+            undelivered,
+            rebuild_undelivered,
+            stores.pulls,
+            stores.conversations,
+            bodies,
+            clock=clock,
+        ),
+        mark_read=MarkRead(reads, timelines, undelivered, stores.unread, clock=clock),
+        count_unread=CountUnread(stores.unread, doubts, max_waiting=max_waiting),
+        rebuild_unread=rebuild_unread,
+        rebuild_undelivered=rebuild_undelivered,
+        bodies=bodies,
+        doubts=doubts,
+        stores=stores,
+    )

@@ -1,0 +1,27 @@
+"""The message cache without Redis; what changed is never remembered again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+class MemoryMessageCache:
+    """The port MessageCache; it forgets only when it is told to."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, bytes] = {}
+
+    def lose_everything(self) -> None:
+        """What FLUSHALL does to the real one."""
+        self._messages.clear()
+
+    async def find(self, ids: Iterable[int]) -> dict[int, bytes]:
+        return {one: self._messages[one] for one in ids if self._messages.get(one)}
+
+    async def remember(self, messages: Mapping[int, bytes]) -> None:
+        for one, message in messages.items():
+            self._messages.setdefault(one, message)
+
+    async def forget(self, ids: Iterable[int]) -> None:
+        for one in ids:
+            self._messages[one] = b""
