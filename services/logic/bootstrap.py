@@ -16,6 +16,7 @@ from services.logic.adapters.message_cache_redis import RedisMessageCache
 from services.logic.adapters.message_store_mongo import MongoMessageStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
 from services.logic.adapters.read_store_mongo import PULLS, MongoReadStore
+from services.logic.adapters.search_mongo import MongoSearchFeed, MongoSearchStore, MongoTextLog
 from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.adapters.settings_store_mongo import MongoSettingsStore
@@ -30,6 +31,7 @@ from services.logic.link import LinkTable
 from services.logic.parts import Stores, assemble
 from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
+from services.logic.usecases.feed_search import SearchPorts
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -63,6 +65,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     reads = MongoReadStore(database)
     pulls = MongoReadStore(database, PULLS)
     settings_of = MongoSettingsStore(database)
+    search = MongoSearchStore(database)
     for store in (
         messages,
         timelines,
@@ -72,6 +75,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         reads,
         pulls,
         settings_of,
+        search,
     ):
         await _until_it_answers(store.prepare)
     stores = Stores(
@@ -92,6 +96,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
             unread=RedisUnreadIndex(redis),
             settings=settings_of,
             cache=RedisMessageCache(redis),
+            search=SearchPorts(search, MongoSearchFeed(database), MongoTextLog(database)),
         ),
     )
     parts = assemble(
@@ -115,7 +120,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.serves("whimbrel.api.logic.v1.LogicService")
     chassis.serves("whimbrel.api.history.v1.HistoryService")
     registration = _register(settings, chassis, router)
-    for name, loop in {**parts.loops(settings.worker), **desk.loops()}.items():
+    for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)
     chassis.spawn(registration.run(), "registration")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.logic.domain.model import Committed
 from services.logic.history_ports import (
     ConversationHistory,
     MessageCache,
@@ -19,8 +20,10 @@ from services.logic.ports import (
     TimelineStore,
     UndeliveredMarks,
 )
+from services.logic.settings import SearchSettings
 from services.logic.usecases.count_unread import CountUnread
 from services.logic.usecases.doubts import Doubts
+from services.logic.usecases.feed_search import FeedSearch, SearchPorts
 from services.logic.usecases.groups import Groups
 from services.logic.usecases.list_conversations import ListConversations
 from services.logic.usecases.mark_read import MarkRead
@@ -30,6 +33,7 @@ from services.logic.usecases.pull_recent import PullRecent
 from services.logic.usecases.read_history import ReadHistory
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
 from services.logic.usecases.rebuild_unread import RebuildUnread
+from services.logic.usecases.search_history import SearchHistory
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class HistoryStores:
     unread: UnreadIndex
     settings: SettingsStore
     cache: MessageCache
+    search: SearchPorts
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,23 @@ class HistoryParts:
     rebuild_undelivered: RebuildUndelivered
     bodies: MessageBodies
     doubts: Doubts
+    search: SearchHistory
+    feed_search: FeedSearch
     stores: HistoryStores
 
-    def loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    def committed(self, batch: Sequence[Committed]) -> None:
+        """These were committed: count and find them. Never blocks."""
+        self.count_unread.enqueue(batch)
+        self.feed_search.enqueue(batch)
+
+    def loops(self, search: SearchSettings) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """The loops that have to run, by name."""
-        return {"unread": self.count_unread.pipeline.run, "doubts": self.doubts.run}
+        return {
+            "unread": self.count_unread.pipeline.run,
+            "doubts": self.doubts.run,
+            "search": self.feed_search.pipeline.run,
+            "search_feed": lambda: self.feed_search.run(search.compare_seconds),
+        }
 
     async def unread_of(self, user: str) -> dict[str, int]:
         """How much the user has to read in each conversation; rebuilt first when it was lost.
@@ -80,10 +97,14 @@ def assemble_history(
     groups: Groups,
     *,
     render: Render,
+    text_kind: int,
+    holder: str,
     clock: Clock,
+    wall_ms: Callable[[], int],
     max_waiting: int,
 ) -> HistoryParts:
-    """Wire the use cases. `max_waiting` committed messages may wait to be counted."""
+    """Wire the use cases. `text_kind` is the body kind that can be searched, `holder` names this
+    process; `max_waiting` committed messages may wait to be counted, and to be findable."""
     doubts = Doubts([undelivered.doubt, stores.unread.doubt])
     bodies = MessageBodies(messages, stores.cache, render)
     rebuild_unread = RebuildUnread(stores.conversations, reads, stores.unread)
@@ -115,5 +136,14 @@ def assemble_history(
         rebuild_undelivered=rebuild_undelivered,
         bodies=bodies,
         doubts=doubts,
+        search=SearchHistory(stores.search.store, stores.conversations, bodies, reader),
+        feed_search=FeedSearch(
+            stores.search,
+            messages,
+            text_kind=text_kind,
+            holder=holder,
+            wall_ms=wall_ms,
+            max_waiting=max_waiting,
+        ),
         stores=stores,
     )

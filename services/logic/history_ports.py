@@ -7,8 +7,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from services.logic.domain.history import ConversationSettings, ConversationState, UnreadEntry
+from services.logic.domain.history import (
+    ConversationSettings,
+    ConversationState,
+    Found,
+    SearchDocument,
+    UnreadEntry,
+)
 from services.logic.domain.model import Placement, TimelineEntry
+from services.logic.domain.words import Query
 
 
 class ConversationHistory(Protocol):
@@ -105,4 +112,44 @@ class MessageCache(Protocol):
     async def forget(self, ids: Iterable[int]) -> None:
         """These have changed in MongoDB: answer none of them as it was, also when somebody who
         read the old one remembers it a little later."""
+        ...
+
+
+class SearchStore(Protocol):
+    """`search`: which words each text has. Fed after the commit; may lag, never invents."""
+
+    async def insert(self, documents: Sequence[SearchDocument]) -> None:
+        """Insert them; those that are there already stay as they are. Majority, journaled."""
+        ...
+
+    async def missing(self, ids: Iterable[int]) -> set[int]:
+        """Those of the message ids that it does not have."""
+        ...
+
+    async def find(
+        self, conversations: Sequence[str], query: Query, before: int, limit: int
+    ) -> list[Found]:
+        """The newest `limit` messages below `before` in any of the conversations that have what
+        the query asks for, descending by message_id."""
+        ...
+
+
+class SearchFeed(Protocol):
+    """How far `search` has been compared with `messages`: one process at a time does it."""
+
+    async def take(self, holder: str, *, now_ms: int, lease_ms: int) -> int | None:
+        """The message_id up to which all is compared (0 at first), when this holder may go on for
+        lease_ms; None while another one does."""
+        ...
+
+    async def advance(self, holder: str, fed_to: int, *, until_ms: int) -> bool:
+        """All up to `fed_to` is there. False when the lease has gone to another holder."""
+        ...
+
+
+class TextLog(Protocol):
+    """`messages` that are texts, by message_id."""
+
+    async def texts(self, above: int, below: int, limit: int) -> list[tuple[int, str]]:
+        """The first `limit` (message_id, sender) in above < message_id < below. Majority."""
         ...

@@ -83,6 +83,22 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
             has_newer=page.has_newer,
         )
 
+    async def Search(  # noqa: N802
+        self,
+        request: pb.SearchRequest,
+        context: Context[pb.SearchRequest, pb.SearchResponse],
+    ) -> pb.SearchResponse:
+        page = await self._parts.search.search(
+            _caller(request.caller_id),
+            request.query,
+            request.limit,
+            conversation=request.conversation_id,
+            before=request.before,
+        )
+        return pb.SearchResponse(
+            entries=[_entry(one) for one in page.shown], next_before=page.next_before
+        )
+
     async def PullRecent(  # noqa: N802
         self,
         request: pb.PullRecentRequest,

@@ -23,8 +23,8 @@ from services.logic.ports import (
     UndeliveredMarks,
     WorkerLeases,
 )
-from services.logic.settings import CommitSettings, WorkerSettings
-from services.logic.translate import message_bytes
+from services.logic.settings import CommitSettings, SearchSettings, WorkerSettings
+from services.logic.translate import TEXT_KIND, message_bytes
 from services.logic.usecases.attach_session import AttachSession
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.clean_up import CleanUp
@@ -75,7 +75,9 @@ class LogicParts:
     clean_up: CleanUp
     history: HistoryParts
 
-    def loops(self, worker: WorkerSettings) -> dict[str, Loop]:
+    def loops(
+        self, worker: WorkerSettings, search: SearchSettings | None = None
+    ) -> dict[str, Loop]:
         """The loops that have to run, by name."""
         return {
             "commit": self.use_cases.submit.pipeline.run,
@@ -85,7 +87,7 @@ class LogicParts:
             "cursors": self.use_cases.cursors.pipeline.run,
             "worker_lease": lambda: self.ids.run(worker.renew_seconds),
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
-            **self.history.loops(),
+            **self.history.loops(search or SearchSettings()),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
@@ -128,7 +130,10 @@ def assemble(
         stores.undelivered,
         groups,
         render=message_bytes,
+        text_kind=TEXT_KIND,
+        holder=holder,
         clock=clock,
+        wall_ms=wall_ms,
         max_waiting=commit.max_waiting_fan_outs,
     )
     offline = TreatAsOffline(
@@ -146,7 +151,7 @@ def assemble(
 
     def committed(batch: Sequence[Committed]) -> None:
         fan_out.enqueue(batch)
-        history.count_unread.enqueue(batch)
+        history.committed(batch)
 
     clean_up = CleanUp(
         stores.leases,

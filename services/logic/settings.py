@@ -39,6 +39,14 @@ class WorkerSettings(SettingsGroup):
     """How often to look for dead workers. Default 1: one small query."""
 
 
+class SearchSettings(SettingsGroup):
+    """How texts become findable."""
+
+    compare_seconds: Seconds = 5.0
+    """How often one of the processes looks for texts that were missed. Default 5: two small
+    queries when there are none."""
+
+
 class LogicSettings(ServiceSettings):
     """Everything that a Logic pod can be told."""
 
@@ -54,3 +62,5 @@ class LogicSettings(ServiceSettings):
     """How messages are committed."""
     worker: WorkerSettings = WorkerSettings()
     """The lease of the worker number."""
+    search: SearchSettings = SearchSettings()
+    """How texts become findable."""

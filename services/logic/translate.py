@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from services.logic.domain.model import ClientKey, Draft, StoredMessage, TimelineEntry
 from services.logic.usecases.read_timeline import Page
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.errors import WhimbrelError
+
+TEXT_KIND: Final[int] = types_pb2.BODY_KIND_TEXT
+"""The body kind whose words Logic may read."""
 
 
 def draft_of(send: logic_pb2.SendRequest) -> Draft:

@@ -65,3 +65,18 @@ class ConversationState(NamedTuple):
 
     unread: int
     latest: int
+
+
+class SearchDocument(NamedTuple):
+    """A text and the words that it is found by."""
+
+    message_id: int
+    conversation: str
+    words: tuple[str, ...]
+
+
+class Found(NamedTuple):
+    """A text that has what a query asks for."""
+
+    message_id: int
+    conversation: str

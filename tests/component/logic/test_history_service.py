@@ -219,6 +219,31 @@ async def test_bodies_come_from_the_cache_or_through_it_from_mongodb(world: Hist
     assert await world.redis.exists(key)
 
 
+async def test_search_finds_what_stands_in_the_own_timeline_alone(world: HistoryWorld) -> None:
+    group, others = await world.group("bob"), await world.group("carol")
+    await world.send("lunch with others", to=others)
+    wanted = ["lunch at noon", "lunch for all", "lunch again"]
+    for text, to in zip(wanted, (CHAT, group, CHAT), strict=True):
+        await world.send(text, to=to)
+    await world.send("dinner")
+
+    async def find(query: str, **more: Any) -> tuple[list[str], int]:
+        page = await world.history.Search(
+            pb.SearchRequest(caller_id="bob", query=query, **{"limit": 10, **more})
+        )
+        return texts(page.entries), page.next_before
+
+    async def found(query: str, **more: Any) -> list[str]:
+        return (await find(query, **more))[0]
+
+    await eventually(lambda: found("lunch"), wanted[::-1])
+    assert await found("lunch noon") == ["lunch at noon"]
+    assert await found("lun", conversation_id=group) == ["lunch for all"]
+    first, before = await find("lunch", limit=2)
+    assert (first, before > 0) == (wanted[:0:-1], True)
+    assert await find("lunch", limit=2, before=before) == (wanted[:1], 0)
+
+
 async def _change(world: HistoryWorld, conversation: str, **change: bool) -> tuple[bool, bool]:
     now = await world.history.ChangeConversation(
         pb.ChangeConversationRequest(caller_id="bob", conversation_id=conversation, **change)
@@ -311,6 +336,30 @@ _BAD: dict[str, tuple[Call, ErrorCode]] = {
             pb.PullRecentRequest(caller_id="bob", conversations=1, messages=101)
         ),
         ErrorCode.INVALID_ARGUMENT,
+    ),
+    "a search for nothing": (
+        lambda world, _, __: world.history.Search(
+            pb.SearchRequest(caller_id="bob", query=" … ", limit=1)
+        ),
+        ErrorCode.INVALID_ARGUMENT,
+    ),
+    "a search with a long query": (
+        lambda world, _, __: world.history.Search(
+            pb.SearchRequest(caller_id="bob", query="x" * 201, limit=1)
+        ),
+        ErrorCode.INVALID_ARGUMENT,
+    ),
+    "a search for 51": (
+        lambda world, _, __: world.history.Search(
+            pb.SearchRequest(caller_id="bob", query="x", limit=51)
+        ),
+        ErrorCode.INVALID_ARGUMENT,
+    ),
+    "a search among others": (
+        lambda world, _, group: world.history.Search(
+            pb.SearchRequest(caller_id="bob", query="hi", limit=1, conversation_id=group)
+        ),
+        ErrorCode.NOT_A_MEMBER,
     ),
     "rebuilding a name that is none": (
         lambda world, _, __: world.history.Rebuild(pb.RebuildRequest(user_id="b b")),

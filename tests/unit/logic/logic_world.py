@@ -98,7 +98,7 @@ class World:
         self.undelivered = MemoryUndeliveredIndex()
         self.push_queue = MemoryPushQueue()
         self.unread = MemoryUnreadIndex()
-        self.history = memory_history_stores(self.timelines, self.unread)
+        self.history = memory_history_stores(self.timelines, self.messages, self.unread)
 
     @property
     def stores(self) -> Stores:

@@ -51,7 +51,9 @@ class WorldStores:
     """Wraps the locator of each Logic process."""
 
     def __post_init__(self) -> None:
-        self.history = memory_history_stores(self.timelines, self.unread, self.message_cache)
+        self.history = memory_history_stores(
+            self.timelines, self.messages, self.unread, self.message_cache
+        )
 
     def ports(self, locator: Locator) -> Stores:
         """For one Logic process."""
