@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from services.logic.domain.history import (
+    CachedMessage,
     ConversationSettings,
     ConversationState,
     Found,
@@ -99,17 +100,18 @@ class SettingsStore(Protocol):
 
 
 class MessageCache(Protocol):
-    """Redis remembers for a while, as clients see them, messages that somebody has yet to get."""
+    """Redis remembers for a while, as clients see them, messages that somebody has yet to get.
+    Every message comes with its conversation: those of one conversation lie together."""
 
-    async def find(self, ids: Iterable[int]) -> dict[int, bytes]:
-        """What is remembered of these messages; the others are absent."""
+    async def find(self, ids: Mapping[int, str]) -> dict[int, bytes]:
+        """What is remembered of these messages; the others are absent. One round trip."""
         ...
 
-    async def remember(self, messages: Mapping[int, bytes]) -> None:
+    async def remember(self, messages: Sequence[CachedMessage]) -> None:
         """Remember them, except those that are remembered or were forgotten a moment ago."""
         ...
 
-    async def forget(self, ids: Iterable[int]) -> None:
+    async def forget(self, ids: Mapping[int, str]) -> None:
         """These have changed in MongoDB: answer none of them as it was, also when somebody who
         read the old one remembers it a little later."""
         ...

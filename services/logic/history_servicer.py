@@ -106,17 +106,16 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
     ) -> pb.PullRecentResponse:
         user = _caller(request.caller_id)
         page = await self._parts.recent.pull(user, request.conversations, request.messages)
-        unread = await self._parts.unread_of(user)
+        unread = await self._parts.unread_of(user) if page.conversations else {}
         answer = pb.PullRecentResponse(has_more=page.has_more)
-        for conversation, total, shown in page.conversations:
+        for conversation, total, first in page.conversations:
             recent = answer.conversations.add(
                 conversation_id=conversation,
                 undelivered=total,
                 unread=unread.get(conversation, 0),
             )
-            for entry, message in shown:
-                added = recent.entries.add(seq=entry.seq, late=entry.late)
-                added.message.MergeFromString(message)
+            for seq, message in first:
+                recent.entries.add(seq=seq).message.MergeFromString(message)
         return answer
 
     async def MarkPulled(  # noqa: N802

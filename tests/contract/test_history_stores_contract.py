@@ -12,7 +12,7 @@ from services.logic.adapters.conversation_history_mongo import MongoConversation
 from services.logic.adapters.message_cache_redis import RedisMessageCache
 from services.logic.adapters.settings_store_mongo import MongoSettingsStore
 from services.logic.adapters.timeline_store_mongo import COLLECTION, MongoTimelineStore
-from services.logic.domain.history import ConversationSettings
+from services.logic.domain.history import CachedMessage, ConversationSettings
 from services.logic.domain.model import Placement, TimelineEntry
 from services.logic.history_ports import ConversationHistory, MessageCache, SettingsStore
 from tests.contract.conftest import OpenDatabase, OpenEmptyRedis
@@ -175,18 +175,23 @@ async def cache(
         yield RedisMessageCache(await open_empty_redis())
 
 
+def kept(number: int, message: bytes, conversation: str = CHAT) -> CachedMessage:
+    return CachedMessage(BIG + number, conversation, message)
+
+
 async def test_messages_are_remembered_until_they_change(cache: MessageCache) -> None:
-    await cache.remember({BIG: b"one", BIG + 1: b"two"})
-    await cache.remember({BIG: b"other"})
-    assert await cache.find([BIG, BIG + 1, BIG + 2]) == {BIG: b"one", BIG + 1: b"two"}
-    await cache.forget([BIG, BIG + 2])
-    assert await cache.find([BIG, BIG + 1]) == {BIG + 1: b"two"}
-    assert await cache.find([]) == {}
+    wanted = {BIG: CHAT, BIG + 1: GROUP, BIG + 2: CHAT}
+    await cache.remember([kept(0, b"one"), kept(1, b"two", GROUP)])
+    await cache.remember([kept(0, b"other")])
+    assert await cache.find(wanted) == {BIG: b"one", BIG + 1: b"two"}
+    await cache.forget({BIG: CHAT, BIG + 2: CHAT})
+    assert await cache.find(wanted) == {BIG + 1: b"two"}
+    assert await cache.find({}) == {}
 
 
 async def test_who_had_the_old_message_in_hand_does_not_bring_it_back(
     cache: MessageCache,
 ) -> None:
-    await cache.forget([BIG])
-    await cache.remember({BIG: b"as it was"})
-    assert await cache.find([BIG]) == {}
+    await cache.forget({BIG: CHAT})
+    await cache.remember([kept(0, b"as it was")])
+    assert await cache.find({BIG: CHAT}) == {}

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import typer
 
-from whimbrel.cli import bench, drain_commands, stack_commands, talk_commands
+from whimbrel.cli import (
+    bench,
+    drain_commands,
+    history_commands,
+    stack_commands,
+    talk_commands,
+)
 from whimbrel.cli.demo import demo
 from whimbrel.cli.edge import EdgeGroup
 from whimbrel.cli.soak import soak
@@ -51,6 +57,8 @@ app.command(rich_help_panel=_MOVE)(drain_commands.scale)
 app.command(rich_help_panel=_TALK)(talk_commands.send)
 app.command(rich_help_panel=_TALK)(talk_commands.listen)
 app.command(rich_help_panel=_TALK)(talk_commands.chat)
+app.command(rich_help_panel=_TALK)(history_commands.history)
+app.command(rich_help_panel=_TALK)(history_commands.unread)
 app.add_typer(talk_commands.group, name="group", rich_help_panel=_TALK)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from bench.figures import Figures
+    from bench.recents import RecentsFigures
     from bench.run import Workload
 
 app = typer.Typer(
@@ -76,6 +77,39 @@ def latency(
 
     workload = Workload(pairs=pairs, rate=rate, seconds=seconds)
     _measure("latency", workload, access, logic, endpoint, secret_file, as_json)
+
+
+@app.command()
+def recents(
+    conversations: Annotated[int, typer.Option(min=1, max=200)] = 100,
+    messages: Annotated[
+        int, typer.Option(min=1, help="Undelivered in all; at most 100 for each conversation.")
+    ] = 1000,
+    calls: Annotated[int, typer.Option(min=1, help="Measured, one after the other.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """What a device that was offline pulls at once: conversations, counts, messages.
+
+    cached: the messages are in Redis. stored: they are read from MongoDB. rebuild: the first call
+    after Redis was lost.
+
+    Example: whimbrel bench recents --json
+    """
+    from bench.recents import RecentsWorkload, measure
+    from whimbrel.local.errors import StackError
+
+    if messages > 100 * conversations:
+        raise typer.BadParameter("at most 100 messages for each conversation are pulled at once")
+    workload = RecentsWorkload(conversations=conversations, messages=messages, calls=calls)
+    try:
+        figures = asyncio.run(measure(workload))
+    except (StackError, TimeoutError) as error:
+        typer.echo(f"whimbrel bench recents: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps({"bench": "recents", **figures.as_json()}))
+    else:
+        _show("recents", figures)
 
 
 @app.command()
@@ -206,7 +240,7 @@ def _say(text: str, quiet: bool) -> None:
         typer.echo(text, err=True)
 
 
-def _show(name: str, figures: Figures) -> None:
+def _show(name: str, figures: Figures | RecentsFigures) -> None:
     from rich.console import Console
     from rich.table import Table
 

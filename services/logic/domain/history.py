@@ -80,3 +80,11 @@ class Found(NamedTuple):
 
     message_id: int
     conversation: str
+
+
+class CachedMessage(NamedTuple):
+    """A message as clients see it, serialized."""
+
+    message_id: int
+    conversation: str
+    message: bytes

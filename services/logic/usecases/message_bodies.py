@@ -6,11 +6,12 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
+from services.logic.domain.history import CachedMessage
 from services.logic.domain.model import StoredMessage, TimelineEntry
 from services.logic.history_ports import MessageCache
 from services.logic.ports import MessageStore
@@ -40,7 +41,9 @@ class MessageBodies:
     async def remember(self, messages: Sequence[StoredMessage]) -> None:
         """Keep them for those who will pull them. Raises UNAVAILABLE when Redis does not
         answer."""
-        await self._cache.remember({one.message_id: self._render(one) for one in messages})
+        await self._cache.remember(
+            [CachedMessage(one.message_id, one.conversation, self._render(one)) for one in messages]
+        )
 
     async def stored(self, entries: Sequence[TimelineEntry]) -> list[Shown]:
         """The entries with their messages as MongoDB has them now, in the same order; voids are
@@ -53,8 +56,9 @@ class MessageBodies:
             if entry.message_id in found
         ]
 
-    async def cached(self, ids: Sequence[int]) -> dict[int, bytes]:
-        """What the cache has of them; nothing when Redis does not answer."""
+    async def cached(self, ids: Mapping[int, str]) -> dict[int, bytes]:
+        """What the cache has of these messages, each with its conversation; nothing when Redis
+        does not answer."""
         try:
             return await self._cache.find(ids)
         except WhimbrelError as error:
@@ -63,13 +67,13 @@ class MessageBodies:
 
     async def through(self, entries: Sequence[TimelineEntry]) -> dict[int, bytes]:
         """The messages of these entries from MongoDB, which the cache remembers from now on."""
-        shown = {
-            entry.message_id: message
+        shown = [
+            CachedMessage(entry.message_id, entry.conversation, message)
             for entry, message in await self.stored(entries)
             if entry.message_id is not None
-        }
+        ]
         try:
             await self._cache.remember(shown)
         except WhimbrelError as error:
             log.warning("message_cache_away", detail=error.detail)
-        return shown
+        return {one.message_id: one.message for one in shown}

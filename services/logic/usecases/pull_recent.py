@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from services.logic.domain.history import Trimmed, Waiting
-from services.logic.domain.model import Placement, TimelineEntry
+from services.logic.domain.model import Placement
 from services.logic.history_ports import ConversationHistory
 from services.logic.ports import ReadStore, UndeliveredMarks
-from services.logic.usecases.message_bodies import MessageBodies, Shown
+from services.logic.usecases.message_bodies import MessageBodies
 from services.logic.usecases.patience import Clock, until_deadline
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
@@ -26,12 +26,19 @@ MAX_BYTES = 2 << 20
 """Of messages in one answer: it has to fit into a frame between two pods."""
 
 
+class Pulled(NamedTuple):
+    """A message, serialized, and where it stands in the user's timeline."""
+
+    seq: int
+    message: bytes
+
+
 class Recent(NamedTuple):
     """What is undelivered in one conversation, and the first of it by seq."""
 
     conversation: str
     total: int
-    shown: tuple[Shown, ...]
+    first: list[Pulled]
 
 
 class RecentPage(NamedTuple):
@@ -80,23 +87,23 @@ class PullRecent:
         page: list[Recent] = []
         size = 0
         for conversation, total, first in waiting:
-            shown: list[Shown] = []
+            pulled: list[Pulled] = []
             for message_id, seq in first:
                 message = bodies.get(message_id)
                 if message is None:
                     continue
                 size += len(message)
-                if size > MAX_BYTES and (page or shown):
+                if size > MAX_BYTES and (page or pulled):
                     break
-                shown.append(Shown(_entry(user, conversation, message_id, seq), message))
-            has_more = has_more or len(shown) < total
-            if shown:
-                page.append(Recent(conversation, total, tuple(shown)))
+                pulled.append(Pulled(seq, message))
+            has_more = has_more or len(pulled) < total
+            if pulled:
+                page.append(Recent(conversation, total, pulled))
         return RecentPage(page, has_more)
 
     async def _messages(self, user: str, waiting: list[Waiting]) -> dict[int, bytes]:
         conversation_of = {one.message_id: row.conversation for row in waiting for one in row.first}
-        found = await self._bodies.cached(list(conversation_of))
+        found = await self._bodies.cached(conversation_of)
         missing = [
             Placement(user, conversation, message_id)
             for message_id, conversation in conversation_of.items()
@@ -147,7 +154,3 @@ def no_such_message(conversation: str, message_id: int) -> WhimbrelError:
     return WhimbrelError(
         ErrorCode.NOT_FOUND, f"you have no message {message_id} in {conversation[:140]!r}"
     )
-
-
-def _entry(user: str, conversation: str, message_id: int, seq: int) -> TimelineEntry:
-    return TimelineEntry(user, seq, message_id, conversation)

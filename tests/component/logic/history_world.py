@@ -20,6 +20,7 @@ from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.names import direct_conversation
+from whimbrel.local.cluster import wait_registered
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
 from whimbrel.runtime.stores import Database, open_mongo, open_redis
@@ -38,7 +39,9 @@ class HistoryWorld:
         database: Database,
         history: history_pb2_grpc.HistoryServiceStub,
         logic: logic_pb2_grpc.LogicServiceStub,
+        router_address: str,
     ) -> None:
+        self.router_address = router_address
         self.redis = redis
         self.database = database
         self.history = history
@@ -179,7 +182,9 @@ async def history_world(redis_url: str, mongo_url: str) -> AsyncIterator[History
                 database,
                 history_pb2_grpc.HistoryServiceStub(channel),
                 logic_pb2_grpc.LogicServiceStub(channel),
+                router.address,
             )
+            await wait_registered(router.address, {"logic-0"}, timeout_seconds=WAIT_SECONDS)
             link = asyncio.create_task(world.run_link())
             try:
                 yield world

@@ -212,7 +212,7 @@ async def test_a_muted_conversation_raises_no_push_job(world: HistoryWorld) -> N
 async def test_bodies_come_from_the_cache_or_through_it_from_mongodb(world: HistoryWorld) -> None:
     message_id = await world.send("kept")
     await eventually(world.recent, {CHAT: ["kept"]})
-    key = f"message:{{{message_id}}}"
+    key = f"message:{{{CHAT}}}:{message_id}"
     assert await world.redis.exists(key)
     await world.redis.delete(key)
     assert await world.recent() == {CHAT: ["kept"]}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from whimbrel.cli.app import app
 
 COMMANDS = ["up", "down", "status", "pods", "token", "drain", "drains", "scale"]
-COMMANDS += ["send", "listen", "chat", "demo"]
+COMMANDS += ["send", "listen", "chat", "history", "unread", "demo"]
 
 
 @pytest.fixture
@@ -73,6 +73,12 @@ def test_help_needs_nothing_but_the_base_package() -> None:
         (["drain", "access-0", "--deadline", "601"], "--deadline"),
         (["rollout", "restart"], "ROLE"),
         (["rollout", "restart", "access", "--surge", "0"], "--surge"),
+        (["history", "alice"], "--as"),
+        (["history", "alice", "--as", "bob", "--limit", "101"], "--limit"),
+        (["history", "alice", "--as", "bob", "--before", "1", "--after", "1"], "give one of"),
+        (["unread"], "give one of --as USER, --rebuild USER and --all"),
+        (["unread", "--rebuild", "bob", "--all"], "give one of"),
+        (["bench", "recents", "--conversations", "1", "--messages", "101"], "at most 100"),
         (["scale", "access"], "write ROLE=PODS, as in access=4"),
         (["scale", "access=four"], "write ROLE=PODS, as in access=4"),
         (["scale", "access=-1"], "write ROLE=PODS, as in access=4"),
@@ -99,6 +105,9 @@ def test_a_wrong_command_line_is_refused_with_status_2(
         ["listen", "--as", "bob"],
         ["chat", "--as", "alice", "bob"],
         ["group", "members", "--as", "alice", "g:1"],
+        ["history", "alice", "--as", "bob"],
+        ["unread", "--as", "bob"],
+        ["unread", "--all"],
         ["drain", "access-0"],
         ["drain", "access-0", "--abort"],
         ["drains"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+
+from services.logic.domain.history import CachedMessage
 
 
 class MemoryMessageCache:
@@ -15,13 +17,13 @@ class MemoryMessageCache:
         """What FLUSHALL does to the real one."""
         self._messages.clear()
 
-    async def find(self, ids: Iterable[int]) -> dict[int, bytes]:
+    async def find(self, ids: Mapping[int, str]) -> dict[int, bytes]:
         return {one: self._messages[one] for one in ids if self._messages.get(one)}
 
-    async def remember(self, messages: Mapping[int, bytes]) -> None:
-        for one, message in messages.items():
+    async def remember(self, messages: Sequence[CachedMessage]) -> None:
+        for one, _, message in messages:
             self._messages.setdefault(one, message)
 
-    async def forget(self, ids: Iterable[int]) -> None:
+    async def forget(self, ids: Mapping[int, str]) -> None:
         for one in ids:
             self._messages[one] = b""

@@ -1,0 +1,180 @@
+"""How long a device that pulls waits for what it has missed: Logic's PullRecent and its list.
+
+A stack of its own with one Logic; messages are put in by the ordinary way, over a link, and
+nobody is online. One call after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import grpc
+
+from bench.figures import percentile
+from whimbrel.api.history.v1 import history_pb2 as pb
+from whimbrel.api.history.v1 import history_pb2_grpc
+from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
+from whimbrel.api.router.v1 import router_pb2
+from whimbrel.api.types.v1 import types_pb2
+from whimbrel.core.names import direct_conversation
+from whimbrel.local.cluster import list_pods
+from whimbrel.local.stack import Stack, StackSpec
+from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.settings import RedisSettings
+from whimbrel.runtime.stores import open_redis
+
+USER = "reader"
+WAIT_SECONDS = 60.0
+WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class RecentsWorkload:
+    """What is measured."""
+
+    conversations: int = 100
+    messages: int = 1000
+    """Undelivered in all, spread evenly."""
+    body_bytes: int = 100
+    calls: int = 100
+
+
+@dataclass(frozen=True)
+class RecentsFigures:
+    """One run; milliseconds a call, as the caller waits."""
+
+    conversations: int
+    messages: int
+    calls: int
+    cached_p50_ms: float
+    """PullRecent with every message in the cache."""
+    cached_p99_ms: float
+    stored_p50_ms: float
+    """PullRecent after the cache was emptied: everything from MongoDB."""
+    stored_p99_ms: float
+    list_p50_ms: float
+    """ListConversations."""
+    list_p99_ms: float
+    rebuild_ms: float
+    """PullRecent right after FLUSHALL, the rebuild included; once."""
+
+    def as_json(self) -> dict[str, object]:
+        """Flat; the keys are stable."""
+        return asdict(self)
+
+
+async def measure(workload: RecentsWorkload) -> RecentsFigures:
+    """Run it once. Raises StackError when a part does not come up, TimeoutError when messages do
+    not arrive."""
+    async with (
+        Stack.start(StackSpec(push=0, drain=0)) as stack,
+        open_channel(await _logic_address(stack)) as channel,
+        open_redis(RedisSettings(url=stack.redis_url)) as client,
+    ):
+        stub = history_pb2_grpc.HistoryServiceStub(channel)
+        await _fill(channel, workload)
+
+        async def pull() -> int:
+            answer = await stub.PullRecent(
+                pb.PullRecentRequest(caller_id=USER, conversations=200, messages=100)
+            )
+            return sum(len(one.entries) for one in answer.conversations)
+
+        async def pull_all() -> None:
+            found = await pull()
+            if found != workload.messages:
+                raise RuntimeError(f"{found} of {workload.messages} messages were pulled")
+
+        async def list_all() -> None:
+            await stub.ListConversations(pb.ListConversationsRequest(caller_id=USER, limit=100))
+
+        async def forget() -> None:
+            keys = [key async for key in client.scan_iter("message:*", count=1000)]
+            if keys:
+                await client.unlink(*keys)
+
+        async with asyncio.timeout(WAIT_SECONDS):
+            while await pull() < workload.messages:
+                await asyncio.sleep(0.05)
+        cached = await _timed(pull_all, workload.calls)
+        listed = await _timed(list_all, workload.calls)
+        stored = await _timed(pull_all, max(10, workload.calls // 5), before=forget)
+        await client.flushall()
+        rebuild = await _timed(pull_all, 1, warm_up=0)
+        return RecentsFigures(
+            workload.conversations,
+            workload.messages,
+            workload.calls,
+            *_p50_p99(cached),
+            *_p50_p99(stored),
+            *_p50_p99(listed),
+            rebuild_ms=round(rebuild[0] / 1000, 2),
+        )
+
+
+async def _timed(
+    call: Callable[[], Awaitable[None]],
+    count: int,
+    *,
+    before: Callable[[], Awaitable[None]] | None = None,
+    warm_up: int = WARM_UP,
+) -> list[int]:
+    """Microseconds of each call, ascending."""
+    taken = []
+    for index in range(count + warm_up):
+        if before is not None:
+            await before()
+        started = time.perf_counter()
+        await call()
+        if index >= warm_up:
+            taken.append(round((time.perf_counter() - started) * 1e6))
+    return sorted(taken)
+
+
+def _p50_p99(taken: list[int]) -> tuple[float, float]:
+    return (
+        round(percentile(taken, 0.50) / 1000, 2),
+        round(percentile(taken, 0.99) / 1000, 2),
+    )
+
+
+async def _logic_address(stack: Stack) -> str:
+    pods = await list_pods(stack.router_addresses)
+    return next(pod.address for pod in pods if pod.role == router_pb2.POD_ROLE_LOGIC)
+
+
+async def _fill(channel: grpc.aio.Channel, workload: RecentsWorkload) -> None:
+    """Send to the reader from as many people as there are conversations."""
+    link: Any = logic_pb2_grpc.LogicServiceStub(channel).Link()
+    hello = logic_pb2.LinkHello(pod_id="bench", incarnation="bench")
+    await link.write(logic_pb2.LinkRequest(hello=hello))
+    answered = 0
+    for start in range(0, workload.messages, 100):
+        count = min(100, workload.messages - start)
+        sends = [_send(start + n, workload) for n in range(count)]
+        await link.write(logic_pb2.LinkRequest(sends=sends))
+        async with asyncio.timeout(WAIT_SECONDS):
+            while answered < start + count:
+                frame = await link.read()
+                answered += sum(one.HasField("stored") for one in frame.results)
+    await link.done_writing()
+
+
+def _send(number: int, workload: RecentsWorkload) -> logic_pb2.SendRequest:
+    sender = f"friend{number % workload.conversations}"
+    return logic_pb2.SendRequest(
+        ref=number,
+        sender_id=sender,
+        sender_device_id="phone",
+        epoch=1,
+        conversation_id=direct_conversation(sender, USER),
+        client_message_id=f"m{number}",
+        body=types_pb2.Body(
+            kind=types_pb2.BODY_KIND_TEXT, content=b"word " * (workload.body_bytes // 5)
+        ),
+        budget_ms=10_000,
+    )
