@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -105,8 +106,10 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
         context: Context[pb.PullRecentRequest, pb.PullRecentResponse],
     ) -> pb.PullRecentResponse:
         user = _caller(request.caller_id)
-        page = await self._parts.recent.pull(user, request.conversations, request.messages)
-        unread = await self._parts.unread_of(user) if page.conversations else {}
+        page, unread = await asyncio.gather(
+            self._parts.recent.pull(user, request.conversations, request.messages),
+            self._parts.unread_of(user),
+        )
         answer = pb.PullRecentResponse(has_more=page.has_more)
         for conversation, total, first in page.conversations:
             recent = answer.conversations.add(

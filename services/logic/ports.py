@@ -269,5 +269,5 @@ class UndeliveredMarks(UndeliveredIndex, Protocol):
 
     async def waiting(self, user: str, conversations: int, messages: int) -> list[Waiting]:
         """The first undelivered `messages` of each of at most so many `conversations`: the
-        index as a device that pulls reads it. Two round trips."""
+        index as a device that pulls reads it. One round trip."""
         ...

@@ -109,6 +109,19 @@ redis.call('HSET', KEYS[2], 'whole', '1')
 return 1
 """
 
+_WAITING = """
+-- KEYS: undelivered, marks. ARGV: at most so many conversations, messages of each.
+local counts = redis.call('HGETALL', KEYS[1])
+local found = {}
+for i = 1, math.min(#counts, 2 * tonumber(ARGV[1])), 2 do
+  local ids = KEYS[1] .. ':' .. counts[i]
+  found[#found + 1] = counts[i]
+  found[#found + 1] = counts[i + 1]
+  found[#found + 1] = redis.call('ZRANGE', ids, 0, tonumber(ARGV[2]) - 1, 'WITHSCORES')
+end
+return found
+"""
+
 MAX_ENTRIES_PER_CALL = 500
 """Entries of one user in one run of the script: Redis does nothing else meanwhile (1 ms)."""
 
@@ -122,6 +135,7 @@ class RedisUndeliveredIndex:
         self._acknowledged = RedisScript(redis, _ACKNOWLEDGED)
         self._passed = RedisScript(redis, _PASSED)
         self._finish = RedisScript(redis, _FINISH)
+        self._waiting = RedisScript(redis, _WAITING)
 
     async def add(self, entries: Sequence[UndeliveredEntry]) -> None:
         by_user: dict[str, list[UndeliveredEntry]] = defaultdict(list)
@@ -208,22 +222,14 @@ class RedisUndeliveredIndex:
         return {name.decode(): int(count) for name, count in pairs(fields)}
 
     async def waiting(self, user: str, conversations: int, messages: int) -> list[Waiting]:
-        counts = list((await self.counts(user)).items())[:conversations]
-        rows = await ask(
-            self._redis,
-            [
-                ("ZRANGE", f"{_undelivered(user)}:{name}", 0, messages - 1, "WITHSCORES")
-                for name, _ in counts
-            ],
-        )
+        (flat,) = await self._waiting.run([ScriptCall(_keys(user), (conversations, messages))])
         return [
             Waiting(
-                name,
-                count,
-                tuple(WaitingMessage(int(one), int(seq)) for one, seq in pairs(row)),
+                name.decode(),
+                int(count),
+                tuple(map(WaitingMessage, map(int, first[::2]), map(int, first[1::2]))),
             )
-            for (name, count), row in zip(counts, rows, strict=True)
-            if row  # passed between the two round trips: the conversation is there, its ids not
+            for name, count, first in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         ]
 
 

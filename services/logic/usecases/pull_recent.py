@@ -8,6 +8,7 @@ everything below, in all conversations, and a stream of that device would begin 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -78,9 +79,14 @@ class PullRecent:
         """
         check_limit(conversations, MAX_CONVERSATIONS, "conversations")
         check_limit(messages, MAX_MESSAGES, "messages")
-        await self._rebuild.rebuild_lost([user])
-        # One conversation more than is wanted says whether there are more.
-        waiting = await self._undelivered.waiting(user, conversations + 1, messages)
+        # One conversation more than is wanted says whether there are more. Whether the index is
+        # complete is asked at the same time: it nearly always is.
+        waiting, rebuilt = await asyncio.gather(
+            self._undelivered.waiting(user, conversations + 1, messages),
+            self._rebuild.rebuild_lost([user]),
+        )
+        if rebuilt:
+            waiting = await self._undelivered.waiting(user, conversations + 1, messages)
         has_more = len(waiting) > conversations
         waiting = sorted(waiting[:conversations], key=lambda one: one.first[-1].seq, reverse=True)
         bodies = await self._messages(user, waiting)
