@@ -1,4 +1,5 @@
-"""How far users have come: `cursors`, `reads` and `pulls`, as Logic writes them. Reads only.
+"""How far users have come, and what they have muted: `cursors`, `reads`, `pulls` and `settings`,
+as Logic writes them. Reads only.
 
 The names of collections and fields are Logic's; a component test holds both sides together.
 """
@@ -16,12 +17,13 @@ from whimbrel.runtime.stores import Database
 
 
 class MongoMarkStore:
-    """The port MarkStore: three queries for a batch of jobs."""
+    """The port MarkStore: four queries for a batch of jobs."""
 
     def __init__(self, database: Database) -> None:
         self._cursors = database["cursors"]
         # Read or pulled over HTTP: either way there is nobody to wake.
         self._passed = (database["reads"], database["pulls"])
+        self._settings = database["settings"]
 
     async def find(self, jobs: Iterable[StreamJob]) -> Marks:
         pairs = {(job.user, job.conversation) for job in jobs}
@@ -42,6 +44,13 @@ class MongoMarkStore:
                 ):
                     pair = row["user"], row["conversation"]
                     reads[pair] = max(row["seq"], reads.get(pair, 0))
+            muted = {
+                (row["user"], row["conversation"])
+                async for row in self._settings.find(
+                    {"$or": [{**pair, "muted": True} for pair in either]},
+                    {"_id": False, "user": True, "conversation": True},
+                )
+            }
         except PyMongoError as error:
             raise unavailable("MongoDB does not answer") from error
-        return Marks(cursors, reads)
+        return Marks(cursors, reads, muted)

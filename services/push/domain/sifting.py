@@ -34,10 +34,15 @@ class Marks:
     """The highest stored cursor of each user's devices."""
     reads: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """The higher of read mark and pull mark of each (user, conversation)."""
+    muted: Collection[tuple[str, str]] = frozenset()
+    """The (user, conversation) that wake nobody. Logic makes no job for them; after a lost Redis
+    they are enqueued with all the others, and one may have been muted since."""
 
     def passed(self, job: StreamJob) -> bool:
-        """True when a device has the message, by stream or by pull, or a person has read it
-        (rule 21)."""
+        """True when a device has the message, by stream or by pull, a person has read it, or the
+        user does not want to be woken for its conversation (rule 21)."""
+        if (job.user, job.conversation) in self.muted:
+            return True
         read = self.reads.get((job.user, job.conversation), 0)
         return job.seq <= max(read, self.cursors.get(job.user, 0))
 

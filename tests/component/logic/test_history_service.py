@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -122,6 +123,17 @@ async def test_everything_is_the_same_after_redis_was_lost(world: HistoryWorld) 
     await world.send("after the flush")
     await eventually(world.listed, {CHAT: ("after the flush", 4, 4), group: ("mine", 3, 1)})
     assert (await world.recent())[CHAT] == ["chat 1", "chat 2", "chat 3", "after the flush"]
+
+
+async def test_redis_may_be_flushed_at_any_moment_of_a_conversation(world: HistoryWorld) -> None:
+    for n in range(1, 61):
+        await world.send(str(n))
+        if n % 7 == 0:
+            await world.redis.flushall()
+        if n % 5 == 0:
+            await asyncio.gather(world.listed(), world.recent(), world.redis.flushall())
+    await eventually(world.listed, {CHAT: ("60", 60, 60)})
+    await eventually(world.recent, {CHAT: [str(n) for n in range(1, 61)]})
 
 
 async def test_counts_are_rebuilt_by_command_for_one_and_for_all(world: HistoryWorld) -> None:

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
 from services.logic.adapters.read_store_mongo import PULLS, MongoReadStore
+from services.logic.adapters.settings_store_mongo import MongoSettingsStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.domain.model import DeviceCursor, PushJob, TimelineEntry
 from services.push.adapters.backlog_mongo import MongoBacklog
@@ -67,6 +68,7 @@ class World:
         self.cursors = MongoCursorStore(database)
         self.reads = MongoReadStore(database)
         self.pulls = MongoReadStore(database, PULLS)
+        self.settings = MongoSettingsStore(database)
         self.timelines = MongoTimelineStore(database)
         self.provider = Recorder()
 
@@ -154,6 +156,14 @@ async def test_a_job_is_not_sent_when_the_pull_mark_has_passed(world: World) -> 
     await world.queue.enqueue([job(4), job(5)])
     await world.reads.raise_to("bob", CHAT, 3)
     await world.pulls.raise_to("bob", CHAT, 4)
+    await consume.step()
+    assert world.provider.seqs == [("bob", 5)]
+
+
+async def test_a_job_of_a_conversation_that_was_muted_since_is_not_sent(world: World) -> None:
+    consume, _ = world.pod()
+    await world.queue.enqueue([job(4), job(5)._replace(conversation="g:other")])
+    await world.settings.change("bob", CHAT, is_pinned=None, is_muted=True)
     await consume.step()
     assert world.provider.seqs == [("bob", 5)]
 
