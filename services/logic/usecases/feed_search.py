@@ -26,7 +26,7 @@ from whimbrel.core.ids import compose
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGES = 500
-COALESCE_SECONDS = 0.05
+COALESCE_SECONDS = 0.25
 """Between two batches: texts are findable a moment later, and cost one write for many."""
 SETTLED_MS = 60_000
 """Every message whose id is older than this is stored or never will be: a commit has 10 s."""
