@@ -63,7 +63,7 @@ async def measure(
         sessions=workload.sessions or chosen.sessions,
         rate=workload.rate or chosen.rate,
     )
-    spec = StackSpec(access=chosen.access, proxied=True, proxied_sources=("clients",))
+    spec = StackSpec(access=chosen.access, gateway=0, proxied=True, proxied_sources=("clients",))
     say(f"{scenario}: starting a stack of {chosen.access} access pods")
     async with Stack.start(spec) as stack:
         stack.links.set_default(delayed(workload.round_trip_ms / 2000, 0.0))

@@ -175,7 +175,7 @@ async def _own_stack(workload: Workload, access: int, logic: int, *, quiet: bool
     from whimbrel.local.stack import Stack, StackSpec
 
     _say("starting a stack …", quiet)
-    async with Stack.start(StackSpec(access=access, logic=logic)) as stack:
+    async with Stack.start(StackSpec(access=access, logic=logic, gateway=0)) as stack:
         target = Target(stack.endpoints, stack.token, stack.server_pids)
         # One short run first: indexes, connections and caches are those of a running system.
         _say("warming up …", quiet)

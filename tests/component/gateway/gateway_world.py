@@ -1,0 +1,90 @@
+"""A real gateway in the test's loop: uvicorn on a port of its own, a database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.gateway.bootstrap import SERVICE
+from services.gateway.settings import GatewaySettings, HttpSettings
+from whimbrel.runtime.serve import serve
+from whimbrel.runtime.settings import AuthSettings, MongoSettings, PodSettings, RouterTarget
+from whimbrel.runtime.tokens import sign_token
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+SECONDS = 20.0
+
+
+@dataclass
+class GatewayWorld:
+    """The client, and what a test needs beside it. `stop` is the pod's SIGTERM."""
+
+    http: httpx.AsyncClient
+    address: str
+    stop: asyncio.Event
+    serving: asyncio.Task[None]
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None
+    ) -> httpx.Response:
+        """One request; `token` is an access token."""
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        return await self.http.request(method, path, json=body, headers=headers)
+
+    def admin(self, name: str = "root") -> str:
+        """A token with the admin scope."""
+        return sign_token(SECRET, name, 600, now=time.time(), scope="admin")
+
+
+@asynccontextmanager
+async def gateway(
+    folder: Path, mongo_url: str = "mongodb://127.0.0.1:1/?replicaSet=none", **settings: Any
+) -> AsyncIterator[GatewayWorld]:
+    """A gateway that serves; there is no Router and no Logic. `settings`: groups of its own."""
+    key = folder / "token.key"
+    key.write_bytes(SECRET)
+    with_defaults: dict[str, Any] = {"http": HttpSettings(), **settings}
+    read = GatewaySettings(
+        pod=PodSettings(id="gateway-7"),
+        mongo=MongoSettings(url=mongo_url, database=f"gateway-{secrets.token_hex(4)}"),
+        router=RouterTarget(addresses="127.0.0.1:1"),
+        auth=AuthSettings(secret_file=key),
+        **with_defaults,
+    )
+    addresses: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    serving = asyncio.create_task(
+        serve(
+            SERVICE,
+            read,
+            stop=stop,
+            started=lambda chassis: addresses.set_result(chassis.client_address),
+        )
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            await asyncio.wait((serving, addresses), return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                await serving  # raises why it did not start
+            address = await addresses
+        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=SECONDS) as http:
+            yield GatewayWorld(http, address, stop, serving)
+    finally:
+        stop.set()
+        async with asyncio.timeout(SECONDS):
+            await asyncio.wait((serving,))
+        addresses.cancel()
+    await serving
+
+
+def code_of(response: httpx.Response) -> tuple[int, str]:
+    """The status and the public code of a refusal."""
+    return response.status_code, response.json()["error"]["code"]
