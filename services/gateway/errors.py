@@ -35,6 +35,15 @@ HTTP_STATUS_OF: Final[dict[ErrorCode, int]] = {
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.DEADLINE_EXCEEDED: 504,
     ErrorCode.PERMISSION_DENIED: 403,
+    ErrorCode.BANNED: 403,
+    ErrorCode.MUTED: 403,
+    ErrorCode.BLOCKED: 403,
+    ErrorCode.NOT_FRIENDS: 403,
+    ErrorCode.FORBIDDEN_WORDS: 403,
+    ErrorCode.AT_RISK: 403,
+    ErrorCode.GROUP_FULL: 409,
+    ErrorCode.ALREADY_EXISTS: 409,
+    ErrorCode.CONFLICT: 409,
 }
 _MAX_DETAIL: Final = 300
 
