@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,64 @@ class HttpSettings(SettingsGroup):
     limits count by the address that connects."""
 
 
+class TokenSettings(SettingsGroup):
+    """How long a login lasts."""
+
+    access_seconds: Seconds = 900.0
+    """Seconds for which an access token holds. Default 15 minutes: nobody can take one back."""
+    refresh_seconds: Seconds = 30 * 86_400.0
+    """Seconds after which a login ends that was not refreshed. Default 30 days: who is away for
+    longer says again who they are."""
+
+
+class PasswordSettings(SettingsGroup):
+    """What argon2id costs, and how much of it at once. The defaults are those of RFC 9106 for
+    machines with little memory."""
+
+    passes: Annotated[int, Field(ge=1, le=20)] = 3
+    """Passes over the memory. Default 3."""
+    memory_kib: Annotated[int, Field(ge=8, le=1024 * 1024)] = 64 * 1024
+    """KiB for one password. Default 64 MiB."""
+    at_once: Annotated[int, Field(ge=1, le=16)] = 2
+    """Passwords worked on at a time. Default 2: two cores and 128 MiB."""
+    max_waiting: Annotated[int, Field(ge=0)] = 50
+    """Passwords that wait; more are refused. Default 50: some 3 s on two cores."""
+    min_length: Annotated[int, Field(ge=1, le=64)] = 8
+    """Characters of a new password at least. Default 8, as NIST SP 800-63B asks."""
+
+
+class LimitSettings(SettingsGroup):
+    """How often, counted by each pod for itself; a burst at once, then evenly."""
+
+    logins_per_minute: Annotated[int, Field(ge=1)] = 30
+    """Attempts to log in, from one address. Default 30: an office behind one address."""
+    attempts_per_minute: Annotated[int, Field(ge=1)] = 10
+    """Attempts to log in as one user. Default 10: a person mistypes, a program guesses."""
+    registrations_per_hour: Annotated[int, Field(ge=1)] = 20
+    """Accounts made from one address. Default 20."""
+
+
+class IdentityProviderSettings(SettingsGroup):
+    """An OpenID Connect provider whose tokens log people in."""
+
+    issuer: str
+    """What its tokens say in `iss`. No default."""
+    audience: str
+    """What its tokens must say in `aud`: us. No default."""
+    jwks_url: Annotated[str, Field(pattern=r"^https?://")]
+    """Where it publishes its keys. No default."""
+    algorithms: tuple[
+        Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"], ...
+    ] = (
+        "RS256",
+        "ES256",
+        "EdDSA",
+    )
+    """Signatures that are accepted. Default: those that providers use; never a shared secret."""
+    timeout_seconds: Seconds = 3.0
+    """Seconds for fetching the keys. Default 3: a person waits for it."""
+
+
 class GatewaySettings(ServiceSettings):
     """Everything a gateway pod needs to know."""
 
@@ -54,3 +112,11 @@ class GatewaySettings(ServiceSettings):
     """What tokens are signed and verified with."""
     http: HttpSettings = HttpSettings()
     """The HTTP server."""
+    tokens: TokenSettings = TokenSettings()
+    """How long a login lasts."""
+    passwords: PasswordSettings = PasswordSettings()
+    """What a password costs."""
+    limits: LimitSettings = LimitSettings()
+    """How often people may try."""
+    identity_provider: IdentityProviderSettings | None = None
+    """Who else may say who somebody is. Default: nobody."""

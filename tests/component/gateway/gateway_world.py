@@ -14,13 +14,19 @@ from typing import Any
 import httpx
 
 from services.gateway.bootstrap import SERVICE
-from services.gateway.settings import GatewaySettings, HttpSettings
+from services.gateway.settings import GatewaySettings, LimitSettings, PasswordSettings
 from whimbrel.runtime.serve import serve
 from whimbrel.runtime.settings import AuthSettings, MongoSettings, PodSettings, RouterTarget
+from whimbrel.runtime.stores import Database, open_mongo
 from whimbrel.runtime.tokens import sign_token
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 SECONDS = 20.0
+CHEAP = PasswordSettings(passes=1, memory_kib=64)
+NO_LIMITS = LimitSettings(
+    logins_per_minute=10**6, attempts_per_minute=10**6, registrations_per_hour=10**6
+)
+PASSWORD = "correct horse"
 
 
 @dataclass
@@ -31,6 +37,7 @@ class GatewayWorld:
     address: str
     stop: asyncio.Event
     serving: asyncio.Task[None]
+    database: Database
 
     async def call(
         self, method: str, path: str, body: Any = None, *, token: str | None = None
@@ -39,19 +46,37 @@ class GatewayWorld:
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
         return await self.http.request(method, path, json=body, headers=headers)
 
+    async def register(self, user_id: str, **fields: Any) -> dict[str, Any]:
+        """A new account; its tokens."""
+        body = {"user_id": user_id, "password": PASSWORD, **fields}
+        answer = await self.call("POST", "/v1/users", body)
+        assert answer.status_code == 201, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    async def log_in(self, user_id: str, **fields: Any) -> dict[str, Any]:
+        """A new login of somebody who has registered; its tokens."""
+        body = {"user_id": user_id, "password": PASSWORD, **fields}
+        answer = await self.call("POST", "/v1/logins", body)
+        assert answer.status_code == 201, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    async def refresh(self, refresh_token: str) -> httpx.Response:
+        """Ask for the next pair."""
+        return await self.call("POST", "/v1/logins/refresh", {"refresh_token": refresh_token})
+
     def admin(self, name: str = "root") -> str:
         """A token with the admin scope."""
         return sign_token(SECRET, name, 600, now=time.time(), scope="admin")
 
 
 @asynccontextmanager
-async def gateway(
-    folder: Path, mongo_url: str = "mongodb://127.0.0.1:1/?replicaSet=none", **settings: Any
-) -> AsyncIterator[GatewayWorld]:
+async def gateway(folder: Path, mongo_url: str, **settings: Any) -> AsyncIterator[GatewayWorld]:
     """A gateway that serves; there is no Router and no Logic. `settings`: groups of its own."""
     key = folder / "token.key"
     key.write_bytes(SECRET)
-    with_defaults: dict[str, Any] = {"http": HttpSettings(), **settings}
+    with_defaults: dict[str, Any] = {"passwords": CHEAP, "limits": NO_LIMITS, **settings}
     read = GatewaySettings(
         pod=PodSettings(id="gateway-7"),
         mongo=MongoSettings(url=mongo_url, database=f"gateway-{secrets.token_hex(4)}"),
@@ -75,8 +100,11 @@ async def gateway(
             if serving.done():
                 await serving  # raises why it did not start
             address = await addresses
-        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=SECONDS) as http:
-            yield GatewayWorld(http, address, stop, serving)
+        async with (
+            httpx.AsyncClient(base_url=f"http://{address}", timeout=SECONDS) as http,
+            open_mongo(read.mongo) as database,
+        ):
+            yield GatewayWorld(http, address, stop, serving, database)
     finally:
         stop.set()
         async with asyncio.timeout(SECONDS):

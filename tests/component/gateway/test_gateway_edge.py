@@ -55,8 +55,10 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-async def test_a_gateway_serves_its_description_and_stops_within_its_grace(tmp_path: Path) -> None:
-    async with gateway(tmp_path) as world:
+async def test_a_gateway_serves_its_description_and_stops_within_its_grace(
+    tmp_path: Path, mongo_url: str
+) -> None:
+    async with gateway(tmp_path, mongo_url) as world:
         assert (await world.call("GET", "/v1/health")).json() == {"status": "ok"}
         described = (await world.call("GET", "/openapi.json")).json()
         assert "/v1/health" in described["paths"]
