@@ -14,6 +14,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -94,11 +95,23 @@ def install_error_handlers(app: FastAPI) -> None:
         return error_response(invalid("; ".join(problems)[:_MAX_DETAIL]))
 
     @app.exception_handler(HTTPException)
-    async def of_the_framework(_: Request, error: HTTPException) -> JSONResponse:
+    async def of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error.__cause__, WhimbrelError):  # raised while the body was read
             return error_response(error.__cause__)
         not_there = error.status_code in (404, 405)
         code = ErrorCode.NOT_FOUND if not_there else ErrorCode.INVALID_ARGUMENT
         response = error_response(WhimbrelError(code, str(error.detail)), error.status_code)
-        response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["allow"] = ", ".join(sorted(_methods_of(request)))
         return response
+
+
+def _methods_of(request: Request) -> set[str]:
+    """All that this path takes (RFC 9110): the framework names those of one route of it alone."""
+    app: FastAPI = request.app
+    return {
+        method
+        for route in iter_route_contexts(app.routes)
+        if route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }

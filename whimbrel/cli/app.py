@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from whimbrel.cli import bench, drain_commands, stack_commands, talk_commands
+from whimbrel.cli import bench, drain_commands, stack_commands, talk_commands, user_commands
 from whimbrel.cli.demo import demo
 from whimbrel.cli.edge import EdgeGroup
 from whimbrel.cli.soak import soak
@@ -37,6 +37,7 @@ app = typer.Typer(
 _STACK = "The stack on this machine"
 _MOVE = "Pods come and go"
 _TALK = "A client in the terminal"
+_PEOPLE = "Accounts"
 _MEASURE = "See it work"
 
 app.command(rich_help_panel=_STACK)(stack_commands.up)
@@ -52,6 +53,7 @@ app.command(rich_help_panel=_TALK)(talk_commands.send)
 app.command(rich_help_panel=_TALK)(talk_commands.listen)
 app.command(rich_help_panel=_TALK)(talk_commands.chat)
 app.add_typer(talk_commands.group, name="group", rich_help_panel=_TALK)
+app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)

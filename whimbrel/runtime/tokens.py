@@ -31,7 +31,7 @@ class Claims:
     """Seconds since the Unix epoch."""
     scopes: frozenset[str] = frozenset()
     """What the bearer may do beyond what every user may ("admin")."""
-    session_id: str = ""
+    login_id: str = ""
     """The log-in that the token came from; empty when there was none."""
 
 
@@ -47,11 +47,11 @@ def sign_token(
     *,
     now: float,
     scope: str = "",
-    session_id: str = "",
+    login_id: str = "",
 ) -> str:
     """A token for `user_id` that holds for `ttl_seconds` from `now` (seconds since the epoch).
 
-    `scope`: words separated by spaces (RFC 8693); `session_id`: the log-in that it comes from.
+    `scope`: words separated by spaces (RFC 8693); `login_id`: the log-in that it comes from.
     """
     claims: dict[str, str | int] = {
         "sub": check_name(user_id, "user_id"),
@@ -60,8 +60,8 @@ def sign_token(
     }
     if scope:
         claims["scope"] = scope
-    if session_id:
-        claims["sid"] = session_id
+    if login_id:
+        claims["sid"] = login_id
     return jwt.encode(claims, _checked(secret), algorithm="HS256", headers={"kid": KEY_ID})
 
 
@@ -88,8 +88,8 @@ class TokenVerifier:
             if decoded["header"].get("kid", KEY_ID) != KEY_ID:
                 raise _unauthenticated("the token is signed by a key that is not trusted here")
             user_id = UserId(check_name(claims["sub"], "sub"))
-            scope, session_id = claims.get("scope", ""), claims.get("sid", "")
-            if not (isinstance(scope, str) and isinstance(session_id, str)):
+            scope, login_id = claims.get("scope", ""), claims.get("sid", "")
+            if not (isinstance(scope, str) and isinstance(login_id, str)):
                 raise _unauthenticated("scope and sid must be strings")
         except (jwt.InvalidTokenError, TypeError, ValueError):
             raise _unauthenticated("the token is missing, malformed or not signed here") from None
@@ -97,7 +97,7 @@ class TokenVerifier:
             raise _unauthenticated(error.detail) from None
         if expires_at <= self._clock():
             raise WhimbrelError(ErrorCode.TOKEN_EXPIRED, "the token has expired")
-        return Claims(user_id, expires_at, frozenset(scope.split()), session_id)
+        return Claims(user_id, expires_at, frozenset(scope.split()), login_id)
 
 
 def _unauthenticated(detail: str) -> WhimbrelError:

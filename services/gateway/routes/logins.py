@@ -100,7 +100,7 @@ async def list_logins(caller: Caller, parts: PartsDep) -> list[LoginAnswer]:
             login_id=login.login_id,
             device_id=login.device_id,
             created_ms=login.created_ms,
-            is_current=login.login_id == caller.session_id,
+            is_current=login.login_id == caller.login_id,
         )
         for login in await parts.logins.list(caller.user_id)
     ]
@@ -109,9 +109,9 @@ async def list_logins(caller: Caller, parts: PartsDep) -> list[LoginAnswer]:
 @router.delete("/current", status_code=204)
 async def log_out(caller: Caller, parts: PartsDep) -> Response:
     """End the login that the token comes from. The token itself holds until it expires."""
-    if not caller.session_id:
+    if not caller.login_id:
         raise invalid("this token comes from no login")
-    await parts.log_in.log_out(caller.session_id)
+    await parts.log_in.log_out(caller.login_id)
     return Response(status_code=204)
 
 

@@ -125,7 +125,7 @@ async def change_password(
     """Change the caller's password; all other logins end."""
     parts.limits.log_in(request, caller.user_id)
     await parts.register.change_password(caller.user_id, body.old_password, body.new_password)
-    await parts.logins.revoke_all(caller.user_id, but=caller.session_id)
+    await parts.logins.revoke_all(caller.user_id, but=caller.login_id)
     return Response(status_code=204)
 
 

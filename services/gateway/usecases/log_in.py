@@ -154,7 +154,7 @@ class LogIn:
             self._settings.access_seconds,
             now=now,
             scope=" ".join(user.scopes),
-            session_id=login_id,
+            login_id=login_id,
         )
         seconds = int(self._settings.access_seconds)
         return Tokens(user.user_id, login_id, access_token, seconds, refresh_token)

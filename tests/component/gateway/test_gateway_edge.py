@@ -65,6 +65,8 @@ async def test_a_gateway_serves_its_description_and_stops_within_its_grace(
         assert "swagger" in (await world.call("GET", "/docs")).text
         assert code_of(await world.call("GET", "/v1/nothing")) == (404, "NOT_FOUND")
         assert code_of(await world.call("DELETE", "/v1/health")) == (405, "NOT_FOUND")
+        refused = await world.call("PUT", "/v1/users")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
         world.stop.set()
         async with asyncio.timeout(5):
             await world.serving

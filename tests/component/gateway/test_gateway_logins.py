@@ -26,7 +26,7 @@ async def test_a_login_s_access_token_is_one_that_access_takes(world: GatewayWor
     await world.register("alice")
     tokens = await world.log_in("alice")
     claims = TokenVerifier(SECRET).verify(tokens["access_token"])
-    assert (claims.user_id, claims.scopes, claims.session_id) == (
+    assert (claims.user_id, claims.scopes, claims.login_id) == (
         "alice",
         frozenset(),
         tokens["login_id"],
