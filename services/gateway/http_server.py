@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from services.gateway.edge import App
+from services.gateway.http_protocol import bounded_protocol
 from services.gateway.settings import HttpSettings
 from whimbrel.runtime.serve import ServiceFailedError
 
@@ -41,7 +42,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=bounded_protocol(settings.head_seconds),
                 ws="none",
                 lifespan="off",
                 log_config=None,

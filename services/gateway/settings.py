@@ -29,6 +29,9 @@ class HttpSettings(SettingsGroup):
     request_seconds: Seconds = 15.0
     """Seconds for one request, from its first byte to its answer. Default 15: above what MongoDB
     and Logic may take together."""
+    head_seconds: Seconds = 10.0
+    """Seconds for a request's line and headers, and for the first request of a connection.
+    Default 10: a slow phone, but nobody who says nothing."""
     idle_seconds: Annotated[int, Field(ge=1)] = 30
     """Seconds for which a connection without a request is kept. Default 30: a person's next tap."""
     max_connections: Annotated[int, Field(ge=1)] = 1000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -15,10 +14,10 @@ import httpx
 
 from services.gateway.bootstrap import SERVICE
 from services.gateway.settings import GatewaySettings, LimitSettings, PasswordSettings
-from whimbrel.runtime.serve import serve
 from whimbrel.runtime.settings import AuthSettings, MongoSettings, PodSettings, RouterTarget
 from whimbrel.runtime.stores import Database, open_mongo
 from whimbrel.runtime.tokens import sign_token
+from whimbrel.testing.servers import running_service
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 SECONDS = 20.0
@@ -31,12 +30,10 @@ PASSWORD = "correct horse"
 
 @dataclass
 class GatewayWorld:
-    """The client, and what a test needs beside it. `stop` is the pod's SIGTERM."""
+    """The client, and what a test needs beside it."""
 
     http: httpx.AsyncClient
     address: str
-    stop: asyncio.Event
-    serving: asyncio.Task[None]
     database: Database
 
     async def call(
@@ -84,33 +81,12 @@ async def gateway(folder: Path, mongo_url: str, **settings: Any) -> AsyncIterato
         auth=AuthSettings(secret_file=key),
         **with_defaults,
     )
-    addresses: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-    serving = asyncio.create_task(
-        serve(
-            SERVICE,
-            read,
-            stop=stop,
-            started=lambda chassis: addresses.set_result(chassis.client_address),
-        )
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            await asyncio.wait((serving, addresses), return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
-                await serving  # raises why it did not start
-            address = await addresses
-        async with (
-            httpx.AsyncClient(base_url=f"http://{address}", timeout=SECONDS) as http,
-            open_mongo(read.mongo) as database,
-        ):
-            yield GatewayWorld(http, address, stop, serving, database)
-    finally:
-        stop.set()
-        async with asyncio.timeout(SECONDS):
-            await asyncio.wait((serving,))
-        addresses.cancel()
-    await serving
+    async with (
+        running_service(SERVICE, read) as chassis,
+        httpx.AsyncClient(base_url=f"http://{chassis.client_address}", timeout=SECONDS) as http,
+        open_mongo(read.mongo) as database,
+    ):
+        yield GatewayWorld(http, chassis.client_address, database)
 
 
 def code_of(response: httpx.Response) -> tuple[int, str]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -48,6 +52,20 @@ def small_app(release: asyncio.Event) -> FastAPI:
     return app
 
 
+@asynccontextmanager
+async def served(settings: HttpSettings) -> AsyncIterator[HttpServer]:
+    server = HttpServer(small_app(asyncio.Event()), settings, grace_seconds=1.0)
+    running = asyncio.create_task(server.run())
+    yield server
+    await server.stop()
+    await running
+
+
+async def connected(server: HttpServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = server.address.rpartition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(small_app(asyncio.Event()))
@@ -67,9 +85,8 @@ async def test_a_gateway_serves_its_description_and_stops_within_its_grace(
         assert code_of(await world.call("DELETE", "/v1/health")) == (405, "NOT_FOUND")
         refused = await world.call("PUT", "/v1/users")
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
-        world.stop.set()
-        async with asyncio.timeout(5):
-            await world.serving
+        stopping_at = time.monotonic()
+    assert time.monotonic() - stopping_at < 5
 
 
 async def test_a_body_beyond_the_bound_is_refused_declared_or_not(
@@ -125,6 +142,52 @@ async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
             await running
         with pytest.raises(httpx.ConnectError):
             await http.get("/slow")
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /slow HT", b"GET /slow HTTP/1.1\r\nhost: x\r\n", b"\x00\xff\r\n\r\n"]
+)
+async def test_a_connection_that_brings_no_request_is_closed_in_time(said: bytes) -> None:
+    async with served(HttpSettings(head_seconds=0.1)) as server:
+        reader, writer = await connected(server)
+        writer.write(said)
+        async with asyncio.timeout(5):
+            await reader.read()
+        writer.close()
+
+
+async def test_a_head_without_end_is_cut_off() -> None:
+    async with served(HttpSettings(head_seconds=60)) as server:
+        _reader, writer = await connected(server)
+        writer.write(b"GET /slow HTTP/1.1\r\nx: ")
+        pieces = 0
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(5):
+                while pieces < 1000:
+                    writer.write(b"y" * 64 * 1024)
+                    await writer.drain()
+                    pieces += 1
+        assert pieces < 1000
+        async with asyncio.timeout(5):
+            while server.connections:
+                await asyncio.sleep(0.01)
+        writer.close()
+
+
+async def test_a_second_request_of_a_connection_has_its_time_too() -> None:
+    async with served(HttpSettings(head_seconds=0.1)) as server:
+        reader, writer = await connected(server)
+        for _ in range(2):
+            writer.write(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n")
+            async with asyncio.timeout(5):
+                assert b" 404 " in await reader.readline()
+                head = await reader.readuntil(b"\r\n\r\n")
+                (length,) = re.findall(rb"content-length: (\d+)", head)
+                await reader.readexactly(int(length))
+        writer.write(b"GET /nothing HT")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_port_that_is_taken_is_said() -> None:
