@@ -18,10 +18,10 @@ V_co = TypeVar("V_co", covariant=True)
 
 
 class Changes(NamedTuple):
-    """Which keys have changed: all of `keys`, or (`is_complete` False) more than can be told."""
+    """What has changed: all of `names`, or (`is_complete` False) more than can be told."""
 
     mark: object
-    keys: list[str]
+    names: list[str]
     is_complete: bool = True
 
 
@@ -34,12 +34,12 @@ class Facts(Protocol[K, V_co]):
         ...
 
     async def changed(self, mark: object) -> Changes:
-        """What has changed since `mark` (None: since now), as the names that `name` gives, and
-        the next mark. A change may be told more than once, and is told for at least 10 s."""
+        """What has changed since `mark` (None: since now), as names that `key_of` reads, and the
+        next mark. A change may be told more than once, and is told for at least 10 s."""
         ...
 
-    def name(self, key: K) -> str:
-        """How `changed` names this key."""
+    def key_of(self, name: str) -> K:
+        """The key that `changed` names so."""
         ...
 
 

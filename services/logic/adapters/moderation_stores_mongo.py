@@ -45,8 +45,8 @@ class MongoBanList:
     async def changed(self, mark: object) -> Changes:
         return await self._changes.since(mark)
 
-    def name(self, key: str) -> str:
-        return key
+    def key_of(self, name: str) -> str:
+        return name
 
 
 class MongoRiskStore:
@@ -70,8 +70,8 @@ class MongoRiskStore:
     async def changed(self, mark: object) -> Changes:
         return await self._changes.since(mark)
 
-    def name(self, key: str) -> str:
-        return key
+    def key_of(self, name: str) -> str:
+        return name
 
     async def replace(self, user: str, risk: Risk) -> bool:
         stored = {"points": risk.points, "at_ms": risk.at_ms, "version": risk.version + 1}

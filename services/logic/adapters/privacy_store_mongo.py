@@ -40,8 +40,8 @@ class MongoPrivacyStore:
     async def changed(self, mark: object) -> Changes:
         return await self._changes.since(mark)
 
-    def name(self, key: str) -> str:
-        return key
+    def key_of(self, name: str) -> str:
+        return name
 
     async def put(self, user: str, privacy: Privacy) -> None:
         stored = {

@@ -43,15 +43,15 @@ class MongoRelationStore:
         if not keys:
             return {}
         with reading():
-            cursor = self._relations.find({"_id": {"$in": [self.name(pair) for pair in keys]}})
+            cursor = self._relations.find({"_id": {"$in": [_name(pair) for pair in keys]}})
             rows = await cursor.to_list(None)
         return dict(_relation(row) for row in rows)
 
     async def changed(self, mark: object) -> Changes:
         return await self._changes.since(mark)
 
-    def name(self, key: Pair) -> str:
-        return ":".join(key)
+    def key_of(self, name: str) -> Pair:
+        return Pair(*name.split(":"))
 
     async def replace(self, pair: Pair, relation: Relation) -> bool:
         stored = {
@@ -65,7 +65,7 @@ class MongoRelationStore:
         with writing():
             try:
                 done = await self._relations.update_one(
-                    {"_id": self.name(pair), "version": relation.version},
+                    {"_id": _name(pair), "version": relation.version},
                     {"$set": stored, "$currentDate": {CHANGED_AT: True}},
                     upsert=relation.version == 0,
                 )
@@ -96,6 +96,10 @@ class MongoRelationStore:
             cursor = self._relations.find({**wanted, "_id": {"$gt": after}})
             rows = await cursor.sort("_id", ASCENDING).limit(limit).to_list(None)
         return [_relation(row) for row in rows]
+
+
+def _name(pair: Pair) -> str:
+    return ":".join(pair)
 
 
 def _relation(row: Mapping[str, Any]) -> tuple[Pair, Relation]:

@@ -11,8 +11,10 @@ Words are found anywhere, also inside others: without spaces there are no border
 from __future__ import annotations
 
 import enum
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import ahocorasick_rs
@@ -42,14 +44,26 @@ class Found(NamedTuple):
 _ASCII_LOWER: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
 _ASCII_DROPPED: Final = bytes([*range(33), 127])
 _DROPPED_CATEGORIES: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"})
-MAX_CHARACTERS_KNOWN: Final = 20_000
+_BASIC: Final = range(0x80, 0x10000)
+_BEYOND: Final = (*range(0x10000, 0x20000), *range(0xE0000, 0xE0200))
+"""Where characters of these categories are, beyond ASCII."""
+_BEYOND_ANY: Final = re.compile("[\U00010000-\U0010ffff]")
+
+
+@cache
+def _dropped(codes: Sequence[int]) -> re.Pattern[str]:
+    """Finds those of these characters that fall out of a text. Made once, in some 10 ms."""
+    found = [code for code in codes if unicodedata.category(chr(code)) in _DROPPED_CATEGORIES]
+    return re.compile("[" + "".join(re.escape(chr(code)) for code in found) + "]+")
 
 
 class Spelling:
-    """Brings texts to the one form. Remembers which characters fall out of it."""
+    """Brings texts to the one form."""
 
     def __init__(self) -> None:
-        self._kept: set[str] = set()
+        # Two, because a set with characters beyond the basic plane is searched ten times slower.
+        self._basic = _dropped(_BASIC)
+        self._beyond = _dropped(_BEYOND)
 
     def normalised(self, body: bytes) -> bytes:
         """UTF-8 in, UTF-8 out; bytes that are no UTF-8 count as characters nobody forbids."""
@@ -58,12 +72,11 @@ class Spelling:
         text = unicodedata.normalize("NFKC", body.decode(errors="replace")).casefold()
         # Folding can leave a form that is not composed: U+1FB3 and its kind.
         text = unicodedata.normalize("NFKC", text)
-        for character in set(text) - self._kept:
-            if unicodedata.category(character) in _DROPPED_CATEGORIES:
-                text = text.replace(character, "")
-            elif len(self._kept) < MAX_CHARACTERS_KNOWN:
-                self._kept.add(character)
-        return text.encode()
+        if self._basic.search(text):
+            text = self._basic.sub("", text)
+        if _BEYOND_ANY.search(text):
+            text = self._beyond.sub("", text)
+        return text.encode().translate(None, _ASCII_DROPPED)
 
     def pieces(self, text: str) -> list[tuple[int, int, bytes]]:
         """The text cut where a character begins that others join (from, to, normalised)."""

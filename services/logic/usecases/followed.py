@@ -47,7 +47,7 @@ class Followed(Generic[K, V]):
         self._absent = absent
         self._clock = clock
         self._capacity = capacity
-        self._known: OrderedDict[str, tuple[float, V]] = OrderedDict()
+        self._known: OrderedDict[K, tuple[float, V]] = OrderedDict()
         self._mark: object = None
         self._followed_at = float("-inf")
         self._asked = 0
@@ -58,10 +58,11 @@ class Followed(Generic[K, V]):
         now = self._clock()
         fresh_from = now - MAX_AGE_SECONDS
         is_followed = self._followed_at >= fresh_from
+        remembered = self._known
         found: dict[K, V] = {}
         missing = []
         for key in keys:
-            known = self._known.get(self._facts.name(key))
+            known = remembered.get(key)
             if known is not None and (is_followed or known[0] >= fresh_from):
                 found[key] = known[1]
             else:
@@ -72,7 +73,7 @@ class Followed(Generic[K, V]):
             stored = await self._facts.find(missing)
             for key in missing:
                 found[key] = stored.get(key, self._absent)
-                self._known[self._facts.name(key)] = (now, found[key])
+                remembered[key] = (now, found[key])
             while len(self._known) > self._capacity:
                 self._known.popitem(last=False)
         return found
@@ -83,8 +84,8 @@ class Followed(Generic[K, V]):
         changes = await self._facts.changed(self._mark)
         if self._mark is None or not changes.is_complete:
             self._known.clear()
-        for name in changes.keys:
-            self._known.pop(name, None)
+        for name in changes.names:
+            self._known.pop(self._facts.key_of(name), None)
         self._mark = changes.mark
         self._followed_at = started
 

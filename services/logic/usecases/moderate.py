@@ -129,7 +129,7 @@ class Moderate:
             check_name(user, "user_ids")
         if not content or len(content) > 65_536:
             raise invalid("the content has 1 to 65,536 bytes")
-        failed = {}
+        failed: dict[str, WhimbrelError] = {}
         for start in range(0, len(targets), 100):
             outcomes = await self._say_to(targets[start : start + 100], content, broadcast_id)
             failed |= {user: error for user, error in outcomes.items() if error is not None}

@@ -44,8 +44,8 @@ class MemoryRelationStore:
     async def changed(self, mark: object) -> Changes:
         return self._changes.since(mark)
 
-    def name(self, key: Pair) -> str:
-        return ":".join(key)
+    def key_of(self, name: str) -> Pair:
+        return Pair(*name.split(":"))
 
     async def replace(self, pair: Pair, relation: Relation) -> bool:
         async with self.faults.around("replace"):
@@ -53,7 +53,7 @@ class MemoryRelationStore:
             if (known.version if known else 0) != relation.version:
                 return False
             self.relations[pair] = replace(relation, version=relation.version + 1)
-            self._changes.note(self.name(pair))
+            self._changes.note(_name(pair))
             return True
 
     async def count(self, user: str, friendship: Friendship) -> int:
@@ -74,8 +74,12 @@ class MemoryRelationStore:
         ][:limit]
 
     def _after(self, after: str) -> list[tuple[Pair, Relation]]:
-        pairs = sorted(self.relations, key=self.name)
-        return [(pair, self.relations[pair]) for pair in pairs if self.name(pair) > after]
+        pairs = sorted(self.relations, key=_name)
+        return [(pair, self.relations[pair]) for pair in pairs if _name(pair) > after]
+
+
+def _name(pair: Pair) -> str:
+    return ":".join(pair)
 
 
 class MemoryPrivacyStore:
@@ -96,8 +100,8 @@ class MemoryPrivacyStore:
     async def changed(self, mark: object) -> Changes:
         return self._changes.since(mark)
 
-    def name(self, key: str) -> str:
-        return key
+    def key_of(self, name: str) -> str:
+        return name
 
     async def put(self, user: str, privacy: Privacy) -> None:
         async with self.faults.around("put"):

@@ -35,8 +35,8 @@ class MemoryBanList:
     async def changed(self, mark: object) -> Changes:
         return self._changes.since(mark)
 
-    def name(self, key: str) -> str:
-        return key
+    def key_of(self, name: str) -> str:
+        return name
 
 
 class MemoryRiskStore:
@@ -57,8 +57,8 @@ class MemoryRiskStore:
     async def changed(self, mark: object) -> Changes:
         return self._changes.since(mark)
 
-    def name(self, key: str) -> str:
-        return key
+    def key_of(self, name: str) -> str:
+        return name
 
     async def replace(self, user: str, risk: Risk) -> bool:
         async with self.faults.around("replace"):

@@ -3,6 +3,10 @@
 Each looks at what is known and answers with why the send is refused, or None. None of them asks
 a store: `facts` has done that for the whole batch. A resend was looked up before all of them
 (rule 2).
+
+A refusal that will end some time (a ban, a mute) carries no retry_after: the SDK would keep the
+message and send it then, long after its writer has gone on. Only a rate that was too high, and
+is not soon, does.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from services.logic.domain.words import Action, Found
 from services.logic.usecases.checks.facts import Asked
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
 
+MAX_WAIT_SECONDS = 60.0
 Check = Callable[[Asked], WhimbrelError | None]
 
 
@@ -48,15 +53,9 @@ def chain(
 def not_banned(asked: Asked) -> WhimbrelError | None:
     """A ban is the gateway's; it holds here within 2 s."""
     until_ms = asked.ban.until_ms
-    if until_ms is None:
-        return WhimbrelError(ErrorCode.BANNED, f"{asked.sender} is banned")
-    if until_ms > asked.now_ms:
-        return WhimbrelError(
-            ErrorCode.BANNED,
-            f"{asked.sender} is banned for a while",
-            retry_after_seconds=(until_ms - asked.now_ms) / 1000,
-        )
-    return None
+    if until_ms is not None and until_ms <= asked.now_ms:
+        return None
+    return WhimbrelError(ErrorCode.BANNED, f"{asked.sender} is banned")
 
 
 def not_at_risk(rates: SendRates, half_life_seconds: float) -> Check:
@@ -67,11 +66,11 @@ def not_at_risk(rates: SendRates, half_life_seconds: float) -> Check:
         points = asked.risk.points_at(asked.now_ms, half_life_seconds)
         if rate + points < AT_RISK:
             return None
-        longest = half_life_seconds if points > rate else RATE_HALF_LIFE_SECONDS
+        wait = None
+        if points < AT_RISK / 2:
+            wait = min(MAX_WAIT_SECONDS, seconds_until_safe(rate + points, RATE_HALF_LIFE_SECONDS))
         return WhimbrelError(
-            ErrorCode.AT_RISK,
-            f"{asked.sender} is at risk now",
-            retry_after_seconds=seconds_until_safe(rate + points, longest),
+            ErrorCode.AT_RISK, f"{asked.sender} is at risk now", retry_after_seconds=wait
         )
 
     return check
@@ -118,7 +117,6 @@ def not_muted(asked: Asked) -> WhimbrelError | None:
     return WhimbrelError(
         ErrorCode.MUTED,
         f"{asked.sender} is muted in {asked.draft.conversation}",
-        retry_after_seconds=(until_ms - asked.now_ms) / 1000,
     )
 
 

@@ -27,6 +27,7 @@ class Asked:
     """One send, and what is known of it; checks read it, the last one may change `body`."""
 
     draft: Draft
+    sender: str
     now: float
     """Monotonic seconds."""
     now_ms: int
@@ -46,11 +47,6 @@ class Asked:
     """Of the one who is written to."""
     body: bytes | None = None
     """What is stored instead of the body that was sent."""
-
-    @property
-    def sender(self) -> str:
-        """Who sends it."""
-        return self.draft.key.sender
 
 
 class GatherFacts:
@@ -76,8 +72,9 @@ class GatherFacts:
     async def gather(self, drafts: Sequence[Draft], *, now_ms: int, deadline: float) -> list[Asked]:
         """What is known of each, in their order. Raises UNAVAILABLE at the deadline."""
         now = self._clock()
-        asked = [Asked(draft, now, now_ms) for draft in drafts]
-        groups, pairs = set(), set()
+        asked = [Asked(draft, draft.key.sender, now, now_ms) for draft in drafts]
+        groups: set[str] = set()
+        pairs: set[Pair] = set()
         for one in asked:
             self._name(one)
             if one.pair is not None:
