@@ -109,8 +109,8 @@ class DrainSettings(SettingsGroup):
 
     deadline_seconds: Seconds = 60.0
     """Seconds from SIGTERM, or from the preStop hook, until the last stream is ended. Default
-    60: 3,000 sessions to three pods at half of their budgets. The pod's grace period must be
-    longer (docs/operations/drain.md has the formula)."""
+    60: 1,000 sessions to two pods at their budgets. The pod's grace period must be longer
+    (docs/operations/drain.md has the formula)."""
     settle_seconds: Annotated[float, Field(ge=0)] = 5.0
     """Seconds between cordon and the first move. Default 5: so long endpoints take to follow."""
     nowhere_seconds: Annotated[float, Field(ge=0)] = 3.0

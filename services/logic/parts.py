@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,8 +103,10 @@ def assemble(
     wall_ms: Callable[[], int],
     commit: CommitSettings | None = None,
     worker: WorkerSettings | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> LogicParts:
-    """Wire the use cases. `holder` names this process in the worker leases."""
+    """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
+    clean-up lets time pass."""
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
     ids = MintIds(
@@ -131,6 +133,7 @@ def assemble(
         holder=holder,
         on_committed=fan_out.enqueue,
         clock=clock,
+        sleep=sleep,
     )
     commits = CommitMessages(
         stores.messages,
