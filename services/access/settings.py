@@ -131,10 +131,11 @@ class DrainSettings(SettingsGroup):
     jitter_ms: Annotated[int, Field(ge=0)] = 50
     """Milliseconds over which one client that is asked to move waits. Default 50: the pace
     spreads them already."""
-    linger_seconds: Annotated[float, Field(ge=0)] = 0.25
+    linger_seconds: Annotated[float, Field(ge=0)] = 2.0
     """Seconds for which the old stream of a session that has moved stays open, so that its last
-    answers arrive and the client has switched before Fin comes. Default 0.25: two long round
-    trips."""
+    answers arrive and the client has switched before Fin comes: one whose Fin overtakes its
+    Welcome is without a stream for a moment. Default 2: long round trips, and a client or a pod
+    that stands still for a second."""
     socket: Path | None = None
     """Unix socket of the preStop hook (python -m services.access.prestop). Default none: SIGTERM
     alone begins the drain."""
