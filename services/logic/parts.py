@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,8 +114,10 @@ def assemble(
     commit: CommitSettings | None = None,
     worker: WorkerSettings | None = None,
     checking: CheckSettings | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> LogicParts:
-    """Wire the use cases. `holder` names this process in the worker leases."""
+    """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
+    clean-up lets time pass."""
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
     checking = checking or CheckSettings()
@@ -143,6 +145,7 @@ def assemble(
         holder=holder,
         on_committed=fan_out.enqueue,
         clock=clock,
+        sleep=sleep,
     )
     commits = CommitMessages(
         stores.messages,
