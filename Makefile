@@ -46,9 +46,10 @@ demo: $(GENERATED)  ## Two clients talk while pods are killed; counts what arriv
 check: $(GENERATED)  ## Format, lint, types, import contracts, unit tests; under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest tests/unit -m "not slow and not simulation" $(ARGS)
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/pytest tests/unit -n 2 -m "not slow and not simulation" $(ARGS); tests=$$?; \
+	wait $$types && exit $$tests
 
 test: $(GENERATED)  ## Every test that is not slow; what CI runs
 	@$(BIN)/pytest -m "not slow and not fuzz" $(ARGS)

@@ -12,16 +12,26 @@ from services.logic.adapters.conversation_store_mongo import MongoConversationSt
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.message_store_mongo import MongoMessageStore
+from services.logic.adapters.moderation_stores_mongo import (
+    MongoBanList,
+    MongoCaseStore,
+    MongoRiskStore,
+)
+from services.logic.adapters.privacy_store_mongo import MongoPrivacyStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
 from services.logic.adapters.read_store_mongo import MongoReadStore
+from services.logic.adapters.relation_store_mongo import MongoRelationStore
 from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
+from services.logic.adapters.word_store_mongo import MongoWordStore
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.desk import Desk
 from services.logic.link import LinkTable
 from services.logic.parts import Stores, assemble
+from services.logic.people_parts import PeopleStores
+from services.logic.people_servicers import serve_people
 from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from whimbrel.api.logic.v1 import logic_pb2_grpc
@@ -54,13 +64,23 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     conversations = MongoConversationStore(database)
     leases = MongoWorkerLeases(database)
     reads = MongoReadStore(database)
-    for store in (messages, timelines, cursors, conversations, leases, reads):
+    people = PeopleStores(
+        relations=(relations := MongoRelationStore(database)),
+        privacy=(privacy := MongoPrivacyStore(database)),
+        bans=(bans := MongoBanList(database)),
+        risks=(risks := MongoRiskStore(database)),
+        words=(words := MongoWordStore(database)),
+        cases=(cases := MongoCaseStore(database)),
+    )
+    of_people = (relations, privacy, bans, risks, words, cases)
+    for store in (messages, timelines, cursors, conversations, leases, reads, *of_people):
         await _until_it_answers(store.prepare)
     stores = Stores(
         messages=messages,
         timelines=timelines,
         cursors=cursors,
         conversations=conversations,
+        people=people,
         leases=leases,
         reservations=RedisSeqReservations(redis),
         memory=RedisSendMemory(redis),
@@ -74,6 +94,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         links,
         commit=settings.commit,
         worker=settings.worker,
+        checking=settings.checks,
         holder=f"{chassis.pod_id}/{chassis.incarnation}",
         clock=time.monotonic,
         wall_ms=lambda: time.time_ns() // 1_000_000,
@@ -85,6 +106,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         LogicServicer(desk, links, parts.groups, parts.ids), chassis.server
     )
     chassis.serves("whimbrel.api.logic.v1.LogicService")
+    serve_people(parts.people, chassis)
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker), **desk.loops()}.items():
         chassis.spawn(loop(), name)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from services.logic.desk import UseCases
+from services.logic.people_parts import (
+    GroupsOfPeople,
+    PeopleParts,
+    PeopleStores,
+    assemble_people,
+    watch,
+)
 from services.logic.ports import (
-    ConversationStore,
     CursorStore,
     Locator,
     MessageStore,
@@ -21,7 +27,7 @@ from services.logic.ports import (
     UndeliveredMarks,
     WorkerLeases,
 )
-from services.logic.settings import CommitSettings, WorkerSettings
+from services.logic.settings import CheckSettings, CommitSettings, WorkerSettings
 from services.logic.usecases.attach_session import AttachSession
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.clean_up import CleanUp
@@ -35,6 +41,7 @@ from services.logic.usecases.patience import Clock
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
+from services.logic.usecases.say import Say
 from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from services.logic.usecases.treat_as_offline import TreatAsOffline
@@ -49,7 +56,8 @@ class Stores:
     messages: MessageStore
     timelines: TimelineStore
     cursors: CursorStore
-    conversations: ConversationStore
+    conversations: GroupsOfPeople
+    people: PeopleStores
     leases: WorkerLeases
     reservations: SeqReservations
     memory: SendMemory
@@ -65,6 +73,7 @@ class LogicParts:
 
     use_cases: UseCases
     groups: Groups
+    people: PeopleParts
     ids: MintIds
     placer: PlaceEntries
     fan_out: FanOut
@@ -81,6 +90,7 @@ class LogicParts:
             "cursors": self.use_cases.cursors.pipeline.run,
             "worker_lease": lambda: self.ids.run(worker.renew_seconds),
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
+            **self.people.loops(),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
@@ -103,10 +113,14 @@ def assemble(
     wall_ms: Callable[[], int],
     commit: CommitSettings | None = None,
     worker: WorkerSettings | None = None,
+    checking: CheckSettings | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> LogicParts:
-    """Wire the use cases. `holder` names this process in the worker leases."""
+    """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
+    clean-up lets time pass."""
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
+    checking = checking or CheckSettings()
     ids = MintIds(
         stores.leases, holder, lease_seconds=worker.lease_seconds, clock=clock, wall_ms=wall_ms
     )
@@ -131,6 +145,7 @@ def assemble(
         holder=holder,
         on_committed=fan_out.enqueue,
         clock=clock,
+        sleep=sleep,
     )
     commits = CommitMessages(
         stores.messages,
@@ -140,7 +155,10 @@ def assemble(
         clock=clock,
         on_unfinished=clean_up.note_unfinished,
     )
-    checks = CheckSends(stores.memory, stores.messages, stores.conversations, clock=clock)
+    watched = watch(stores.people, stores.conversations, checking, clock=clock)
+    checks = CheckSends(
+        stores.memory, stores.messages, watched.facts, watched.chain, clock=clock, wall_ms=wall_ms
+    )
     reader = ReadTimeline(stores.timelines, stores.messages, clock=clock)
     use_cases = UseCases(
         submit=SubmitMessages(
@@ -160,4 +178,13 @@ def assemble(
         clock=clock,
     )
     groups = Groups(stores.conversations, wall_ms=wall_ms)
-    return LogicParts(use_cases, groups, ids, placer, fan_out, offline, clean_up)
+    people = assemble_people(
+        stores.people,
+        stores.conversations,
+        groups,
+        Say(use_cases.submit, clock=clock),
+        watched,
+        checking,
+        wall_ms=wall_ms,
+    )
+    return LogicParts(use_cases, groups, people, ids, placer, fan_out, offline, clean_up)

@@ -9,12 +9,14 @@ from random import Random
 
 from services.logic.domain.model import StoredMessage
 from services.logic.parts import Stores
+from services.logic.people_parts import PeopleStores
 from services.logic.ports import Locator
 from whimbrel.core.errors import unavailable
 from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.people import memory_people
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
@@ -40,6 +42,7 @@ class WorldStores:
     reads: MemoryReadStore = field(default_factory=MemoryReadStore)
     undelivered: MemoryUndeliveredIndex = field(default_factory=MemoryUndeliveredIndex)
     push_queue: MemoryPushQueue = field(default_factory=MemoryPushQueue)
+    people: PeopleStores = field(default_factory=memory_people)
     locator_of: Callable[[Locator], Locator] = lambda locator: locator
     """Wraps the locator of each Logic process."""
 
@@ -50,6 +53,7 @@ class WorldStores:
             timelines=self.timelines,
             cursors=self.cursors,
             conversations=self.conversations,
+            people=self.people,
             leases=self.leases,
             reservations=self.reservations,
             memory=self.memory,
