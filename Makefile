@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install up demo check test test-long lock clean
+.PHONY: help install up demo check test test-long fuzz lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,23 +46,30 @@ demo: $(GENERATED)  ## Two clients talk while pods are killed; counts what arriv
 check: $(GENERATED)  ## Format, lint, types, import contracts, unit tests; under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest tests/unit -m "not slow and not simulation" $(ARGS)
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/pytest tests/unit -n 2 -m "not slow and not simulation" $(ARGS); tests=$$?; \
+	wait $$types && exit $$tests
 
 test: $(GENERATED)  ## Every test that is not slow; what CI runs
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+	@$(BIN)/pytest -m "not slow and not fuzz" $(ARGS)
 
 test-long: $(GENERATED)  ## The slow tests: soaks and all schedules
 	@$(BIN)/pytest -m slow $(ARGS)
 
+fuzz: $(GENERATED)  ## Ask the gateway whatever its OpenAPI permits and does not
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
+	@$(BIN)/pytest tests/fuzz -m fuzz $(ARGS)
+
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --quiet pyproject.toml
+EXTRAS := --extra server --extra drain --extra local --extra build --extra dev
 
 lock:  ## Pin the requirements again, with hashes (needs uv)
-	@$(LOCK) --all-extras --output-file requirements.txt
+	@$(LOCK) $(EXTRAS) --output-file requirements.txt
 	@$(LOCK) --constraint requirements.txt --extra server --extra drain --output-file requirements-pods.txt
 	@$(LOCK) --constraint requirements.txt --extra build --output-file requirements-build.txt
+	@$(LOCK) --constraint requirements.txt $(EXTRAS) --extra fuzz --output-file requirements-fuzz.txt
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) whimbrel/api build dist *.egg-info

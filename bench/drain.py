@@ -12,7 +12,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 from bench.move_load import READY, STOP, MovePlan, MoveResult
@@ -29,6 +29,17 @@ _RESULT_SECONDS: Final = 60.0
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class MoveWorkload:
+    """What is measured."""
+
+    sessions: int
+    rate: float
+    """Messages a second in all."""
+    round_trip_ms: float
+    processes: int = 2
+
+
 class Scenario(NamedTuple):
     """What happens, and under which load if nobody says."""
 
@@ -41,16 +52,11 @@ class Scenario(NamedTuple):
     None: to everybody."""
     act: Callable[[Stack], Awaitable[None]]
 
-
-@dataclass(frozen=True)
-class MoveWorkload:
-    """What is measured. Zero sessions or no rate: the scenario's own."""
-
-    sessions: int = 0
-    rate: float = 0.0
-    """Messages a second in all."""
-    round_trip_ms: float = 50.0
-    processes: int = 2
+    def load(
+        self, sessions: int | None, rate: float | None, round_trip_ms: float = 50.0
+    ) -> MoveWorkload:
+        """The scenario's own, but for what somebody wants otherwise."""
+        return MoveWorkload(sessions or self.sessions, rate or self.rate, round_trip_ms)
 
 
 async def measure(
@@ -58,12 +64,7 @@ async def measure(
 ) -> dict[str, Any]:
     """One scenario on a stack of its own; flat figures. KeyError for one that does not exist."""
     chosen = SCENARIOS[scenario]
-    workload = replace(
-        workload,
-        sessions=workload.sessions or chosen.sessions,
-        rate=workload.rate or chosen.rate,
-    )
-    spec = StackSpec(access=chosen.access, proxied=True, proxied_sources=("clients",))
+    spec = StackSpec(access=chosen.access, gateway=0, proxied=True, proxied_sources=("clients",))
     say(f"{scenario}: starting a stack of {chosen.access} access pods")
     async with Stack.start(spec) as stack:
         stack.links.set_default(delayed(workload.round_trip_ms / 2000, 0.0))

@@ -93,7 +93,6 @@ class _Load:
         self._everybody_is_here = asyncio.Event()
         self._stopping = asyncio.Event()
         self._closing = asyncio.Event()
-        self._wanted: list[str] | None = None
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -101,11 +100,12 @@ class _Load:
             for number, user in enumerate(self._plan.users):
                 tasks.create_task(self._live(gate, number, user))
             await self._everybody_is_here.wait()
-            await self._warm_up()
+            receivers = self._receivers()
+            await self._warm_up(receivers)
             _say(READY)
             stopping = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
             stopping.add_done_callback(lambda _: self._stopping.set())
-            await self._talk()
+            await self._talk(receivers)
             await self._settle()
             for user, client in self._clients.items():
                 figures = client.statistics()
@@ -128,10 +128,10 @@ class _Load:
                 self._clients[user] = await stack.enter_async_context(client)
             if len(self._clients) == len(plan.users):
                 self._everybody_is_here.set()
-            reader = asyncio.create_task(self._read(user))
-            await self._closing.wait()
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read(user))
+                await self._closing.wait()
+                reader.cancel()
 
     async def _read(self, user: str) -> None:
         last = 0
@@ -144,38 +144,30 @@ class _Load:
                 latency = (time.monotonic() - sent[1]) * 1000
                 self.result.deliveries.append((user, sent[1], latency))
 
-    async def _warm_up(self) -> None:
+    def _receivers(self) -> list[str]:
+        at = self._plan.receivers_at
+        return [
+            user
+            for user, client in self._clients.items()
+            if at is None or client.statistics().endpoint == at
+        ]
+
+    async def _warm_up(self, receivers: list[str]) -> None:
         """Everybody sends once: the first message of a user costs more than the later ones."""
         gate = asyncio.Semaphore(_AT_ONCE)
-        receivers = cycle(self._receivers())
+        turns = cycle(receivers)
 
-        async def send(number: int, user: str) -> None:
+        async def send(user: str) -> None:
             async with gate:
-                await self._send(user, receivers, f"{user}-w{number}")
+                await self._send(user, turns, f"{user}-warm-up")
 
         async with asyncio.TaskGroup() as tasks:
-            for number, user in enumerate(self._plan.users):
-                tasks.create_task(send(number, user))
+            for user in self._plan.users:
+                tasks.create_task(send(user))
 
-    def _receivers(self) -> list[str]:
-        if self._wanted is None:
-            at = self._plan.receivers_at
-            self._wanted = [
-                user
-                for user, client in self._clients.items()
-                if at is None or client.statistics().endpoint == at
-            ]
-        return self._wanted
-
-    def _drawn(self, receivers: list[str]) -> Iterator[str]:
-        """At random: in turn, who is asked to move (the idle first) would go with who gets."""
-        dice = random.Random(len(receivers))
-        while True:
-            yield dice.choice(receivers)
-
-    async def _talk(self) -> None:
+    async def _talk(self, receivers: list[str]) -> None:
         users, number = self._plan.users, 0
-        receivers = self._drawn(self._receivers())
+        drawn = _drawn(receivers)
         started = self.result.began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             while not self._stopping.is_set():
@@ -184,7 +176,7 @@ class _Load:
                 if delay > 0:
                     await asyncio.sleep(delay)
                 sender = users[number % len(users)]
-                tasks.create_task(self._send(sender, receivers, f"{sender}-{number}"))
+                tasks.create_task(self._send(sender, drawn, f"{sender}-{number}"))
                 number += 1
 
     async def _send(self, sender: str, receivers: Iterator[str], text: str) -> None:
@@ -198,6 +190,13 @@ class _Load:
         while len(self._got) < len(self._sent) and time.monotonic() < until:
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)  # what comes twice comes now
+
+
+def _drawn(receivers: list[str]) -> Iterator[str]:
+    """At random: in turn, who gets would go with who is asked to move (the idle first)."""
+    dice = random.Random(len(receivers))
+    while True:
+        yield dice.choice(receivers)
 
 
 def _say(line: str) -> None:

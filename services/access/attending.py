@@ -59,20 +59,25 @@ class Attending:
         """Until cancelled."""
         running: dict[tuple[str, str], asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._changed.clear()
-                wanted = set(self._wanted.items())
-                for process in running.keys() - wanted:
-                    running.pop(process).cancel()
-                for process in wanted - running.keys():
-                    name = f"attend-{process[0]}"
-                    running[process] = tasks.create_task(self._attend(process[0]), name=name)
-                await self._changed.wait()
+            try:
+                while True:
+                    self._changed.clear()
+                    wanted = set(self._wanted.items())
+                    for process in running.keys() - wanted:
+                        running.pop(process).cancel()
+                    for process in wanted - running.keys():
+                        name = f"attend-{process[0]}"
+                        running[process] = tasks.create_task(self._attend(*process), name=name)
+                    await self._changed.wait()
+            finally:
+                self._wanted = {}
 
-    async def _attend(self, address: str) -> None:
+    async def _attend(self, address: str, incarnation: str) -> None:
         async with open_channel(address) as channel:
             stub = drain_pb2_grpc.DrainServiceStub(channel)
-            while True:
+            # Looked at each time: a cancellation may have been swallowed by grpc, see
+            # runtime.cancelling.
+            while self._wanted.get(address) == incarnation:
                 call = stub.Attend()
                 try:
                     async with asyncio.TaskGroup() as tasks:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.logs import get_logger
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Departures:
             try:
                 await self._router.Detach(request, timeout=_CALL_SECONDS)
             except grpc.aio.AioRpcError as error:
+                check_cancelled()
                 _log.warning("detach_failed", sessions=len(sessions), status=error.code().name)
                 if attempt < _ATTEMPTS:
                     await asyncio.sleep(_RETRY_SECONDS)

@@ -159,7 +159,7 @@ class Draining:
     def _look_for_targets(self, now: float) -> None:
         """A pod that is being stopped and is the last one does not wait for long. "No place now",
         as a controller says it while the targets are busy, is no reason to give up."""
-        if not self._drain.is_stopping or self._chooser.knows_anybody:
+        if not self._drain.is_stopping or self._chooser.knows_anybody(now):
             self._nowhere_since = math.inf
             return
         self._nowhere_since = min(self._nowhere_since, now)

@@ -88,16 +88,22 @@ class Links:
     async def run(self) -> None:
         """Open what is wanted, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._changed.clear()
-                for pod in self._wanted.values():
-                    known = self._links.get(pod.pod_id)
-                    if known is not None and _same_process(pod, known.pod):
-                        continue
-                    # Another process answers to that name: the old link breaks by itself.
-                    link = self._links[pod.pod_id] = self._make_link(pod)
-                    tasks.create_task(self._keep(link), name=f"link-{pod.pod_id}")
-                await self._changed.wait()
+            try:
+                while True:
+                    self._changed.clear()
+                    self._open_missing(tasks)
+                    await self._changed.wait()
+            finally:
+                self._wanted = {}  # a link whose cancellation grpc swallows looks here
+
+    def _open_missing(self, tasks: asyncio.TaskGroup) -> None:
+        for pod in self._wanted.values():
+            known = self._links.get(pod.pod_id)
+            if known is not None and _same_process(pod, known.pod):
+                continue
+            # Another process answers to that name: the old link breaks by itself.
+            link = self._links[pod.pod_id] = self._make_link(pod)
+            tasks.create_task(self._keep(link), name=f"link-{pod.pod_id}")
 
     async def _keep(self, link: Link) -> None:
         await link.run(lambda: self._is_wanted(link))

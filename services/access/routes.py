@@ -20,6 +20,7 @@ from services.access.settings import DeviceSettings
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import unavailable
 from whimbrel.runtime.batcher import Batcher
+from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.errors import error_from_rpc
 from whimbrel.runtime.logs import get_logger
 
@@ -150,6 +151,7 @@ class Routes:
                     router_pb2.AssertRequest(sessions=sessions), timeout=_CALL_SECONDS
                 )
             except grpc.aio.AioRpcError as error:
+                check_cancelled()
                 _log.warning("assert_failed", sessions=len(streams), status=error.code().name)
                 return False
         for stream, assertion in zip(streams, answer.assertions, strict=False):

@@ -109,8 +109,8 @@ class DrainSettings(SettingsGroup):
 
     deadline_seconds: Seconds = 60.0
     """Seconds from SIGTERM, or from the preStop hook, until the last stream is ended. Default
-    60: 3,000 sessions to three pods at half of their budgets. The pod's grace period must be
-    longer (docs/operations/drain.md has the formula)."""
+    60: 1,000 sessions to two pods at their budgets. The pod's grace period must be longer
+    (docs/operations/drain.md has the formula)."""
     settle_seconds: Annotated[float, Field(ge=0)] = 5.0
     """Seconds between cordon and the first move. Default 5: so long endpoints take to follow."""
     nowhere_seconds: Annotated[float, Field(ge=0)] = 3.0
@@ -131,10 +131,11 @@ class DrainSettings(SettingsGroup):
     jitter_ms: Annotated[int, Field(ge=0)] = 50
     """Milliseconds over which one client that is asked to move waits. Default 50: the pace
     spreads them already."""
-    linger_seconds: Annotated[float, Field(ge=0)] = 0.25
+    linger_seconds: Annotated[float, Field(ge=0)] = 2.0
     """Seconds for which the old stream of a session that has moved stays open, so that its last
-    answers arrive and the client has switched before Fin comes. Default 0.25: two long round
-    trips."""
+    answers arrive and the client has switched before Fin comes: one whose Fin overtakes its
+    Welcome is without a stream for a moment. Default 2: long round trips, and a client or a pod
+    that stands still for a second."""
     socket: Path | None = None
     """Unix socket of the preStop hook (python -m services.access.prestop). Default none: SIGTERM
     alone begins the drain."""

@@ -14,8 +14,15 @@ from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.message_cache_redis import RedisMessageCache
 from services.logic.adapters.message_store_mongo import MongoMessageStore
+from services.logic.adapters.moderation_stores_mongo import (
+    MongoBanList,
+    MongoCaseStore,
+    MongoRiskStore,
+)
+from services.logic.adapters.privacy_store_mongo import MongoPrivacyStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
 from services.logic.adapters.read_store_mongo import PULLS, MongoReadStore
+from services.logic.adapters.relation_store_mongo import MongoRelationStore
 from services.logic.adapters.search_mongo import MongoSearchFeed, MongoSearchStore, MongoTextLog
 from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
@@ -23,12 +30,15 @@ from services.logic.adapters.settings_store_mongo import MongoSettingsStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
 from services.logic.adapters.unread_index_redis import RedisUnreadIndex
+from services.logic.adapters.word_store_mongo import MongoWordStore
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.desk import Desk
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
 from services.logic.link import LinkTable
 from services.logic.parts import Stores, assemble
+from services.logic.people_parts import PeopleStores
+from services.logic.people_servicers import serve_people
 from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.usecases.feed_search import SearchPorts
@@ -66,23 +76,25 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     pulls = MongoReadStore(database, PULLS)
     settings_of = MongoSettingsStore(database)
     search = MongoSearchStore(database)
-    for store in (
-        messages,
-        timelines,
-        cursors,
-        conversations,
-        leases,
-        reads,
-        pulls,
-        settings_of,
-        search,
-    ):
+    people = PeopleStores(
+        relations=(relations := MongoRelationStore(database)),
+        privacy=(privacy := MongoPrivacyStore(database)),
+        bans=(bans := MongoBanList(database)),
+        risks=(risks := MongoRiskStore(database)),
+        words=(words := MongoWordStore(database)),
+        cases=(cases := MongoCaseStore(database)),
+    )
+    of_people = (relations, privacy, bans, risks, words, cases)
+    of_history = (pulls, settings_of, search)
+    first = (messages, timelines, cursors, conversations, leases, reads)
+    for store in (*first, *of_people, *of_history):
         await _until_it_answers(store.prepare)
     stores = Stores(
         messages=messages,
         timelines=timelines,
         cursors=cursors,
         conversations=conversations,
+        people=people,
         leases=leases,
         reservations=RedisSeqReservations(redis),
         memory=RedisSendMemory(redis),
@@ -104,6 +116,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         links,
         commit=settings.commit,
         worker=settings.worker,
+        checking=settings.checks,
         holder=f"{chassis.pod_id}/{chassis.incarnation}",
         clock=time.monotonic,
         wall_ms=lambda: time.time_ns() // 1_000_000,
@@ -119,6 +132,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     )
     chassis.serves("whimbrel.api.logic.v1.LogicService")
     chassis.serves("whimbrel.api.history.v1.HistoryService")
+    serve_people(parts.people, chassis)
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)

@@ -97,14 +97,12 @@ def assemble_history(
     groups: Groups,
     *,
     render: Render,
-    text_kind: int,
     holder: str,
     clock: Clock,
     wall_ms: Callable[[], int],
     max_waiting: int,
 ) -> HistoryParts:
-    """Wire the use cases. `text_kind` is the body kind that can be searched, `holder` names this
-    process; `max_waiting` committed messages may wait to be counted, and to be findable."""
+    """Wire the use cases. `holder` names this process; `max_waiting` committed messages may wait to be counted, and to be findable."""
     doubts = Doubts([undelivered.doubt, stores.unread.doubt])
     bodies = MessageBodies(messages, stores.cache, render)
     rebuild_unread = RebuildUnread(stores.conversations, reads, stores.unread)
@@ -140,7 +138,6 @@ def assemble_history(
         feed_search=FeedSearch(
             stores.search,
             messages,
-            text_kind=text_kind,
             holder=holder,
             wall_ms=wall_ms,
             max_waiting=max_waiting,

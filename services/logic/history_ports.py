@@ -16,7 +16,7 @@ from services.logic.domain.history import (
     UnreadEntry,
 )
 from services.logic.domain.model import Placement, TimelineEntry
-from services.logic.domain.words import Query
+from services.logic.domain.search_words import Query
 
 
 class ConversationHistory(Protocol):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.logic.desk import UseCases
 from services.logic.domain.model import Committed
 from services.logic.history_parts import HistoryParts, HistoryStores, assemble_history
+from services.logic.people_parts import (
+    GroupsOfPeople,
+    PeopleParts,
+    PeopleStores,
+    assemble_people,
+    watch,
+)
 from services.logic.ports import (
-    ConversationStore,
     CursorStore,
     Locator,
     MessageStore,
@@ -23,8 +29,8 @@ from services.logic.ports import (
     UndeliveredMarks,
     WorkerLeases,
 )
-from services.logic.settings import CommitSettings, SearchSettings, WorkerSettings
-from services.logic.translate import TEXT_KIND, message_bytes
+from services.logic.settings import CheckSettings, CommitSettings, SearchSettings, WorkerSettings
+from services.logic.translate import message_bytes
 from services.logic.usecases.attach_session import AttachSession
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.clean_up import CleanUp
@@ -37,6 +43,7 @@ from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
+from services.logic.usecases.say import Say
 from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from services.logic.usecases.treat_as_offline import TreatAsOffline
@@ -51,7 +58,8 @@ class Stores:
     messages: MessageStore
     timelines: TimelineStore
     cursors: CursorStore
-    conversations: ConversationStore
+    conversations: GroupsOfPeople
+    people: PeopleStores
     leases: WorkerLeases
     reservations: SeqReservations
     memory: SendMemory
@@ -68,6 +76,7 @@ class LogicParts:
 
     use_cases: UseCases
     groups: Groups
+    people: PeopleParts
     ids: MintIds
     placer: PlaceEntries
     fan_out: FanOut
@@ -88,6 +97,7 @@ class LogicParts:
             "worker_lease": lambda: self.ids.run(worker.renew_seconds),
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
             **self.history.loops(search or SearchSettings()),
+            **self.people.loops(),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
@@ -111,10 +121,14 @@ def assemble(
     wall_ms: Callable[[], int],
     commit: CommitSettings | None = None,
     worker: WorkerSettings | None = None,
+    checking: CheckSettings | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> LogicParts:
-    """Wire the use cases. `holder` names this process in the worker leases."""
+    """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
+    clean-up lets time pass."""
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
+    checking = checking or CheckSettings()
     ids = MintIds(
         stores.leases, holder, lease_seconds=worker.lease_seconds, clock=clock, wall_ms=wall_ms
     )
@@ -130,7 +144,6 @@ def assemble(
         stores.undelivered,
         groups,
         render=message_bytes,
-        text_kind=TEXT_KIND,
         holder=holder,
         clock=clock,
         wall_ms=wall_ms,
@@ -163,6 +176,7 @@ def assemble(
         holder=holder,
         on_committed=committed,
         clock=clock,
+        sleep=sleep,
     )
     commits = CommitMessages(
         stores.messages,
@@ -172,7 +186,10 @@ def assemble(
         clock=clock,
         on_unfinished=clean_up.note_unfinished,
     )
-    checks = CheckSends(stores.memory, stores.messages, stores.conversations, clock=clock)
+    watched = watch(stores.people, stores.conversations, checking, clock=clock)
+    checks = CheckSends(
+        stores.memory, stores.messages, watched.facts, watched.chain, clock=clock, wall_ms=wall_ms
+    )
     reader = ReadTimeline(stores.timelines, stores.messages, clock=clock)
     use_cases = UseCases(
         submit=SubmitMessages(
@@ -191,4 +208,23 @@ def assemble(
         ids=ids,
         clock=clock,
     )
-    return LogicParts(use_cases, groups, ids, placer, fan_out, offline, clean_up, history)
+    people = assemble_people(
+        stores.people,
+        stores.conversations,
+        groups,
+        Say(use_cases.submit, clock=clock),
+        watched,
+        checking,
+        wall_ms=wall_ms,
+    )
+    return LogicParts(
+        use_cases=use_cases,
+        groups=groups,
+        people=people,
+        ids=ids,
+        placer=placer,
+        fan_out=fan_out,
+        offline=offline,
+        clean_up=clean_up,
+        history=history,
+    )

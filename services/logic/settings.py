@@ -47,6 +47,23 @@ class SearchSettings(SettingsGroup):
     queries when there are none."""
 
 
+class CheckSettings(SettingsGroup):
+    """What is asked of a send before it is stored."""
+
+    strangers_may_write: bool = True
+    """Whether users who are not friends may write to each other, where the one who is written to
+    has not said. Default true: a chat that nobody can begin is of no use to most."""
+    risk_half_life_seconds: Seconds = 86_400.0
+    """After what time half of the points from reports and admins are left. Default a day: ten
+    reports in a day put a user at risk, ten in a month do not."""
+    risky_sends_per_second: float = Field(default=1000.0, gt=0)
+    """A user who sends so fast for minutes is at risk. Default 1,000: no person does, and
+    Access's own rates come first."""
+    max_waiting_flags: int = Field(default=10_000, ge=1)
+    """Flagged messages that may wait to be noted for moderators. Default 10,000; beyond it a
+    message passes without being noted, and the log says so."""
+
+
 class LogicSettings(ServiceSettings):
     """Everything that a Logic pod can be told."""
 
@@ -64,3 +81,5 @@ class LogicSettings(ServiceSettings):
     """The lease of the worker number."""
     search: SearchSettings = SearchSettings()
     """How texts become findable."""
+    checks: CheckSettings = CheckSettings()
+    """What is asked of a send before it is stored."""

@@ -10,8 +10,8 @@ from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.errors import WhimbrelError
 
-TEXT_KIND: Final[int] = types_pb2.BODY_KIND_TEXT
-"""The body kind whose words Logic may read."""
+MAX_RETRY_AFTER_MS: Final = 0xFFFF_FFFF
+"""What the field holds: 49 days."""
 
 
 def draft_of(send: logic_pb2.SendRequest) -> Draft:
@@ -57,6 +57,6 @@ def refused_to_wire(error: WhimbrelError) -> logic_pb2.Refused:
     return logic_pb2.Refused(
         code=types_pb2.ErrorCode.ValueType(error.code),
         detail=error.detail,
-        retry_after_ms=int((error.retry_after_seconds or 0) * 1000),
+        retry_after_ms=min(MAX_RETRY_AFTER_MS, int((error.retry_after_seconds or 0) * 1000)),
         outcome_unknown=error.outcome_unknown,
     )

@@ -80,7 +80,7 @@ async def test_every_read_and_write_is_a_majority_one(
 @pytest.mark.parametrize("driver", ["pymongo", "motor"])
 async def test_the_collections_are_set_to_majority(open_database: Any, driver: str) -> None:
     database = await open_database(driver)
-    for name in ("messages", "timelines", "cursors", "conversations", "members", "workers"):
+    for name in ("messages", "timelines", "cursors", "conversations", "workers"):
         collection = database[name]
         assert collection.read_concern.level == "majority"
         assert collection.write_concern.document == {"w": "majority", "j": True}

@@ -13,7 +13,7 @@ from services.logic.adapters.search_mongo import (
 )
 from services.logic.domain.history import SearchDocument
 from services.logic.domain.model import ClientKey, StoredMessage
-from services.logic.domain.words import query_of, words_of
+from services.logic.domain.search_words import query_of, words_of
 from services.logic.history_ports import SearchFeed, SearchStore, TextLog
 from services.logic.ports import MessageStore
 from tests.contract.conftest import OpenDatabase

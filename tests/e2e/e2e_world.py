@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from pymongo import AsyncMongoClient
 
+from tests.waiting import until
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.testing.crowd import Crowd
 from whimbrel.testing.timeline_check import TimelineReport, check_database
@@ -29,11 +29,25 @@ async def report_of(stack: Stack, crowd: Crowd) -> TimelineReport:
     client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(stack.mongo_url)
     try:
         report = await check_database(client.whimbrel, crowd.history.sent)
-        for _ in range(40):
-            if not report.problems:
-                break
-            await asyncio.sleep(0.5)
+
+        async def is_whole() -> bool:
+            nonlocal report
             report = await check_database(client.whimbrel, crowd.history.sent)
+            return not report.problems
+
+        with suppress(TimeoutError):  # the caller says what is wrong
+            await until(is_whole, seconds=20)
         return report
+    finally:
+        await client.close()
+
+
+async def holds_a_worker_lease(stack: Stack, pod_id: str) -> bool:
+    """Whether this Logic pod may mint ids, as MongoDB has it; false once another pod has
+    declared it dead."""
+    client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(stack.mongo_url)
+    try:
+        held = {"state": "held", "holder": {"$regex": f"^{pod_id}/"}}
+        return await client.whimbrel.workers.find_one(held) is not None
     finally:
         await client.close()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from tests.waiting import until
 from whimbrel.client import Client, SqliteStore, connect
 
 
@@ -37,8 +38,7 @@ async def send(im: Client, prefix: str, count: int, at_once: int) -> None:
     async with asyncio.TaskGroup() as tasks:
         for _ in range(at_once):
             tasks.create_task(worker())
-        while not im.statistics().outbox.unanswered:
-            await asyncio.sleep(0.01)
+        await until(lambda: im.statistics().outbox.unanswered)
         say("under way")
 
 

@@ -20,6 +20,7 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from tests.e2e.e2e_world import stack_of
+from tests.waiting import until
 from whimbrel.client import Client, connect
 from whimbrel.local.stack import Stack
 
@@ -97,9 +98,7 @@ class Recipient:
             self.message_ids[event.client_message_id] = event.message_id
 
     async def until_seen(self, identifiers: set[str]) -> None:
-        async with asyncio.timeout(30):
-            while not identifiers <= set(self.seen):
-                await asyncio.sleep(0.02)
+        await until(lambda: identifiers <= set(self.seen))
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ import signal
 import pytest
 from redis.asyncio import Redis
 
-from tests.e2e.e2e_world import crowd_of, report_of, stack_of
+from tests.e2e.e2e_world import crowd_of, holds_a_worker_lease, report_of, stack_of
+from tests.waiting import until
 from whimbrel.core.ids import worker_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -66,16 +67,18 @@ async def test_a_flushed_redis_loses_nothing_and_live_delivery_is_back_in_three_
         attempts = {user: client.statistics().streams for user, client in crowd.clients.items()}
         redis = Redis.from_url(stack.redis_url)
         talking = asyncio.create_task(crowd.talk(3_000, at_once=20))
-        while len(crowd.history.sent) < 1_000:
-            await asyncio.sleep(0.02)
+        await until(lambda: len(crowd.history.sent) >= 1_000)
         await redis.flushall()
-        await redis.aclose()
         loop = asyncio.get_running_loop()
         flushed = loop.time()
+
+        async def everybody_has_a_route() -> bool:
+            return len([key async for key in redis.scan_iter("route:*")]) == len(crowd.users)
+
+        await until(everybody_has_a_route, seconds=3.0)
+        assert loop.time() - flushed <= 3.0
+        await redis.aclose()
         await talking
-        remaining = 3.0 - (loop.time() - flushed)
-        if remaining > 0:
-            await asyncio.sleep(remaining)
         # From here on delivery has to be live: by push, in much less than a head check's 10 s.
         await crowd.talk(200, at_once=20)
         await crowd.wait_delivered(2)
@@ -91,10 +94,14 @@ async def test_a_logic_stopped_past_its_lease_mints_nothing_twice() -> None:
     """SIGSTOP for longer than the 10 s lease, in the middle of traffic, then SIGCONT."""
     async with stack_of() as stack, crowd_of(stack, 30, seed=4) as crowd:
         talking = asyncio.create_task(crowd.talk(4_000, at_once=60, timeout_seconds=90))
-        while len(crowd.history.sent) < 1_000:
-            await asyncio.sleep(0.02)
+        await until(lambda: len(crowd.history.sent) >= 1_000)
         await stack.kill("logic-0", signal.SIGSTOP)
-        await asyncio.sleep(12.5)  # the promise is about this time: the lease is 10 s
+        assert await holds_a_worker_lease(stack, "logic-0")
+
+        async def is_declared_dead() -> bool:
+            return not await holds_a_worker_lease(stack, "logic-0")
+
+        await until(is_declared_dead, seconds=60)
         await stack.kill("logic-0", signal.SIGCONT)
         await talking
         await crowd.talk(500, at_once=30)

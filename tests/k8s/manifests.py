@@ -13,7 +13,7 @@ from tests.k8s.kustomization import Object, render
 ROOT: Final = Path(__file__).resolve().parents[2]
 K8S: Final = ROOT / "k8s"
 OVERLAYS: Final = tuple(sorted(path.name for path in (K8S / "overlays").iterdir()))
-ROLES: Final = ("access", "drain", "logic", "push", "router")
+ROLES: Final = ("access", "drain", "gateway", "logic", "push", "router")
 
 _FIELDS: Final = {
     "metadata.name": "access-7d9f8b6c5d-x2x4z",

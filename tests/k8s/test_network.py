@@ -16,11 +16,14 @@ OWN = {
     ("logic", "router"): {7400},
     ("push", "router"): {7400},
     ("drain", "router"): {7400},
+    ("gateway", "router"): {7400},
+    ("gateway", "logic"): {7400},
 }
 OTHERS = {
     "local": {
         ("logic", "mongo"): {27017},
         ("push", "mongo"): {27017},
+        ("gateway", "mongo"): {27017},
         ("mongo", "mongo"): {27017},
         ("mongo-initiate", "mongo"): {27017},
         ("logic", "redis"): {6379},

@@ -13,9 +13,9 @@ from whimbrel.local.keeper import Part
 from whimbrel.local.platform import LocalPlatform
 from whimbrel.local.supervisor import Supervisor
 
-SLEEPS = "import time; print('ready', flush=True); time.sleep(600)"
+SLEEPS = "import signal; print('ready', flush=True); signal.alarm(600); signal.pause()"
 LINGERS = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPS
-NEVER_READY = "import time; time.sleep(600)"
+NEVER_READY = "import signal; signal.alarm(600); signal.pause()"
 ENDS = "raise SystemExit(1)"
 
 

@@ -112,6 +112,28 @@ async def test_a_first_session_and_its_messages_survive_down_and_up(terminal: Te
     await terminal.done("down")
 
 
+async def test_accounts_are_added_listed_and_banned(terminal: Terminal) -> None:
+    await terminal.done("up", "--detach", "--push", "0", "--drain", "0")
+    status = json.loads(await terminal.done("status", "--json"))
+    assert status["gateway"].startswith("http://127.0.0.1:")
+    added = ("user", "add", "alice", "--password", "correct horse", "--name", "Alice")
+    assert await terminal.done(*added) == "added alice\n"
+    again = await terminal.run(*added)
+    assert (again.status, again.err.count("\n")) == (1, 1)
+    assert "ALREADY_EXISTS" in again.err
+
+    assert "for ever" in await terminal.done("user", "ban", "alice", "--reason", "spam")
+    (alice,) = json.loads(await terminal.done("user", "list", "--json"))
+    assert (alice["user_id"], alice["name"]) == ("alice", "Alice")
+    assert (alice["ban"]["reason"], alice["ban"]["until_ms"]) == ("spam", None)
+    assert "not banned" in await terminal.done("user", "ban", "alice", "--lift")
+    assert "until" in await terminal.done("user", "ban", "alice", "--for", "7d")
+    unknown = await terminal.run("user", "ban", "nobody")
+    assert (unknown.status, "NOT_FOUND" in unknown.err) == (1, True)
+    assert (await terminal.run("user", "ban", "alice", "--for", "soon")).status == 2
+    await terminal.done("down")
+
+
 async def test_people_talk_in_pairs_and_groups(terminal: Terminal) -> None:
     await terminal.done("up", "--detach")
     listener = await terminal.start("listen", "--as", "bob", "--all", "--count", "3", "--json")

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from whimbrel.local.children import Identity
 from whimbrel.local.errors import StackError
 from whimbrel.local.keeper import Keeper, Part, PartState
 from whimbrel.local.supervisor import Supervisor
 
-SLEEPS = "import time; print('ready', flush=True); time.sleep(600)"
+SLEEPS = "import signal; print('ready', flush=True); signal.alarm(600); signal.pause()"
 IGNORES_SIGTERM = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    "print('ready', flush=True); time.sleep(600)"
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('ready', flush=True); signal.alarm(600); signal.pause()"
 )
 
 
@@ -124,7 +125,10 @@ async def test_a_part_that_ends_at_its_start_shows_the_end_of_its_log(tmp_path: 
 async def test_a_part_that_never_gets_healthy_is_ended_and_named(tmp_path: Path) -> None:
     async with supervising() as (supervisor, _):
         silent = part(
-            tmp_path, "import time; time.sleep(600)", ready_seconds=0.3, grace_seconds=5.0
+            tmp_path,
+            "import signal; signal.alarm(600); signal.pause()",
+            ready_seconds=0.3,
+            grace_seconds=5.0,
         )
         with pytest.raises(StackError, match="sleeper-0 did not become healthy within 0 s"):
             await supervisor.start([silent])
@@ -178,7 +182,5 @@ async def test_a_supervisor_that_is_cancelled_while_it_stops_kills_at_once(
 
 
 async def gone(process: Identity) -> bool:
-    async with asyncio.timeout(10):
-        while process.is_alive:
-            await asyncio.sleep(0.01)
+    await until(lambda: not process.is_alive)
     return True

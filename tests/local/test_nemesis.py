@@ -12,6 +12,7 @@ import pytest
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
+from tests.waiting import until
 from whimbrel.local.children import Identity
 from whimbrel.local.errors import StackError
 from whimbrel.local.nemesis import KINDS, FaultEvent, Nemesis, endpoints_for_clients, kinds_of
@@ -34,11 +35,10 @@ class Run:
         self.task = asyncio.create_task(nemesis.run(self.events.append, self.stop))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60):
-            while not condition():
-                if self.task.done():
-                    await self.task
-                await asyncio.sleep(0.01)
+        await until(lambda: condition() or self.task.done(), seconds=60)
+        if not condition():
+            await self.task  # it has failed, and says why
+            raise AssertionError("the nemesis has ended early")
 
     async def end(self) -> None:
         self.stop.set()
@@ -159,9 +159,11 @@ async def test_of_three_mongods_the_primary_steps_down_and_is_killed() -> None:
         assert await find_primary(addresses) == 0
         async with run_of(stack, "mongo-stepdown") as run:
             await run.until(lambda: bool(run.events))
-            async with asyncio.timeout(30):
-                while await find_primary(addresses) in (None, 0):
-                    await asyncio.sleep(0.05)
+
+            async def another_leads() -> bool:
+                return await find_primary(addresses) not in (None, 0)
+
+            await until(another_leads)
         await assert_delivers(stack, seed=1)
         primary = await find_primary(addresses)
         assert primary is not None

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.waiting import until
 from whimbrel.local.proxy import CUT, PASS, TcpProxy, delayed, half_open
 from whimbrel.local.proxy_connection import MAX_WAITING_BYTES
 
@@ -59,13 +60,6 @@ async def exchange(pair: Pair, data: bytes) -> None:
     reader, writer = pair
     writer.write(data)
     assert await reader.readexactly(len(data)) == data
-
-
-async def until(condition: object) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_it_passes_bytes_both_ways_and_the_end_too() -> None:

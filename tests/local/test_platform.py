@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
+from tests.waiting import until
 from whimbrel.local.children import Identity
 from whimbrel.local.cluster import is_serving, list_pods
 from whimbrel.local.stack import Stack, StackSpec
@@ -68,16 +69,18 @@ async def until_another(stack: Stack, before: list[str]) -> str:
     async with asyncio.timeout(30):
         while not (came := [name for name in access(stack) if name not in before]):
             await stack.platform.wait_changed()
-        while came[0] not in stack.server_pids():
-            await asyncio.sleep(0.01)
+    await until(lambda: came[0] in stack.server_pids())
     return came[0]
 
 
 async def until_gone(stack: Stack, *names: str) -> None:
     """Until the registry does not know them: the Router looks at it twice a second."""
-    async with asyncio.timeout(30):
-        while {pod.pod_id for pod in await list_pods(stack.router_addresses)} & set(names):
-            await asyncio.sleep(0.05)
+
+    async def nobody_left() -> bool:
+        known = {pod.pod_id for pod in await list_pods(stack.router_addresses)}
+        return not known & set(names)
+
+    await until(nobody_left)
 
 
 async def test_more_pods_and_fewer(stack: Stack) -> None:

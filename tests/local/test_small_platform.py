@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.local.small_platform import ENDS, LINGERS, NEVER_READY, SLEEPS, small_platform
+from tests.waiting import until
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 
@@ -35,9 +36,9 @@ async def test_a_pod_that_ends_at_its_start_is_started_again_in_place(tmp_path: 
     async with small_platform(tmp_path) as small:
         small.sleepers.program = ENDS
         small.platform.scale("access", 3)
-        async with asyncio.timeout(20):
-            while len(small.names()) < 3 or small.supervisor.keeper("access-2").starts < 2:
-                await asyncio.sleep(0.01)
+        await until(
+            lambda: len(small.names()) == 3 and small.supervisor.keeper("access-2").starts >= 2
+        )
         assert small.names() == ["access-0", "access-1", "access-2"]
         assert any("access-2 ended at its start" in line for line in small.lines)
 

@@ -18,8 +18,8 @@ from whimbrel.runtime.tokens import TokenVerifier
 
 async def test_killed_parts_are_back_on_their_ports_and_nothing_is_left_at_the_end() -> None:
     async with Stack.start(StackSpec(access=2, logic=2)) as stack:
-        pods = ["router-0", "logic-0", "logic-1", "push-0", "drain-0", "access-0", "access-1"]
-        assert stack.pods == pods
+        services = ["router-0", "logic-0", "logic-1", "push-0", "gateway-0", "drain-0"]
+        assert stack.pods == [*services, "access-0", "access-1"]
         assert stack.endpoints == [stack.endpoint_of("access-0"), stack.endpoint_of("access-1")]
         before = {name: (stack.pid(name), stack.endpoint_of(name)) for name in stack.server_pids()}
         registered = await list_pods(stack.router_addresses)

@@ -14,6 +14,7 @@ from whimbrel.cli import (
     history_commands,
     stack_commands,
     talk_commands,
+    user_commands,
 )
 from whimbrel.cli.demo import demo
 from whimbrel.cli.edge import EdgeGroup
@@ -43,6 +44,7 @@ app = typer.Typer(
 _STACK = "The stack on this machine"
 _MOVE = "Pods come and go"
 _TALK = "A client in the terminal"
+_PEOPLE = "Accounts"
 _MEASURE = "See it work"
 
 app.command(rich_help_panel=_STACK)(stack_commands.up)
@@ -60,6 +62,7 @@ app.command(rich_help_panel=_TALK)(talk_commands.chat)
 app.command(rich_help_panel=_TALK)(history_commands.history)
 app.command(rich_help_panel=_TALK)(history_commands.unread)
 app.add_typer(talk_commands.group, name="group", rich_help_panel=_TALK)
+app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)

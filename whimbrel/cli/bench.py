@@ -121,13 +121,13 @@ def drain(
         ),
     ] = None,
     sessions: Annotated[
-        int,
-        typer.Option(min=0, help="Clients, all connected. 0: 300 in rollouts, 2,000 elsewhere."),
-    ] = 0,
+        int | None,
+        typer.Option(min=10, help="Clients, all connected. Default: 300 in rollouts, else 2,000."),
+    ] = None,
     rate: Annotated[
-        float,
-        typer.Option(min=0, help="Messages a second in all. 0: 200 in rollouts, 50 elsewhere."),
-    ] = 0.0,
+        float | None,
+        typer.Option(min=1, help="Messages a second in all. Default: 200 in rollouts, else 50."),
+    ] = None,
     round_trip_ms: Annotated[float, typer.Option(help="Between clients and pods.")] = 50.0,
     as_json: Json = False,
 ) -> None:
@@ -142,7 +142,7 @@ def drain(
 
         whimbrel bench drain --sessions 500
     """
-    from bench.drain import SCENARIOS, MoveWorkload, measure
+    from bench.drain import SCENARIOS, measure
     from bench.processes import LoadFailedError
     from whimbrel.local.errors import StackError
 
@@ -150,11 +150,11 @@ def drain(
     unknown = [one for one in chosen if one not in SCENARIOS]
     if unknown:
         raise typer.BadParameter(f"no scenario {unknown[0]!r}; there are: {', '.join(SCENARIOS)}")
-    workload = MoveWorkload(sessions=sessions, rate=rate, round_trip_ms=round_trip_ms)
     found: dict[str, dict[str, Any]] = {}
     try:
         for one in chosen:
-            found[one] = asyncio.run(measure(one, workload, lambda line: _say(line, False)))
+            load = SCENARIOS[one].load(sessions, rate, round_trip_ms)
+            found[one] = asyncio.run(measure(one, load, lambda line: _say(line, False)))
     except (LoadFailedError, StackError) as error:
         typer.echo(f"whimbrel bench drain: {error}", err=True)
         raise typer.Exit(1) from None
@@ -209,7 +209,7 @@ async def _own_stack(workload: Workload, access: int, logic: int, *, quiet: bool
     from whimbrel.local.stack import Stack, StackSpec
 
     _say("starting a stack …", quiet)
-    async with Stack.start(StackSpec(access=access, logic=logic)) as stack:
+    async with Stack.start(StackSpec(access=access, logic=logic, gateway=0)) as stack:
         target = Target(stack.endpoints, stack.token, stack.server_pids)
         # One short run first: indexes, connections and caches are those of a running system.
         _say("warming up …", quiet)

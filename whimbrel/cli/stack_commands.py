@@ -23,6 +23,7 @@ def up(
     logic: Annotated[int, typer.Option(min=1, help="Logic pods.")] = 1,
     router: Annotated[int, typer.Option(min=1, help="Router pods.")] = 1,
     push: Annotated[int, typer.Option(min=0, help="Push pods.")] = 1,
+    gateway: Annotated[int, typer.Option(min=0, help="Gateway pods, which serve HTTP.")] = 1,
     drain: Annotated[
         int, typer.Option(min=0, help="Drain controllers: for drain, scale and rollout.")
     ] = 1,
@@ -68,6 +69,7 @@ def up(
         logic=logic,
         router=router,
         push=push,
+        gateway=gateway,
         drain=drain,
         data=folder_of(data).path,
         mongo_members=mongo_members,
@@ -159,6 +161,7 @@ def status_json(record: StackRecord) -> dict[str, Any]:
         "started_at": record.started_at,
         "pid": record.supervisor.pid,
         "endpoints": record.endpoints,
+        "gateway": record.gateway,
         "router_addresses": record.router_addresses,
         "mongo_url": record.mongo_url,
         "redis_url": record.redis_url,
@@ -188,6 +191,7 @@ def _table(record: StackRecord) -> Table:
         table.add_row(name, part.state, part.address, str(part.pid))
     table.add_section()
     table.add_row("endpoints", "", ", ".join(record.endpoints), "")
+    table.add_row("gateway", "", record.gateway, "")
     table.add_row("router", "", record.router_addresses, "")
     table.add_row("mongo", "", record.mongo_url, "")
     table.add_row("redis", "", record.redis_url, "")
@@ -195,5 +199,5 @@ def _table(record: StackRecord) -> Table:
 
 
 def _rank(role: str) -> int:
-    order = ("access", "logic", "push", "drain", "router", "redis", "mongod")
+    order = ("access", "logic", "push", "gateway", "drain", "router", "redis", "mongod")
     return order.index(role) if role in order else len(order)

@@ -27,6 +27,15 @@ class ErrorCode(enum.IntEnum):
     NOT_FOUND = 13
     DEADLINE_EXCEEDED = 14
     PERMISSION_DENIED = 15
+    BANNED = 16
+    MUTED = 17
+    BLOCKED = 18
+    NOT_FRIENDS = 19
+    FORBIDDEN_WORDS = 20
+    AT_RISK = 21
+    GROUP_FULL = 22
+    ALREADY_EXISTS = 23
+    CONFLICT = 24
 
 
 class CloseCode(enum.IntEnum):

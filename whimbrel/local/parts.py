@@ -27,8 +27,8 @@ from whimbrel.local.state import DataFolder
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 
-ROLES = ("router", "logic", "access", "push", "drain")
-OPTIONAL_ROLES = ("push", "drain")
+ROLES = ("router", "logic", "access", "push", "gateway", "drain")
+OPTIONAL_ROLES = ("push", "gateway", "drain")
 FIRST_REVISION = "r1"
 
 
@@ -40,6 +40,7 @@ class StackSpec:
     logic: int = 1
     router: int = 1
     push: int = 1
+    gateway: int = 1
     drain: int = 1
     data: Path | None = None
     mongo_members: int = 1
@@ -119,6 +120,8 @@ class Plan:
         self.routers = self._services("router", routers)
         self.logics = self._services("logic", self._addresses("logic", spec.logic))
         self.pushes = self._services("push", self._addresses("push", spec.push))
+        self.gateways = self._services("gateway", self._addresses("gateway", spec.gateway))
+        self.gateway_url = f"http://{self.http_address('gateway-0')}" if spec.gateway else ""
         self.drains = self._services("drain", self._addresses("drain", spec.drain))
         self.accesses = self._services("access", access)
 
@@ -128,7 +131,7 @@ class Plan:
         Layers stop one by one in reverse: Access first, so that its clients leave while Logic
         still stores their acks.
         """
-        services = [self.logics, self.pushes, self.drains, self.accesses]
+        services = [self.logics, self.pushes, self.gateways, self.drains, self.accesses]
         return [[self.stores], [self.routers], services]
 
     async def make(self, name: str, revision: str) -> Part:
@@ -208,6 +211,8 @@ class Plan:
         log = self._folder.logs / f"{name}.log"
         clock = self._folder.clock(name) if self._spec.clocks and role == "logic" else None
         settings = pod_settings(name, role, address, self._around, revision=revision, clock=clock)
+        if role == "gateway":
+            settings["WHIMBREL_HTTP__LISTEN"] = self.http_address(name)
         return Part(
             name=name,
             role=role,
@@ -224,6 +229,11 @@ class Plan:
 
     def _addresses(self, role: str, count: int) -> list[str]:
         return [self._address(f"{role}-{number}") for number in range(count)]
+
+    def http_address(self, name: str) -> str:
+        """host:port where this gateway serves HTTP, beside the port that every pod has."""
+        http = f"{name}-http"
+        return f"127.0.0.1:{self.chosen[http]}" if http in self.chosen else self._address(http)
 
     def _address(self, name: str) -> str:
         return f"127.0.0.1:{self._port(name)}"

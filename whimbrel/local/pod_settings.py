@@ -87,7 +87,7 @@ def pod_settings(
 def _proxied(name: str, role: str, address: str, around: Surroundings) -> dict[str, str]:
     through = around.links.through
     settings = {}
-    if role in ("logic", "push") and around.own_mongod is not None:
+    if role in ("logic", "push", "gateway") and around.own_mongod is not None:
         mongod = through(name, "mongod", around.own_mongod)
         # Direct, or the driver would go on to the address that the server gives itself.
         settings["WHIMBREL_MONGO__URL"] = f"mongodb://{mongod}/?directConnection=true"

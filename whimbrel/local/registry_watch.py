@@ -14,6 +14,7 @@ from typing import Final
 import grpc
 
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.pod_table import PodTable
 
@@ -48,6 +49,7 @@ class RegistryWatch:
                             self._changed()
                 except grpc.aio.AioRpcError:
                     self._table.unwatched()
+                check_cancelled()
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _expire(self) -> None:

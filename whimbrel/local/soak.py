@@ -190,6 +190,7 @@ class Soak:
         return StackSpec(
             access=2,
             logic=2,
+            gateway=0,
             data=self._order.folder / "stack",
             mongo_members=self._order.mongo_members,
             # Clients that are away during a rollout come back to addresses that still lead

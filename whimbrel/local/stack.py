@@ -71,6 +71,7 @@ class Stack:
             router_addresses=plan.router_addresses,
             mongo_url=plan.mongo_url,
             redis_url=plan.redis_url,
+            gateway=plan.gateway_url,
         )
 
     @classmethod
@@ -129,6 +130,11 @@ class Stack:
     @property
     def redis_url(self) -> str:
         return self.record.redis_url
+
+    @property
+    def gateway_url(self) -> str:
+        """http:// URL of the first gateway; empty when the stack has none."""
+        return self.record.gateway
 
     @property
     def pods(self) -> list[str]:

@@ -69,6 +69,8 @@ class StackRecord:
     router_addresses: str = ""
     mongo_url: str = ""
     redis_url: str = ""
+    gateway: str = ""
+    """http:// URL of the first gateway; empty when the stack has none."""
     parts: dict[str, PartRecord] = field(default_factory=dict)
 
     @property

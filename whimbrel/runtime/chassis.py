@@ -39,6 +39,8 @@ class Chassis:
         """Enter adapters here; closed in reverse at the end, after the tasks."""
         self.address = address
         """host:port where other pods reach this one."""
+        self.client_address = address
+        """host:port where clients reach it; a service that has another port for them says it."""
         self.pod_id = pod_id
         """The pod's name, stable over restarts."""
         self.incarnation = secrets.token_hex(8)

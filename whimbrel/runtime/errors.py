@@ -36,6 +36,15 @@ STATUS_OF: Final[dict[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     ErrorCode.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     ErrorCode.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.BANNED: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.MUTED: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.BLOCKED: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.NOT_FRIENDS: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.FORBIDDEN_WORDS: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.AT_RISK: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.GROUP_FULL: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorCode.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    ErrorCode.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 _CODE_OF: Final[dict[grpc.StatusCode, ErrorCode]] = {

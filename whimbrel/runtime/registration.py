@@ -16,6 +16,7 @@ from typing import Final
 import grpc
 
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.pod_table import PodTable
 
@@ -127,6 +128,7 @@ class Registration:
                     router_pb2.RegisterRequest(pod=self._pod()), timeout=_CALL_SECONDS
                 )
             except grpc.aio.AioRpcError as error:
+                check_cancelled()
                 if failures == 0:
                     _log.warning("register_failed", status=error.code().name)
                 return False
@@ -149,6 +151,7 @@ class Registration:
             except grpc.aio.AioRpcError as error:
                 if failures == 0:
                     _log.warning("watch_broken", status=error.code().name)
+            check_cancelled()
             failures += 1
             self._table.unwatched()
             await asyncio.sleep(_backoff(failures))

@@ -1,7 +1,7 @@
 """Tokens: JSON Web Tokens with HS256, whose `sub` is the user id.
 
-Signing is for development, tests and the `whimbrel` command; services only verify. A token or
-a secret is never logged and never part of an error.
+The gateway signs them, and so do tests and the `whimbrel` command; everybody else only verifies.
+A token or a secret is never logged and never part of an error.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ class Claims:
     user_id: UserId
     expires_at: float
     """Seconds since the Unix epoch."""
+    scopes: frozenset[str] = frozenset()
+    """What the bearer may do beyond what every user may ("admin")."""
+    login_id: str = ""
+    """The log-in that the token came from; empty when there was none."""
 
 
 def read_secret(path: Path) -> bytes:
@@ -36,13 +40,28 @@ def read_secret(path: Path) -> bytes:
     return _checked(path.read_bytes().strip())
 
 
-def sign_token(secret: bytes, user_id: str, ttl_seconds: float, *, now: float) -> str:
-    """A token for `user_id` that holds for `ttl_seconds` from `now` (seconds since the epoch)."""
-    claims = {
+def sign_token(
+    secret: bytes,
+    user_id: str,
+    ttl_seconds: float,
+    *,
+    now: float,
+    scope: str = "",
+    login_id: str = "",
+) -> str:
+    """A token for `user_id` that holds for `ttl_seconds` from `now` (seconds since the epoch).
+
+    `scope`: words separated by spaces (RFC 8693); `login_id`: the log-in that it comes from.
+    """
+    claims: dict[str, str | int] = {
         "sub": check_name(user_id, "user_id"),
         "iat": int(now),
         "exp": int(now + ttl_seconds),
     }
+    if scope:
+        claims["scope"] = scope
+    if login_id:
+        claims["sid"] = login_id
     return jwt.encode(claims, _checked(secret), algorithm="HS256", headers={"kid": KEY_ID})
 
 
@@ -69,13 +88,16 @@ class TokenVerifier:
             if decoded["header"].get("kid", KEY_ID) != KEY_ID:
                 raise _unauthenticated("the token is signed by a key that is not trusted here")
             user_id = UserId(check_name(claims["sub"], "sub"))
+            scope, login_id = claims.get("scope", ""), claims.get("sid", "")
+            if not (isinstance(scope, str) and isinstance(login_id, str)):
+                raise _unauthenticated("scope and sid must be strings")
         except (jwt.InvalidTokenError, TypeError, ValueError):
             raise _unauthenticated("the token is missing, malformed or not signed here") from None
         except WhimbrelError as error:
             raise _unauthenticated(error.detail) from None
         if expires_at <= self._clock():
             raise WhimbrelError(ErrorCode.TOKEN_EXPIRED, "the token has expired")
-        return Claims(user_id, expires_at)
+        return Claims(user_id, expires_at, frozenset(scope.split()), login_id)
 
 
 def _unauthenticated(detail: str) -> WhimbrelError:

@@ -1,4 +1,5 @@
-"""What is asked before anything is stored, as a list: resend? newest epoch? conversation? member?
+"""What is asked before anything is stored: is it a resend, of the newest epoch, and what the
+chain of `checks` asks.
 
 A resend is looked up before every other check, because what was delivered must never be
 Rejected afterwards (rule 2). Redis is the fast path of that look-up, MongoDB's unique index the
@@ -7,7 +8,7 @@ truth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,11 +19,12 @@ from services.logic.domain.model import (
     RecentSend,
     StoredMessage,
 )
-from services.logic.ports import ConversationStore, MessageStore, SendMemory
+from services.logic.ports import MessageStore, SendMemory
+from services.logic.usecases.checks.chain import Check
+from services.logic.usecases.checks.facts import GatherFacts
 from services.logic.usecases.commit_messages import Addressed, id_reused
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import ErrorCode, WhimbrelError
-from whimbrel.core.names import direct_participants
 
 
 class Checkable(Protocol):
@@ -36,6 +38,8 @@ class Checkable(Protocol):
     def epoch(self) -> int: ...
     @property
     def resend(self) -> bool: ...
+    @property
+    def participants(self) -> tuple[str, ...] | None: ...
 
 
 @dataclass(slots=True)
@@ -48,20 +52,24 @@ class Checked:
 
 
 class CheckSends:
-    """At most one round trip to Redis and two to MongoDB for a whole batch."""
+    """At most one round trip to Redis and two to MongoDB, in time, for a whole batch."""
 
     def __init__(
         self,
         memory: SendMemory,
         messages: MessageStore,
-        conversations: ConversationStore,
+        facts: GatherFacts,
+        chain: Sequence[Check],
         *,
         clock: Clock,
+        wall_ms: Callable[[], int],
     ) -> None:
         self._memory = memory
         self._messages = messages
-        self._conversations = conversations
+        self._facts = facts
+        self._chain = tuple(chain)
         self._clock = clock
+        self._wall_ms = wall_ms
 
     async def check(self, sends: Sequence[Checkable], *, deadline: float) -> Checked:
         """Sort the sends (their keys are distinct). Raises UNAVAILABLE when MongoDB did not
@@ -81,13 +89,15 @@ class CheckSends:
                     checked.stored.append(stored[key])
                 else:
                     checked.answered[key] = id_reused(key)
+            elif send.participants is not None:
+                checked.fresh.append(Addressed(send.draft, send.participants))
             elif epochs.get((key.sender, key.device), 0) > send.epoch:
                 checked.answered[key] = WhimbrelError(
                     ErrorCode.STALE_EPOCH, "this device has attached elsewhere since"
                 )
             else:
                 candidates.append(send)
-        await self._address(candidates, checked, deadline)
+        await self._look(candidates, checked, deadline)
         return checked
 
     async def _remembered(
@@ -111,38 +121,19 @@ class CheckSends:
             clock=self._clock,
         )
 
-    async def _address(self, sends: Sequence[Checkable], checked: Checked, deadline: float) -> None:
-        """Find the participants; the sender has to be one of them."""
-        named: dict[str, tuple[str, ...] | None] = {}
-        for send in sends:
-            conversation = send.draft.conversation
-            try:
-                named[conversation] = direct_participants(conversation)
-            except WhimbrelError as error:
-                checked.answered[send.draft.key] = error
-        groups = [conversation for conversation, users in named.items() if users is None]
-        members = await self._members(groups, deadline)
-        for send in sends:
-            key, conversation = send.draft.key, send.draft.conversation
-            if key in checked.answered:
-                continue
-            users = named[conversation] or members.get(conversation)
-            if users is None:
-                checked.answered[key] = WhimbrelError(
-                    ErrorCode.UNKNOWN_CONVERSATION, f"no conversation has the id {conversation!r}"
-                )
-            elif key.sender not in users:
-                checked.answered[key] = WhimbrelError(
-                    ErrorCode.NOT_A_MEMBER, f"{key.sender} is not a member of {conversation}"
-                )
+    async def _look(self, sends: Sequence[Checkable], checked: Checked, deadline: float) -> None:
+        """Gather what the checks need, and ask them one after the other."""
+        if not sends:
+            return
+        drafts = [send.draft for send in sends]
+        gathered = await self._facts.gather(drafts, now_ms=self._wall_ms(), deadline=deadline)
+        for asked in gathered:
+            for check in self._chain:
+                refused = check(asked)
+                if refused is not None:
+                    checked.answered[asked.draft.key] = refused
+                    break
             else:
-                checked.fresh.append(Addressed(send.draft, users))
-
-    async def _members(self, groups: Sequence[str], deadline: float) -> dict[str, tuple[str, ...]]:
-        if not groups:
-            return {}
-        return await until_deadline(
-            lambda: self._conversations.participants(groups),
-            deadline=deadline,
-            clock=self._clock,
-        )
+                checked.fresh.append(
+                    Addressed(asked.draft, asked.participants or (), body=asked.body)
+                )

@@ -9,7 +9,7 @@ in nobody's or only some timelines.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -47,7 +47,7 @@ class CleanUp:
         holder: str,
         on_committed: Callable[[Sequence[Committed]], None],
         clock: Clock,
-        sleep: Callable[[float], object] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._leases = leases
         self._messages = messages
@@ -58,6 +58,7 @@ class CleanUp:
         self._holder = holder
         self._on_committed = on_committed
         self._clock = clock
+        self._sleep = sleep
         self._unfinished: Unfinished | None = None
 
     def note_unfinished(self, span: Unfinished) -> None:
@@ -71,7 +72,7 @@ class CleanUp:
     async def run(self, every_seconds: float) -> None:
         """Look again and again; a store that does not answer is logged and tried again."""
         while True:
-            await asyncio.sleep(every_seconds)
+            await self._sleep(every_seconds)
             try:
                 await self.finish_own()
                 while await self.finish_dead():
@@ -125,7 +126,7 @@ class CleanUp:
         if not users:
             return
         reserved = await self._ends(users)
-        await asyncio.sleep(VOID_AFTER_SECONDS)
+        await self._sleep(VOID_AFTER_SECONDS)
         voids: list[TimelineEntry] = []
         for user, end in reserved.items():
             start = max(1, end - OPEN_SPAN)

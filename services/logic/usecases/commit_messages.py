@@ -26,6 +26,9 @@ class Addressed(NamedTuple):
 
     draft: Draft
     participants: tuple[str, ...]
+    body: bytes | None = None
+    """What is stored instead of the draft's body (words are masked in it). The digest stays that
+    of what the client sent, so that its resend is recognised."""
 
 
 @dataclass(slots=True)
@@ -125,7 +128,7 @@ class CommitMessages:
             conversation=draft.conversation,
             participants=addressed.participants,
             body_kind=draft.body_kind,
-            body=draft.body,
+            body=draft.body if addressed.body is None else addressed.body,
             sent_at_ms=unix_ms_of(message_id),
             digest=draft.digest,
         )

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import structlog
 
+from services.logic.domain import body_kinds
 from services.logic.domain.history import SearchDocument
 from services.logic.domain.model import Committed, StoredMessage
-from services.logic.domain.words import words_of
+from services.logic.domain.search_words import words_of
 from services.logic.history_ports import SearchFeed, SearchStore, TextLog
 from services.logic.ports import MessageStore
 from services.logic.usecases.pipeline import Pipeline
@@ -52,15 +53,12 @@ class FeedSearch:
         ports: SearchPorts,
         messages: MessageStore,
         *,
-        text_kind: int,
         holder: str,
         wall_ms: Callable[[], int],
         max_waiting: int,
     ) -> None:
-        """`text_kind` is the body kind that has words."""
         self._store, self._feed, self._texts = ports
         self._messages = messages
-        self._text_kind = text_kind
         self._holder = holder
         self._wall_ms = wall_ms
         self.dropped = 0
@@ -72,7 +70,7 @@ class FeedSearch:
     def enqueue(self, committed: Sequence[Committed]) -> None:
         """Never blocks the commit."""
         for one in committed:
-            if one.message.body_kind == self._text_kind and not self.pipeline.offer(one.message):
+            if one.message.body_kind == body_kinds.TEXT and not self.pipeline.offer(one.message):
                 self.dropped += 1
 
     async def run(self, every_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Small groups: create one, list its members. (Management is a later capability.)"""
+"""Small groups: create one, list its members. (`manage_group` changes them.)"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from services.logic.domain.model import Placement
-from services.logic.domain.words import query_of
+from services.logic.domain.search_words import query_of
 from services.logic.history_ports import ConversationHistory, SearchStore
 from services.logic.usecases.message_bodies import MessageBodies, Shown
 from services.logic.usecases.pull_recent import MAX_BYTES, check_limit

@@ -37,6 +37,8 @@ class Submission:
     epoch: int
     resend: bool
     deadline: float
+    participants: tuple[str, ...] | None = None
+    """Given for what Logic says itself, which nothing checks; None: as the checks find."""
     waiters: list[Callable[[Outcome], None]] = field(default_factory=list)
 
 
@@ -71,11 +73,13 @@ class SubmitMessages:
         resend: bool,
         deadline: float,
         answer: Callable[[Outcome], None],
+        participants: tuple[str, ...] | None = None,
     ) -> None:
         """Take a send; `answer` is called once with its outcome, after the commit.
 
         The same key joins the attempt that is under way (rule 3). Too many waiting sends are
-        answered OVERLOADED at once.
+        answered OVERLOADED at once. `participants` are given for what Logic says itself: it is
+        checked for nothing but a resend.
         """
         digest = draft.digest
         under_way = self._open.get(draft.key)
@@ -85,7 +89,7 @@ class SubmitMessages:
             else:
                 answer(id_reused(draft.key))
             return
-        submission = Submission(draft, digest, epoch, resend, deadline, [answer])
+        submission = Submission(draft, digest, epoch, resend, deadline, participants, [answer])
         if not self.pipeline.offer(submission):
             answer(
                 WhimbrelError(

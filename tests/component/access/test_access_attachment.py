@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
+from services.access.settings import DrainSettings
 from tests.component.access.access_world import access_world, ack, hello, sends, text
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.logic.v1 import logic_pb2
@@ -29,9 +31,12 @@ async def test_the_same_instance_gets_a_fin_with_the_last_seq(tmp_path: Path) ->
         world.logic.write("bob", 1, 2)
         old = await world.attached()
         assert await old.seqs(2) == [1, 2]
+        began = time.monotonic()
         new = await world.attached(attempt=2, cursor=2)
         assert (await old.expect("fin")).last_seq == 2
         await old.ended()
+        waited = time.monotonic() - began
+        assert waited >= DrainSettings().linger_seconds, "a client may stand still for a second"
         await new.say(sends(text("m1")))
         await new.next("accepted")
         assert world.logic.sends[0].epoch == 102

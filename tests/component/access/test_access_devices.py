@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.access.settings import DeviceSettings
-from tests.component.access.access_fakes import PATIENCE_SECONDS
 from tests.component.access.access_world import PING, ScriptedClient, hello
 from tests.component.access.device_world import DeviceWorld, device_world
+from tests.waiting import until
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.core.errors import CloseCode
@@ -35,12 +33,6 @@ async def refused(world: DeviceWorld, device: str, platform: str, **fields: Any)
 async def lives(client: ScriptedClient) -> None:
     await client.say(PING)
     await client.next("pong")
-
-
-async def until(satisfied: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not satisfied():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("pod", [0, 1], ids=["same pod", "other pod"])
@@ -72,9 +64,11 @@ async def test_each_platform_has_its_limit_and_its_policy(tmp_path: Path) -> Non
         # Who is there already is never refused, and who leaves makes room.
         await world.device("d0", "desktop", attempt=2)
         await desks[1].say(access_pb2.ConnectRequest(bye=access_pb2.Bye()))
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while "d1" in await world.directory.devices():
-                await asyncio.sleep(0.01)
+
+        async def has_left() -> bool:
+            return "d1" not in await world.directory.devices()
+
+        await until(has_left)
         await world.device("d2", "desktop")
 
 

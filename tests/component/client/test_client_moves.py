@@ -4,11 +4,11 @@ stream stays the session whatever goes wrong before the new one is there."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from tests.waiting import until
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.client import Client, ClientSettings, MessageEvent, ReconnectPolicy, connect
 from whimbrel.core.errors import CloseCode, ErrorCode
@@ -46,12 +46,6 @@ def alice(access: ScriptedAccess, losses: Losses | None = None) -> Client:
 async def take(client: Client, count: int) -> list[MessageEvent]:
     events = client.events()
     return [await anext(events) for _ in range(count)]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def migrate(stream: ScriptedStream, *endpoints: str) -> None:

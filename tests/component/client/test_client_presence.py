@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.waiting import until
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.client import (
     Client,
@@ -48,15 +49,13 @@ async def welcoming(stream: ScriptedStream) -> None:
 
 
 async def until_attached(client: Client, streams: int) -> None:
-    async with asyncio.timeout(20):
-        while client.statistics().streams < streams or client.state is not ClientState.ATTACHED:
-            await asyncio.sleep(0)
+    await until(
+        lambda: client.statistics().streams >= streams and client.state is ClientState.ATTACHED
+    )
 
 
 async def until_waiting(client: Client) -> None:
-    async with asyncio.timeout(20):
-        while client.state is not ClientState.WAITING:
-            await asyncio.sleep(0)
+    await until(lambda: client.state is ClientState.WAITING)
 
 
 async def test_app_states_are_told_by_frame_and_by_hello() -> None:
@@ -110,9 +109,12 @@ async def test_in_the_background_the_interval_grows_is_told_and_is_remembered() 
         client = connect(access.endpoint, "token-alice", store=store, settings=QUICK)
         client.network_changed("home")
         client.set_background(True)
-        async with client as im, asyncio.timeout(20):
-            while (await store.load()).heartbeats.get("home") != Learned(0.1, is_settled=False):
-                await asyncio.sleep(0.01)
+
+        async def has_learned() -> bool:
+            return (await store.load()).heartbeats.get("home") == Learned(0.1, is_settled=False)
+
+        async with client as im:
+            await until(has_learned)
             assert im.statistics().heartbeat.network_id == "home"
         assert access.hellos[0].app_state.background
         assert told == [40, 60, 80, 100]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from services.drain.settings import (
 )
 from services.router.pod_feed import PodFeed
 from services.router.servicer import RouterServicer
+from tests import waiting
 from tests.component.drain.fake_pods import FakePod
 from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2_grpc
@@ -167,7 +168,7 @@ class World:
         async def leads() -> bool:
             return (await controller.plans()).leads
 
-        await until_true(leads)
+        await until(leads)
 
     async def until_knows(self, controller: Controller) -> None:
         """It leads, and the platform and a Router have answered it."""
@@ -175,7 +176,7 @@ class World:
         async def knows() -> bool:
             return (await refused(controller.drain("nobody"))).code is ErrorCode.NOT_FOUND
 
-        await until_true(knows)
+        await until(knows)
 
     def kill_pod(self, pod_id: str) -> None:
         """SIGKILL: the process is gone."""
@@ -271,20 +272,9 @@ async def world(**fields: Any) -> AsyncIterator[World]:
             await made.close()
 
 
-async def until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Until it holds; fails after so long."""
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
-async def until_true(
-    holds: Callable[[], Coroutine[Any, Any, bool]], seconds: float = PATIENCE_SECONDS
-) -> None:
-    """The same for what must be asked for."""
-    async with asyncio.timeout(seconds):
-        while not await holds():
-            await asyncio.sleep(0.02)
+async def until(holds: waiting.Condition, seconds: float = PATIENCE_SECONDS) -> None:
+    """`waiting.until` with the patience that leases and drains need."""
+    await waiting.until(holds, seconds=seconds)
 
 
 async def refused(call: Coroutine[Any, Any, Any]) -> WhimbrelError:

@@ -17,6 +17,7 @@ from whimbrel.core.drain.candidates import Candidate
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.pod_drain_types import DrainPhase, DrainTimes, StaleTermError
 from whimbrel.core.drain.targets import TargetChooser
+from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.channels import open_channel
 
 TICK_SECONDS = 0.01
@@ -126,6 +127,7 @@ class FakePod:
                     async for order in call:
                         self._obey(order)
                 except grpc.aio.AioRpcError:
+                    check_cancelled()
                     await asyncio.sleep(TICK_SECONDS)
                 finally:
                     call.cancel()

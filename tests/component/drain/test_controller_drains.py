@@ -6,7 +6,6 @@ from tests.component.drain.controller_world import (
     World,
     refused,
     until,
-    until_true,
     world,
 )
 from whimbrel.api.drain.v1 import drain_pb2
@@ -35,7 +34,7 @@ async def test_a_pod_is_emptied_and_stays_cordoned() -> None:
             plan = await controller.plan("access-0")
             return plan is not None and plan.outcome == drain_pb2.PLAN_OUTCOME_DONE
 
-        await until_true(is_done)
+        await until(is_done)
         plan = await controller.plan("access-0")
         assert plan is not None
         assert (plan.moved, plan.remaining, plan.forced) == (200, 0, 0)
@@ -52,7 +51,7 @@ async def test_an_abort_brings_the_pod_back_and_moves_stay() -> None:
         await until(lambda: made.pods["access-0"].sessions < 2950)
         answer = await controller.abort("access-0")
         assert answer.plan.outcome == drain_pb2.PLAN_OUTCOME_ABORTED
-        await until(lambda: made.pods["access-0"].phase is DrainPhase.ACTIVE, 5.0)
+        await until(lambda: made.pods["access-0"].phase is DrainPhase.ACTIVE, seconds=5.0)
         assert made.pods["access-1"].sessions > 100
         assert made.total == 3100
         error = await refused(controller.abort("access-0"))
@@ -104,7 +103,7 @@ async def test_a_deadline_that_cannot_be_kept_is_refused_unless_it_is_meant() ->
         await until(lambda: made.pods["access-0"].phase is DrainPhase.ACTIVE)
         made.pods["access-0"].moves_blocked = True
         await controller.drain("access-0", deadline_ms=1_000, force=True)
-        await until(lambda: moved_all(made, "access-0"), 5.0)
+        await until(lambda: moved_all(made, "access-0"), seconds=5.0)
         error = await refused(controller.drain("access-1", deadline_ms=700_000))
         assert "600 s at most" in error.detail
 
@@ -141,7 +140,7 @@ async def test_a_node_that_is_wanted_again_keeps_its_pod() -> None:
         made.platform.change("access-0", drain_wanted=True)
         await until(lambda: made.pods["access-0"].phase is DrainPhase.DRAINING)
         made.platform.change("access-0", drain_wanted=False)
-        await until(lambda: made.pods["access-0"].phase is DrainPhase.ACTIVE, 5.0)
+        await until(lambda: made.pods["access-0"].phase is DrainPhase.ACTIVE, seconds=5.0)
 
 
 async def test_a_pod_that_is_being_stopped_cannot_be_called_back() -> None:
@@ -167,7 +166,7 @@ async def test_a_pod_that_dies_in_the_middle_ends_its_plan() -> None:
             plans = (await controller.plans()).plans
             return [plan.outcome for plan in plans] == [drain_pb2.PLAN_OUTCOME_POD_LOST]
 
-        await until_true(is_lost)
+        await until(is_lost)
         await until(lambda: "access-0" in made.pods or "access-2" in made.pods)
         newcomer = made.pods.get("access-0") or made.pods["access-2"]
         await until(lambda: len(newcomer.orders) > 2)

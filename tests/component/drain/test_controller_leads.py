@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.component.drain.controller_world import refused, until, until_true, world
+from tests.component.drain.controller_world import refused, until, world
 from whimbrel.api.drain.v1 import drain_pb2
 from whimbrel.core.drain.pod_drain_types import DrainPhase
 from whimbrel.core.errors import ErrorCode, WhimbrelError
@@ -69,7 +69,7 @@ async def test_of_two_leaders_the_lower_term_is_refused() -> None:
                 return False
             return pod.phase is DrainPhase.EMPTY
 
-        await until_true(is_drained)
+        await until(is_drained)
         assert made.total == 900
         assert pod.drain.term == max(order.term for order in pod.orders)
 
@@ -82,7 +82,7 @@ async def test_a_controller_that_does_not_lead_names_the_one_that_does() -> None
         async def knows() -> bool:
             return (await other.plans()).leader == "drain-0"
 
-        await until_true(knows)
+        await until(knows)
         for call in (
             other.drain("access-0"),
             other.abort("access-0"),
@@ -103,7 +103,7 @@ async def test_a_leader_that_cannot_renew_leads_no_more() -> None:
         async def yields() -> bool:
             return not (await controller.plans()).leads
 
-        await until_true(yields)
+        await until(yields)
         error = await refused(controller.drain("access-0"))
         assert error.code is ErrorCode.UNAVAILABLE
         made.lease.away = False

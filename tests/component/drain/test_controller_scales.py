@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.component.drain.controller_world import refused, until, until_true, world
+from tests.component.drain.controller_world import refused, until, world
 from whimbrel.api.drain.v1 import drain_pb2
 from whimbrel.core.drain.pod_drain_types import DrainPhase
 from whimbrel.core.errors import ErrorCode
@@ -13,7 +13,7 @@ async def test_a_rollout_moves_every_session_once() -> None:
         controller = await made.led(300, 300, 300)
         answer = await controller.restart()
         old = {"access-0", "access-1", "access-2"}
-        await until(lambda: not old & made.pods.keys(), 40.0)
+        await until(lambda: not old & made.pods.keys(), seconds=40.0)
         assert made.total == 900, "nobody was lost"
         assert {pod.revision for pod in made.platform.pods.values()} == {answer.revision}
         arrived = sum(pod.arrived for pod in made.pods.values())
@@ -24,7 +24,7 @@ async def test_a_rollout_moves_every_session_once() -> None:
             plans = (await controller.plans()).plans
             return [plan.outcome for plan in plans] == [drain_pb2.PLAN_OUTCOME_DONE] * 3
 
-        await until_true(are_done)
+        await until(are_done)
 
 
 async def test_a_rollback_in_the_middle_of_a_rollout_comes_to_an_end() -> None:
@@ -76,7 +76,7 @@ async def test_a_scale_in_that_is_taken_back_frees_its_victim() -> None:
         await controller.scale(1)
         await until(lambda: made.pods["access-0"].phase is DrainPhase.DRAINING)
         await controller.scale(2)
-        await until(lambda: made.pods["access-0"].phase is DrainPhase.ACTIVE, 5.0)
+        await until(lambda: made.pods["access-0"].phase is DrainPhase.ACTIVE, seconds=5.0)
         assert made.total == 9000
         assert "scale access 1" not in made.platform.calls
 
@@ -102,7 +102,7 @@ async def test_after_a_scale_out_the_sessions_are_spread() -> None:
             held = [pod.sessions for pod in made.pods.values()]
             return len(held) == 3 and max(held) <= 1.05 * sum(held) / 3
 
-        await until(is_even, 30.0)
+        await until(is_even, seconds=30.0)
         assert made.total == 1200
         least = 2 * (600 - 420)
         assert sum(pod.arrived for pod in made.pods.values()) <= 1.1 * least
@@ -114,7 +114,7 @@ async def test_after_a_scale_out_the_sessions_are_spread() -> None:
                 for plan in plans
             )
 
-        await until_true(are_done)
+        await until(are_done)
 
 
 async def test_a_rebalance_stands_still_during_a_drain() -> None:
@@ -136,6 +136,6 @@ async def test_a_pod_that_comes_during_a_drain_becomes_a_target() -> None:
         await controller.drain("access-0", deadline_ms=120_000)
         await until(lambda: made.pods["access-0"].sessions < 2450)
         await controller.scale(3)
-        await until(lambda: made.pods["access-0"].phase is DrainPhase.EMPTY, 40.0)
+        await until(lambda: made.pods["access-0"].phase is DrainPhase.EMPTY, seconds=40.0)
         assert made.pods["access-2"].sessions > 20
         assert made.total == 3500

@@ -16,7 +16,8 @@ from services.drain.adapters.open_kubernetes import open_kubernetes
 from tests.component.drain import kube_objects as make
 from tests.component.drain.kube_world import KubeWorld
 from tests.component.drain.test_platform_changes import roll
-from tests.component.drain.viewer import Viewer, eventually
+from tests.component.drain.viewer import Viewer
+from tests.waiting import until
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 
@@ -27,7 +28,7 @@ async def test_every_permission_is_used_and_no_other_call_is_made(world: KubeWor
     watched = ("pods", "nodes", "deployments", "replicasets")
     async with Viewer(platform).following() as viewer:
         await viewer.wait_for(lambda view: view.pods)
-        await eventually(lambda: all(world.proxy.asked("watch", kind) for kind in watched))
+        await until(lambda: all(world.proxy.asked("watch", kind) for kind in watched))
     await platform.scale("access", 4)
     await asyncio.gather(platform.restart("access", 1), roll(world, "r2", 1))
     await platform.set_deletion_cost("access-1", 1)

@@ -9,6 +9,7 @@ import pytest
 from tests.component.drain import kube_objects as make
 from tests.component.drain.faulty_proxy import Answer, Before, Hang, Lost
 from tests.component.drain.kube_world import KubeWorld
+from tests.waiting import until
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
@@ -36,10 +37,12 @@ async def roll(world: KubeWorld, revision: str, number: int) -> None:
 
 async def restart_after(world: KubeWorld, before: str | None) -> str | None:
     """The template's restart as soon as it is another one."""
-    async with asyncio.timeout(10):
-        while (found := await restarted_at(world)) == before:
-            await asyncio.sleep(0.01)
-    return found
+
+    async def is_another() -> bool:
+        return await restarted_at(world) != before
+
+    await until(is_another)
+    return await restarted_at(world)
 
 
 async def test_scale_sets_the_number_and_may_be_repeated(world: KubeWorld) -> None:

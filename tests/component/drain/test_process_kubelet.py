@@ -9,15 +9,19 @@ from pathlib import Path
 from tests.component.drain import kube_objects as make
 from tests.component.drain.kube_world import Json, KubeWorld
 from tests.component.drain.process_kubelet import ProcessKubelet
-from tests.component.drain.viewer import Viewer, eventually, pod_of
+from tests.component.drain.viewer import Viewer, pod_of
+from tests.waiting import until
 
 _STUBBORN = """
-import pathlib, signal, sys, time
+import pathlib, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: pathlib.Path(sys.argv[1]).write_text("asked"))
 pathlib.Path(sys.argv[2]).touch()
+signal.alarm(600)
 while True:
-    time.sleep(0.05)
+    signal.pause()
 """
+
+_WAITS = "signal.alarm(600); signal.pause()"
 
 
 def running(command: list[str], *, node: str, pre_stop: list[str], grace_seconds: int) -> Json:
@@ -49,7 +53,7 @@ async def test_a_pod_gets_pre_stop_then_sigterm_then_sigkill(
         Viewer(platform).following() as viewer,
     ):
         await world.add("pods", pod)
-        await eventually(started.exists)
+        await until(started.exists)
         await platform.release("access-1")
         await viewer.wait_for(lambda view: pod_of(view, "access-1") is None)
     assert hooked.read_text() == "False"  # before the signal
@@ -62,11 +66,11 @@ async def test_a_pre_stop_that_hangs_costs_the_grace_and_no_more(
 ) -> None:
     node = f"node-{world.namespace}"
     started = tmp_path / "started"
-    begin = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
+    begin = f"import pathlib, signal; pathlib.Path({str(started)!r}).touch(); {_WAITS}"
     pod = running(
         [sys.executable, "-c", begin],
         node=node,
-        pre_stop=[sys.executable, "-c", "import time; time.sleep(600)"],
+        pre_stop=[sys.executable, "-c", f"import signal; {_WAITS}"],
         grace_seconds=2,
     )
     platform, _ = await world.open()
@@ -75,7 +79,7 @@ async def test_a_pre_stop_that_hangs_costs_the_grace_and_no_more(
         Viewer(platform).following() as viewer,
     ):
         await world.add("pods", pod)
-        await eventually(started.exists)
+        await until(started.exists)
         await platform.release("access-1")
         await viewer.wait_for(lambda view: pod_of(view, "access-1") is None)
     assert kubelet.ends["access-1"] < 0

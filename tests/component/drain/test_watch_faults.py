@@ -19,7 +19,8 @@ from tests.component.drain.faulty_proxy import (
 )
 from tests.component.drain.kube_emulator.server import KubeEmulator
 from tests.component.drain.kube_world import QUICK, KubeWorld
-from tests.component.drain.viewer import Viewer, eventually, pod_of
+from tests.component.drain.viewer import Viewer, pod_of
+from tests.waiting import until
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 _SHORT_SILENCE = replace(QUICK, silence_seconds=0.3)
@@ -50,9 +51,9 @@ async def test_after_a_watch_that_fails_everything_is_listed_again(
     platform, _ = await world.open()
     world.proxy.spoil("watch", "pods", fault)
     async with Viewer(platform).following() as viewer:
-        await eventually(lambda: world.proxy.asked("watch", "pods"))
+        await until(lambda: world.proxy.asked("watch", "pods"))
         await sees(world, viewer, "access-1")
-        await eventually(lambda: len(world.proxy.asked("list", "pods")) >= 2)
+        await until(lambda: len(world.proxy.asked("list", "pods")) >= 2)
         await sees(world, viewer, "access-2")
 
 
@@ -77,10 +78,10 @@ async def test_a_watch_that_ends_goes_on_from_its_version_without_a_list(
     world.proxy.spoil("watch", "pods", End(after_lines=1))
     async with Viewer(platform).following() as viewer:
         await viewer.wait_for(lambda view: not view.pods)
-        await eventually(lambda: world.proxy.asked("watch", "pods"))
+        await until(lambda: world.proxy.asked("watch", "pods"))
         made = await world.add("pods", make.pod("access-1"))
         await viewer.wait_for(lambda view: view.pods)
-        await eventually(lambda: len(world.proxy.asked("watch", "pods")) == 2)
+        await until(lambda: len(world.proxy.asked("watch", "pods")) == 2)
         again = world.proxy.asked("watch", "pods")[1]
         assert again.query["resourceVersion"] == made["metadata"]["resourceVersion"]
         assert again.query["allowWatchBookmarks"] == "true"
@@ -92,7 +93,7 @@ async def test_a_watch_that_hangs_is_noticed_by_our_own_clock(world: KubeWorld) 
     platform, _ = await world.open(policy=_SHORT_SILENCE)
     world.proxy.spoil("watch", "pods", Stall())
     async with Viewer(platform).following() as viewer:
-        await eventually(lambda: world.proxy.asked("watch", "pods"))
+        await until(lambda: world.proxy.asked("watch", "pods"))
         await sees(world, viewer, "access-1")
         assert len(world.proxy.asked("list", "pods")) == 1
 
@@ -101,7 +102,7 @@ async def test_a_watch_that_never_opens_is_noticed_by_our_own_clock(world: KubeW
     platform, _ = await world.open(policy=_SHORT_SILENCE)
     world.proxy.spoil("watch", "pods", Hang())
     async with Viewer(platform).following() as viewer:
-        await eventually(lambda: world.proxy.asked("watch", "pods"))
+        await until(lambda: world.proxy.asked("watch", "pods"))
         await sees(world, viewer, "access-1")
 
 
@@ -109,7 +110,7 @@ async def test_a_wait_that_the_server_asks_for_is_honoured(world: KubeWorld) -> 
     platform, _ = await world.open()
     world.proxy.spoil("watch", "pods", Answer(429, retry_after=1))
     async with Viewer(platform).following() as viewer:
-        await eventually(lambda: world.proxy.asked("watch", "pods"))
+        await until(lambda: world.proxy.asked("watch", "pods"))
         await world.add("pods", make.pod("access-1"))
         await viewer.wait_for(lambda view: view.pods)
         refused, listed = world.proxy.asked("watch", "pods")[0], world.proxy.asked("list", "pods")
@@ -124,7 +125,7 @@ async def test_watches_that_end_at_once_are_not_asked_for_in_a_loop(world: KubeW
     async with Viewer(platform).following() as viewer:
         for number in range(3):  # lists alone still keep the view fresh
             await sees(world, viewer, f"access-{number}")
-        await eventually(lambda: len(world.proxy.asked("list", "pods")) >= 5)
+        await until(lambda: len(world.proxy.asked("list", "pods")) >= 5)
     watches = len(world.proxy.asked("watch", "pods"))
     assert watches <= len(world.proxy.asked("list", "pods"))
 
@@ -142,7 +143,7 @@ async def test_a_full_list_finds_what_no_watch_has_told(world: KubeWorld) -> Non
 async def test_a_view_comes_at_least_as_often_as_a_full_list(world: KubeWorld) -> None:
     platform, _ = await world.open(policy=replace(QUICK, relist_seconds=0.2))
     async with Viewer(platform).following() as viewer:
-        await eventually(lambda: len(viewer.views) >= 4)
+        await until(lambda: len(viewer.views) >= 4)
 
 
 async def test_the_first_view_fails_at_once_when_the_server_does(world: KubeWorld) -> None:
@@ -176,11 +177,11 @@ async def test_a_bookmark_saves_the_list_that_a_compaction_would_cost(
     platform, _ = await emulated.open(policy=_SHORT_SILENCE)
     emulated.proxy.spoil("watch", "pods", Stall(after_lines=3))
     async with Viewer(platform).following() as viewer:
-        await eventually(lambda: emulated.proxy.asked("watch", "pods"))
+        await until(lambda: emulated.proxy.asked("watch", "pods"))
         await emulated.add("nodes", make.node("node-x"))  # only others change
         await viewer.wait_for(lambda view: not view.pods)
         emulator.store.compact()
-        await eventually(lambda: len(emulated.proxy.asked("watch", "pods")) >= 2)
+        await until(lambda: len(emulated.proxy.asked("watch", "pods")) >= 2)
         await sees(emulated, viewer, "access-1")
         assert len(emulated.proxy.asked("list", "pods")) == 1
 

@@ -67,10 +67,3 @@ class Viewer:
 
 def pod_of(view: PlatformView, pod_id: str) -> PlatformPod | None:
     return next((each for each in view.pods if each.pod_id == pod_id), None)
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    """Until it holds; for what nobody signals."""
-    async with asyncio.timeout(_WAIT_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.01)

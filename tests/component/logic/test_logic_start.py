@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from services.logic.bootstrap import SERVICE
 from services.logic.settings import LogicSettings
+from tests.waiting import until
 from whimbrel.runtime.serve import serve
 from whimbrel.runtime.settings import MongoSettings, PodSettings, RedisSettings, RouterTarget
 
@@ -23,8 +24,7 @@ async def test_logic_waits_for_a_mongodb_that_is_away_and_stops_when_told_to() -
     with capture_logs() as logs:
         async with asyncio.timeout(20):
             serving = asyncio.create_task(serve(SERVICE, settings, stop=stop))
-            while not any(line["event"] == "store_not_ready" for line in logs):
-                await asyncio.sleep(0.01)
+            await until(lambda: any(line["event"] == "store_not_ready" for line in logs))
             assert not serving.done()
             stop.set()
             await serving

@@ -28,6 +28,7 @@ from services.push.settings import PushSettings
 from services.push.usecases.consume_jobs import ConsumeJobs
 from services.push.usecases.rescan_backlog import RescanBacklog
 from services.push.usecases.wake_users import WakeUsers
+from tests.waiting import until
 from whimbrel.core.errors import unavailable
 from whimbrel.runtime.push_stream import StreamJob
 from whimbrel.runtime.serve import serve
@@ -119,7 +120,7 @@ async def world(redis_url: str, mongo_url: str) -> AsyncIterator[World]:
         await database.client.drop_database(name)
 
 
-async def until(reached: Callable[[], bool], consume: ConsumeJobs) -> None:
+async def consume_until(reached: Callable[[], bool], consume: ConsumeJobs) -> None:
     async with asyncio.timeout(10):
         while not reached():
             await consume.step()
@@ -174,7 +175,7 @@ async def test_a_killed_consumers_jobs_are_claimed(world: World) -> None:
     await world.queue.enqueue([job(1), job(2)])
     assert len(await killed.take()) == 2
     consume, _ = world.pod("push-1", claim_idle_seconds=0.1)
-    await until(lambda: len(world.provider.woken) == 2, consume)
+    await consume_until(lambda: len(world.provider.woken) == 2, consume)
     assert world.provider.seqs == [("bob", 1), ("bob", 2)]
     assert await killed.length() == 0
 
@@ -185,7 +186,7 @@ async def test_a_wake_that_failed_is_tried_again(world: World) -> None:
     await world.queue.enqueue([job(1)])
     await consume.step()
     world.provider.is_away = False
-    await until(lambda: bool(world.provider.woken), consume)
+    await consume_until(lambda: bool(world.provider.woken), consume)
     assert world.provider.seqs == [("bob", 1)]
 
 
@@ -198,7 +199,7 @@ async def test_a_flushed_redis_brings_back_jobs_of_users_behind_their_heads(worl
         await world.behind(f"user{number}", cursor=number, head=4)
     await world.queue.enqueue([job(4, f"user{number}") for number in range(4)])
     await world.redis.flushall()
-    await until(lambda: consume.times_lost == 2, consume)
+    await consume_until(lambda: consume.times_lost == 2, consume)
     while await rescan.step():
         pass
     await consume.step()
@@ -271,8 +272,8 @@ async def test_the_service_wakes_without_a_router_and_says_so_without_a_body(
         async with asyncio.TaskGroup() as group, asyncio.timeout(20):
             serving = group.create_task(serve(SERVICE, settings, stop=stop))
             await world.queue.enqueue([job(1)])
-            while not (woken := [line for line in logs if line["event"] == "user_woken"]):
-                await asyncio.sleep(0.01)
+            await until(lambda: any(line["event"] == "user_woken" for line in logs))
+            woken = [line for line in logs if line["event"] == "user_woken"]
             stop.set()
             await serving
     (said,) = woken

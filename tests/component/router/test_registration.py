@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,6 +12,7 @@ import pytest
 
 from services.router.pod_feed import PodFeed
 from services.router.servicer import RouterServicer
+from tests.waiting import until
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
@@ -81,12 +82,6 @@ async def peer(
         finally:
             task.cancel()
             await asyncio.wait((task,))
-
-
-async def until(holds: Callable[[], bool], timeout_seconds: float = 10.0) -> None:
-    async with asyncio.timeout(timeout_seconds):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 async def test_pods_find_each_other() -> None:

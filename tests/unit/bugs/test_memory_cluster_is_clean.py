@@ -8,10 +8,13 @@ from tests.unit.bugs.plans import EVERY
 from whimbrel.testing.memory_cluster.findings import verdict_of
 from whimbrel.testing.memory_cluster.world import run_world
 
-SEEDS = range(1, 51)
+AT_ONCE = range(1, 11)
+MORE = range(11, 51)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "seed", [*AT_ONCE, *(pytest.param(seed, marks=pytest.mark.simulation) for seed in MORE)]
+)
 def test_a_world_without_a_bug_is_clean(seed: int) -> None:
     """Every other seed is for the world in which everything happens, the rest goes around."""
     names = list(EVERY)

@@ -77,6 +77,7 @@ def test_status_json_has_every_part(tmp_path: Path) -> None:
         "127.0.0.1:21002",
         "mongodb://m",
         "redis://r",
+        "http://127.0.0.1:21003",
         {"access-0": part},
     )
     DataFolder(tmp_path).write_record(record)
@@ -87,6 +88,7 @@ def test_status_json_has_every_part(tmp_path: Path) -> None:
         "started_at": "2026-01-01T00:00:00+00:00",
         "pid": me.pid,
         "endpoints": ["127.0.0.1:21001"],
+        "gateway": "http://127.0.0.1:21003",
         "router_addresses": "127.0.0.1:21002",
         "mongo_url": "mongodb://m",
         "redis_url": "redis://r",

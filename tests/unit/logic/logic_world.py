@@ -15,13 +15,14 @@ from services.logic.domain.model import (
     TimelineEntry,
 )
 from services.logic.parts import LogicParts, Stores, assemble
-from services.logic.settings import WorkerSettings
+from services.logic.settings import CheckSettings, WorkerSettings
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import EPOCH_MS
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.people import memory_people
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
@@ -76,6 +77,11 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass at once, for everybody."""
+        self.now += seconds
+        await asyncio.sleep(0)
+
     def wall_ms(self) -> int:
         return EPOCH_MS + 1_000_000 + int(self.now * 1000) + self.skew_ms
 
@@ -99,6 +105,7 @@ class World:
         self.push_queue = MemoryPushQueue()
         self.unread = MemoryUnreadIndex()
         self.history = memory_history_stores(self.timelines, self.messages, self.unread)
+        self.people = memory_people()
 
     @property
     def stores(self) -> Stores:
@@ -107,6 +114,7 @@ class World:
             timelines=self.timelines,
             cursors=self.cursors,
             conversations=self.conversations,
+            people=self.people,
             leases=self.leases,
             reservations=self.reservations,
             memory=self.memory,
@@ -117,7 +125,13 @@ class World:
             history=self.history,
         )
 
-    def logic(self, holder: str = "logic-0/a", **changed: object) -> LogicParts:
+    def logic(
+        self,
+        holder: str = "logic-0/a",
+        *,
+        checking: CheckSettings | None = None,
+        **changed: object,
+    ) -> LogicParts:
         """Another process; `changed` puts other stores in the place of the shared ones."""
         return assemble(
             replace(self.stores, **changed),  # type: ignore[arg-type]
@@ -125,6 +139,8 @@ class World:
             holder=holder,
             clock=self.clock,
             wall_ms=self.clock.wall_ms,
+            checking=checking,
+            sleep=self.clock.sleep,
         )
 
     async def seqs(self, user: str) -> list[int]:

@@ -60,7 +60,6 @@ class Search:
         return FeedSearch(
             ports,
             self.messages,
-            text_kind=1,
             holder=holder,
             wall_ms=lambda: now_ms,
             max_waiting=waiting,

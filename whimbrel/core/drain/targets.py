@@ -143,10 +143,10 @@ class TargetChooser:
             return self._shares.pod_ids()
         return [one.pod_id for one in self._eligible]
 
-    @property
-    def knows_anybody(self) -> bool:
-        """Whether any pod could be chosen, now or later: in the last table, or with a share."""
-        return bool(self._eligible) or (self._shares is not None and bool(self._shares.pod_ids()))
+    def knows_anybody(self, now: float) -> bool:
+        """Whether there is a pod to choose, now or as soon as a controller finds a place: one of
+        the last table, or one with a share that holds."""
+        return bool(self._eligible or self.pod_ids(now))
 
     def budgets(self) -> list[float]:
         """Arrivals a second that each eligible target takes: what `own_share` is made of."""

@@ -10,6 +10,7 @@ from random import Random
 from services.logic.domain.model import StoredMessage
 from services.logic.history_parts import HistoryStores
 from services.logic.parts import Stores
+from services.logic.people_parts import PeopleStores
 from services.logic.ports import Locator
 from whimbrel.core.errors import unavailable
 from whimbrel.testing.memory_directory import MemoryDirectory
@@ -18,6 +19,7 @@ from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
 from whimbrel.testing.memory_stores.message_cache import MemoryMessageCache
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.people import memory_people
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
@@ -47,6 +49,7 @@ class WorldStores:
     unread: MemoryUnreadIndex = field(default_factory=MemoryUnreadIndex)
     message_cache: MemoryMessageCache = field(default_factory=MemoryMessageCache)
     history: HistoryStores = field(init=False)
+    people: PeopleStores = field(default_factory=memory_people)
     locator_of: Callable[[Locator], Locator] = lambda locator: locator
     """Wraps the locator of each Logic process."""
 
@@ -62,6 +65,7 @@ class WorldStores:
             timelines=self.timelines,
             cursors=self.cursors,
             conversations=self.conversations,
+            people=self.people,
             leases=self.leases,
             reservations=self.reservations,
             memory=self.memory,

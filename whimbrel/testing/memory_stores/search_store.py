@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from services.logic.domain.history import Found, SearchDocument
-from services.logic.domain.words import Query
+from services.logic.domain.search_words import Query
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.testing.memory_stores.faults import Faults
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore

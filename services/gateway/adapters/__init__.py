@@ -1,0 +1,1 @@
+"""The outbound edges of the gateway."""

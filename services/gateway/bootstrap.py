@@ -1,0 +1,77 @@
+"""Wires a gateway pod. The only file of the service that knows all of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.gateway.app import make_app
+from services.gateway.http_server import HttpServer
+from services.gateway.logic_pods import LogicPods
+from services.gateway.parts import Parts, assemble
+from services.gateway.settings import GatewaySettings
+from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.registration import Registration
+from whimbrel.runtime.serve import ServiceSpec
+from whimbrel.runtime.stores import open_mongo
+from whimbrel.runtime.tokens import read_secret
+
+_log = get_logger(__name__)
+
+_RETRY_SECONDS = 0.5
+
+
+async def start(settings: GatewaySettings, chassis: Chassis) -> None:
+    """Open the store, find Logic, serve HTTP, register."""
+    secret = read_secret(settings.auth.secret_file)
+    database = await chassis.stack.enter_async_context(open_mongo(settings.mongo))
+    channel = open_channel(settings.router.addresses)
+    chassis.stack.push_async_callback(channel.close)
+    logic = LogicPods()
+    chassis.stack.push_async_callback(logic.close)
+    parts = assemble(settings, secret, database, logic)
+    chassis.stack.callback(parts.close)
+    await _until_prepared(parts)
+    grace_seconds = settings.pod.grace_seconds
+    http = HttpServer(make_app(parts, settings.http), settings.http, grace_seconds=grace_seconds)
+    chassis.client_address = settings.http.advertise or http.address
+    registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
+    registration.on_pods(logic.see)
+    chassis.spawn(http.run(), "http")
+    chassis.spawn(registration.run(), "registration")
+    # The last added comes first: nobody new, then what is under way.
+    chassis.on_drain(http.stop, settings.http.settle_seconds + grace_seconds + 1.0)
+    chassis.on_drain(registration.unregister)
+
+
+async def _until_prepared(parts: Parts) -> None:
+    """Services start in any order: wait for MongoDB, not SERVING meanwhile, and say so."""
+    while True:
+        try:
+            return await parts.prepare()
+        except WhimbrelError as error:
+            _log.warning("store_not_ready", detail=error.detail)
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _registration(
+    settings: GatewaySettings,
+    chassis: Chassis,
+    router: router_pb2_grpc.RouterServiceStub,
+) -> Registration:
+    pod = router_pb2.Pod(
+        pod_id=chassis.pod_id,
+        incarnation=chassis.incarnation,
+        role=router_pb2.POD_ROLE_GATEWAY,
+        address=chassis.address,
+        client_endpoint=chassis.client_address,
+        revision=settings.pod.revision,
+        state=router_pb2.POD_STATE_ACTIVE,
+    )
+    return Registration(router, lambda: pod, watch_roles=[router_pb2.POD_ROLE_LOGIC])
+
+
+SERVICE = ServiceSpec(name="gateway", settings_class=GatewaySettings, start=start)

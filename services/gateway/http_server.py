@@ -1,0 +1,97 @@
+"""uvicorn inside our chassis: it gets a bound socket, no signals, and ends with the drain.
+
+`run` is a task of the chassis, `stop` a step of its drain: no more connections, requests under
+way are finished within the grace, then it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from services.gateway.edge import App
+from services.gateway.http_protocol import bounded_protocol
+from services.gateway.settings import HttpSettings
+from whimbrel.runtime.serve import ServiceFailedError
+
+_BACKLOG = 512
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to `serve`, which drains first."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """The HTTP server of one pod."""
+
+    def __init__(self, app: App, settings: HttpSettings, *, grace_seconds: float) -> None:
+        """Binds the port; raises ServiceFailedError when that cannot be."""
+        self._settle_seconds = settings.settle_seconds
+        self._socket = _bind(settings.listen)
+        host, port = self._socket.getsockname()[:2]
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        """host:port that was bound."""
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http=bounded_protocol(settings.head_seconds),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies,
+                limit_concurrency=settings.max_connections,
+                timeout_keep_alive=settings.idle_seconds,
+                # Below the step of the drain, so that what is cut is cut by the server.
+                timeout_graceful_shutdown=max(1, int(grace_seconds) - 1),
+                backlog=_BACKLOG,
+            )
+        )
+        self._ended = asyncio.Event()
+
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._server.server_state.connections)
+
+    def close(self) -> None:
+        """Give the port back; for a server that was never run."""
+        self._socket.close()
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        try:
+            await self._server.serve(sockets=[self._socket])
+        finally:
+            self._socket.close()
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """Finish what is under way; returns when `run` has."""
+        await asyncio.sleep(self._settle_seconds)
+        self._server.should_exit = True
+        await self._ended.wait()
+
+
+def _bind(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host.strip("[]"), int(port)))
+        bound.listen(_BACKLOG)  # at once: nobody is refused between here and `run`
+    except OSError as error:
+        bound.close()
+        raise ServiceFailedError(f"cannot listen on {listen}: {error.strerror}") from None
+    return bound

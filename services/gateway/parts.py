@@ -1,0 +1,114 @@
+"""What routes stand on: made once by the bootstrap, handed to a route by FastAPI's Depends.
+
+A route that needs more adds a field here and fills it in `assemble`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from services.gateway.adapters.account_store_mongo import MongoAccountStore
+from services.gateway.adapters.audit_log_mongo import MongoAuditLog
+from services.gateway.adapters.ban_store_mongo import MongoBanStore
+from services.gateway.adapters.device_store_mongo import MongoDeviceStore
+from services.gateway.adapters.identity_provider_jwks import JwksIdentityProvider
+from services.gateway.adapters.login_store_mongo import MongoLoginStore
+from services.gateway.adapters.passwords_argon2 import Argon2Passwords
+from services.gateway.limits import Limits
+from services.gateway.logic_pods import LogicPods
+from services.gateway.settings import GatewaySettings
+from services.gateway.usecases.administer import Administer
+from services.gateway.usecases.log_in import LogIn
+from services.gateway.usecases.register import Register
+from whimbrel.runtime.stores import Database
+from whimbrel.runtime.tokens import TokenVerifier
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that routes may use."""
+
+    tokens: TokenVerifier
+    logic: LogicPods
+    limits: Limits
+    accounts: MongoAccountStore
+    logins: MongoLoginStore
+    devices: MongoDeviceStore
+    bans: MongoBanStore
+    audit: MongoAuditLog
+    passwords: Argon2Passwords
+    provider: JwksIdentityProvider | None
+    register: Register
+    log_in: LogIn
+    administer: Administer
+
+    async def prepare(self) -> None:
+        """Create what the stores need; can be repeated. Raises UNAVAILABLE."""
+        for store in (self.accounts, self.logins, self.devices, self.bans):
+            await store.prepare()
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.passwords.close()
+        if self.provider is not None:
+            self.provider.close()
+
+
+def assemble(
+    settings: GatewaySettings, secret: bytes, database: Database, logic: LogicPods
+) -> Parts:
+    """All parts of one gateway pod, on real stores."""
+    accounts = MongoAccountStore(database)
+    logins = MongoLoginStore(database)
+    devices = MongoDeviceStore(database)
+    bans = MongoBanStore(database)
+    audit = MongoAuditLog(database)
+    passwords = Argon2Passwords(settings.passwords)
+    named = settings.identity_provider
+    provider = None if named is None else JwksIdentityProvider(named)
+    register = Register(
+        accounts, passwords, min_length=settings.passwords.min_length, now_ms=_now_ms
+    )
+    log_in = LogIn(
+        accounts,
+        logins,
+        devices,
+        bans,
+        passwords,
+        provider,
+        secret=secret,
+        settings=settings.tokens,
+        wall_clock=time.time,
+    )
+    return Parts(
+        tokens=TokenVerifier(secret),
+        logic=logic,
+        limits=Limits(settings.limits, clock=time.monotonic),
+        accounts=accounts,
+        logins=logins,
+        devices=devices,
+        bans=bans,
+        audit=audit,
+        passwords=passwords,
+        provider=provider,
+        register=register,
+        log_in=log_in,
+        administer=Administer(accounts, bans, audit, register, log_in, now_ms=_now_ms),
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(_parts)]
+"""As the type of a route's parameter: the parts."""

@@ -1,0 +1,6 @@
+"""What the gateway answers: one module for each subject, with a `router` in it."""
+
+from services.gateway.routes import admin, devices, health, logins, users
+
+ROUTERS = (users.router, logins.router, devices.router, admin.router, health.router)
+"""All of them, in the order in which the documentation shows them."""

@@ -1,0 +1,1 @@
+"""What is asked of every send before it is stored."""

@@ -1,0 +1,94 @@
+"""A real gateway in the test's loop: uvicorn on a port of its own, a database of its own."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.gateway.bootstrap import SERVICE
+from services.gateway.settings import GatewaySettings, LimitSettings, PasswordSettings
+from whimbrel.runtime.settings import AuthSettings, MongoSettings, PodSettings, RouterTarget
+from whimbrel.runtime.stores import Database, open_mongo
+from whimbrel.runtime.tokens import sign_token
+from whimbrel.testing.servers import running_service
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+SECONDS = 20.0
+CHEAP = PasswordSettings(passes=1, memory_kib=64)
+NO_LIMITS = LimitSettings(
+    logins_per_minute=10**6, attempts_per_minute=10**6, registrations_per_hour=10**6
+)
+PASSWORD = "correct horse"
+
+
+@dataclass
+class GatewayWorld:
+    """The client, and what a test needs beside it."""
+
+    http: httpx.AsyncClient
+    address: str
+    database: Database
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None
+    ) -> httpx.Response:
+        """One request; `token` is an access token."""
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        return await self.http.request(method, path, json=body, headers=headers)
+
+    async def register(self, user_id: str, **fields: Any) -> dict[str, Any]:
+        """A new account; its tokens."""
+        body = {"user_id": user_id, "password": PASSWORD, **fields}
+        answer = await self.call("POST", "/v1/users", body)
+        assert answer.status_code == 201, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    async def log_in(self, user_id: str, **fields: Any) -> dict[str, Any]:
+        """A new login of somebody who has registered; its tokens."""
+        body = {"user_id": user_id, "password": PASSWORD, **fields}
+        answer = await self.call("POST", "/v1/logins", body)
+        assert answer.status_code == 201, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    async def refresh(self, refresh_token: str) -> httpx.Response:
+        """Ask for the next pair."""
+        return await self.call("POST", "/v1/logins/refresh", {"refresh_token": refresh_token})
+
+    def admin(self, name: str = "root") -> str:
+        """A token with the admin scope."""
+        return sign_token(SECRET, name, 600, now=time.time(), scope="admin")
+
+
+@asynccontextmanager
+async def gateway(folder: Path, mongo_url: str, **settings: Any) -> AsyncIterator[GatewayWorld]:
+    """A gateway that serves; there is no Router and no Logic. `settings`: groups of its own."""
+    key = folder / "token.key"
+    key.write_bytes(SECRET)
+    with_defaults: dict[str, Any] = {"passwords": CHEAP, "limits": NO_LIMITS, **settings}
+    read = GatewaySettings(
+        pod=PodSettings(id="gateway-7"),
+        mongo=MongoSettings(url=mongo_url, database=f"gateway-{secrets.token_hex(4)}"),
+        router=RouterTarget(addresses="127.0.0.1:1"),
+        auth=AuthSettings(secret_file=key),
+        **with_defaults,
+    )
+    async with (
+        running_service(SERVICE, read) as chassis,
+        httpx.AsyncClient(base_url=f"http://{chassis.client_address}", timeout=SECONDS) as http,
+        open_mongo(read.mongo) as database,
+    ):
+        yield GatewayWorld(http, chassis.client_address, database)
+
+
+def code_of(response: httpx.Response) -> tuple[int, str]:
+    """The status and the public code of a refusal."""
+    return response.status_code, response.json()["error"]["code"]

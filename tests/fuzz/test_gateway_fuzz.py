@@ -1,0 +1,53 @@
+"""Whatever a client sends, the gateway answers in its own form, and never 5xx: `make fuzz`.
+
+schemathesis reads the gateway's OpenAPI, sends what it permits and what it does not, as an
+administrator with an account, and checks each answer against it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.component.gateway.gateway_world import SECONDS, gateway
+
+pytestmark = pytest.mark.fuzz
+
+# A well-formed name may name nobody, or somebody who is there already: refused, and rightly.
+UNCHECKED = "positive_data_acceptance"
+LIMIT_SECONDS = 300
+
+
+@pytest.mark.timeout(LIMIT_SECONDS)
+async def test_nothing_that_a_client_sends_is_a_server_error(
+    tmp_path: Path, mongo_url: str
+) -> None:
+    async with gateway(tmp_path, mongo_url) as world:
+        await world.register("root")
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("schemathesis"),
+            "run",
+            f"http://{world.address}/openapi.json",
+            f"--header=Authorization:Bearer {world.admin()}",
+            "--checks=all",
+            f"--exclude-checks={UNCHECKED}",
+            "--max-examples=15",
+            "--seed=1",
+            "--continue-on-failure",
+            f"--request-timeout={SECONDS}",
+            "--suppress-health-check=all",
+            "--warnings=off",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=tmp_path,
+        )
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode == 0, output.decode()
