@@ -1,4 +1,4 @@
-"""How long a device that pulls waits for what it has missed: Logic's PullRecent and its list.
+"""How long a device that pulls waits for what it has missed, over HTTP and of Logic alone.
 
 A stack of its own with one Logic; messages are put in by the ordinary way, over a link, and
 nobody is online. One call after the other.
@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from typing import Any
 
 import grpc
@@ -31,6 +34,8 @@ USER = "reader"
 WAIT_SECONDS = 60.0
 WARM_UP = 5
 
+Call = Callable[[], Awaitable[None]]
+
 
 @dataclass(frozen=True)
 class RecentsWorkload:
@@ -50,8 +55,11 @@ class RecentsFigures:
     conversations: int
     messages: int
     calls: int
+    http_p50_ms: float
+    """GET /v1/sessions/recent, every message in the cache, until the whole answer is there."""
+    http_p99_ms: float
     cached_p50_ms: float
-    """PullRecent with every message in the cache."""
+    """The same of Logic alone: PullRecent."""
     cached_p99_ms: float
     stored_p50_ms: float
     """PullRecent after the cache was emptied: everything from MongoDB."""
@@ -100,6 +108,8 @@ async def measure(workload: RecentsWorkload) -> RecentsFigures:
         async with asyncio.timeout(WAIT_SECONDS):
             while await pull() < workload.messages:
                 await asyncio.sleep(0.05)
+        async with _http_pull(stack, workload.messages) as http_pull:
+            over_http = await _timed(http_pull, workload.calls)
         cached = await _timed(pull_all, workload.calls)
         listed = await _timed(list_all, workload.calls)
         stored = await _timed(pull_all, max(10, workload.calls // 5), before=forget)
@@ -109,6 +119,7 @@ async def measure(workload: RecentsWorkload) -> RecentsFigures:
             workload.conversations,
             workload.messages,
             workload.calls,
+            *_p50_p99(over_http),
             *_p50_p99(cached),
             *_p50_p99(stored),
             *_p50_p99(listed),
@@ -117,10 +128,10 @@ async def measure(workload: RecentsWorkload) -> RecentsFigures:
 
 
 async def _timed(
-    call: Callable[[], Awaitable[None]],
+    call: Call,
     count: int,
     *,
-    before: Callable[[], Awaitable[None]] | None = None,
+    before: Call | None = None,
     warm_up: int = WARM_UP,
 ) -> list[int]:
     """Microseconds of each call, ascending."""
@@ -140,6 +151,27 @@ def _p50_p99(taken: list[int]) -> tuple[float, float]:
         round(percentile(taken, 0.50) / 1000, 2),
         round(percentile(taken, 0.99) / 1000, 2),
     )
+
+
+@asynccontextmanager
+async def _http_pull(stack: Stack, expected: int) -> AsyncIterator[Call]:
+    """One GET on a connection that is kept, in a thread of its own as a client would be."""
+    connection = HTTPConnection(stack.gateway_url.removeprefix("http://"), timeout=WAIT_SECONDS)
+    headers = {"authorization": f"Bearer {stack.token(USER)}"}
+
+    def pull() -> None:
+        connection.request(
+            "GET", "/v1/sessions/recent?messages=100&conversations=200", None, headers
+        )
+        answer = connection.getresponse()
+        found = answer.read().count(b'"client_message_id"')
+        if answer.status != HTTPStatus.OK or found != expected:
+            raise RuntimeError(f"{found} of {expected} messages were pulled ({answer.status})")
+
+    try:
+        yield lambda: asyncio.to_thread(pull)
+    finally:
+        connection.close()
 
 
 async def _logic_address(stack: Stack) -> str:

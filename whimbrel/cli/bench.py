@@ -90,7 +90,8 @@ def recents(
 ) -> None:
     """What a device that was offline pulls at once: conversations, counts, messages.
 
-    cached: the messages are in Redis. stored: they are read from MongoDB. rebuild: the first call
+    http: GET /v1/sessions/recent; the others are Logic alone. cached: the messages are in Redis,
+    as they are for http. stored: they are read from MongoDB. rebuild: the first call
     after Redis was lost.
 
     Example: whimbrel bench recents --json

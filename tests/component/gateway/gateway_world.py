@@ -69,15 +69,18 @@ class GatewayWorld:
 
 
 @asynccontextmanager
-async def gateway(folder: Path, mongo_url: str, **settings: Any) -> AsyncIterator[GatewayWorld]:
-    """A gateway that serves; there is no Router and no Logic. `settings`: groups of its own."""
+async def gateway(
+    folder: Path, mongo_url: str, *, router: str = "127.0.0.1:1", **settings: Any
+) -> AsyncIterator[GatewayWorld]:
+    """A gateway that serves. `router` is host:port of a Router, whose Logic pods it then asks;
+    else there is none. `settings`: groups of its own."""
     key = folder / "token.key"
     key.write_bytes(SECRET)
     with_defaults: dict[str, Any] = {"passwords": CHEAP, "limits": NO_LIMITS, **settings}
     read = GatewaySettings(
         pod=PodSettings(id="gateway-7"),
         mongo=MongoSettings(url=mongo_url, database=f"gateway-{secrets.token_hex(4)}"),
-        router=RouterTarget(addresses="127.0.0.1:1"),
+        router=RouterTarget(addresses=router),
         auth=AuthSettings(secret_file=key),
         **with_defaults,
     )

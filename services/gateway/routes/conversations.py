@@ -1,0 +1,147 @@
+"""The caller's conversations: the list, pin and mute, read marks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from services.gateway.caller import Caller
+from services.gateway.fields import Id64, PageSize, RequestBody
+from services.gateway.history import PathConversation, ask_history
+from services.gateway.messages import MessageAnswer, entry_json, json_response
+from services.gateway.parts import PartsDep
+from whimbrel.api.history.v1 import history_pb2 as pb
+from whimbrel.core.errors import invalid
+
+router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
+
+
+class ConversationAnswer(BaseModel):
+    """A conversation as its list shows it."""
+
+    conversation_id: str
+    last: MessageAnswer
+    unread: int
+    """What no human has read; stays at 1,000 when there is more."""
+    undelivered: int
+    """What no device of the caller has."""
+    pinned: bool
+    muted: bool
+
+
+class ConversationsAnswer(BaseModel):
+    """A page of the list."""
+
+    conversations: list[ConversationAnswer]
+    next: str
+    """To be given as `after` for the next page; empty on the last one."""
+    total_unread: int
+    """Over all conversations."""
+
+
+class ConversationChange(RequestBody):
+    """What to change; an absent field stays."""
+
+    pinned: bool | None = None
+    muted: bool | None = None
+
+
+class ConversationSettingsAnswer(BaseModel):
+    """What holds now."""
+
+    conversation_id: str
+    pinned: bool
+    muted: bool
+
+
+class ReadMark(RequestBody):
+    """Up to where the caller has read."""
+
+    message_id: Id64
+
+
+class ReadAnswer(BaseModel):
+    """What a read mark leaves."""
+
+    conversation_id: str
+    unread: int
+    seq: str
+    """The read mark: a place in the caller's timeline."""
+
+
+@router.get("", response_model=ConversationsAnswer)
+async def list_conversations(
+    caller: Caller,
+    parts: PartsDep,
+    limit: PageSize = 50,
+    after: Annotated[str, Query(pattern=r"^([01]\.[0-9]{1,19})?$")] = "",
+) -> Response:
+    """Pinned ones first, then those with the newest message."""
+    page = await ask_history(
+        parts.logic,
+        caller.user_id,
+        lambda stub: stub.ListConversations,
+        pb.ListConversationsRequest(caller_id=caller.user_id, limit=limit, page_token=after),
+    )
+    conversations = [
+        {
+            "conversation_id": one.conversation_id,
+            "last": entry_json(one.last),
+            "unread": one.unread,
+            "undelivered": one.undelivered,
+            "pinned": one.pinned,
+            "muted": one.muted,
+        }
+        for one in page.conversations
+    ]
+    return json_response(
+        {
+            "conversations": conversations,
+            "next": page.next_page_token,
+            "total_unread": page.total_unread,
+        }
+    )
+
+
+@router.patch("/{conversation_id}")
+async def change_conversation(
+    conversation_id: PathConversation, body: ConversationChange, caller: Caller, parts: PartsDep
+) -> ConversationSettingsAnswer:
+    """Pin or mute it for the caller alone. A muted one wakes no device."""
+    if body.pinned is None and body.muted is None:
+        raise invalid("nothing to change")
+    now = await ask_history(
+        parts.logic,
+        caller.user_id,
+        lambda stub: stub.ChangeConversation,
+        pb.ChangeConversationRequest(
+            caller_id=caller.user_id,
+            conversation_id=conversation_id,
+            pinned=body.pinned,
+            muted=body.muted,
+        ),
+    )
+    return ConversationSettingsAnswer(
+        conversation_id=conversation_id, pinned=now.pinned, muted=now.muted
+    )
+
+
+@router.post("/{conversation_id}/read")
+async def mark_read(
+    conversation_id: PathConversation, body: ReadMark, caller: Caller, parts: PartsDep
+) -> ReadAnswer:
+    """The caller has read everything up to this message. A mark never goes back."""
+    answer = await ask_history(
+        parts.logic,
+        caller.user_id,
+        lambda stub: stub.MarkRead,
+        pb.MarkReadRequest(
+            caller_id=caller.user_id,
+            conversation_id=conversation_id,
+            message_id=int(body.message_id),
+        ),
+    )
+    return ReadAnswer(conversation_id=conversation_id, unread=answer.unread, seq=str(answer.seq))
