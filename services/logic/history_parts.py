@@ -102,7 +102,8 @@ def assemble_history(
     wall_ms: Callable[[], int],
     max_waiting: int,
 ) -> HistoryParts:
-    """Wire the use cases. `holder` names this process; `max_waiting` committed messages may wait to be counted, and to be findable."""
+    """Wire the use cases. `holder` names this process; `max_waiting` committed messages may wait
+    to be counted, and to be findable."""
     doubts = Doubts([undelivered.doubt, stores.unread.doubt])
     bodies = MessageBodies(messages, stores.cache, render)
     rebuild_unread = RebuildUnread(stores.conversations, reads, stores.unread)
