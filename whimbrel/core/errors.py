@@ -27,6 +27,7 @@ class ErrorCode(enum.IntEnum):
     NOT_FOUND = 13
     DEADLINE_EXCEEDED = 14
     PERMISSION_DENIED = 15
+    TOO_LATE = 30
 
 
 class CloseCode(enum.IntEnum):

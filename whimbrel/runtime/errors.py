@@ -36,6 +36,7 @@ STATUS_OF: Final[dict[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     ErrorCode.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     ErrorCode.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.TOO_LATE: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 _CODE_OF: Final[dict[grpc.StatusCode, ErrorCode]] = {
