@@ -86,6 +86,22 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
             raise error_from_rpc(error) from None
         return access_pb2.ListMembersResponse(member_ids=answer.member_ids)
 
+    async def ListReads(
+        self, request: access_pb2.ListReadsRequest, context: Any
+    ) -> access_pb2.ListReadsResponse:
+        """Lists how far the members of a conversation of the caller have read."""
+        caller_id = self._caller(context)
+        try:
+            answer = await self._links.stub(caller_id).ListReads(
+                logic_pb2.ListReadsRequest(
+                    caller_id=caller_id, conversation_id=request.conversation_id
+                ),
+                timeout=_CALL_SECONDS,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from None
+        return access_pb2.ListReadsResponse(reads=answer.reads)
+
     def _caller(self, context: Any) -> str:
         for key, value in context.invocation_metadata() or ():
             if key == "authorization" and isinstance(value, str):

@@ -14,6 +14,7 @@ from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.message_store_mongo import MongoMessageStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
 from services.logic.adapters.read_store_mongo import MongoReadStore
+from services.logic.adapters.receipt_store_mongo import MongoReceiptStore
 from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
@@ -54,7 +55,8 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     conversations = MongoConversationStore(database)
     leases = MongoWorkerLeases(database)
     reads = MongoReadStore(database)
-    for store in (messages, timelines, cursors, conversations, leases, reads):
+    receipts = MongoReceiptStore(database)
+    for store in (messages, timelines, cursors, conversations, leases, reads, receipts):
         await _until_it_answers(store.prepare)
     stores = Stores(
         messages=messages,
@@ -65,6 +67,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         reservations=RedisSeqReservations(redis),
         memory=RedisSendMemory(redis),
         reads=reads,
+        receipts=receipts,
         undelivered=RedisUndeliveredIndex(redis),
         push_queue=RedisPushQueue(redis),
         locator=GrpcLocator(router),
@@ -74,6 +77,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         links,
         commit=settings.commit,
         worker=settings.worker,
+        changes=settings.changes,
         holder=f"{chassis.pod_id}/{chassis.incarnation}",
         clock=time.monotonic,
         wall_ms=lambda: time.time_ns() // 1_000_000,
@@ -82,7 +86,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.stack.push_async_callback(parts.ids.release)
     desk = Desk(parts.use_cases, links)
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
-        LogicServicer(desk, links, parts.groups, parts.ids), chassis.server
+        LogicServicer(desk, links, parts.groups, parts.list_reads, parts.ids), chassis.server
     )
     chassis.serves("whimbrel.api.logic.v1.LogicService")
     registration = _register(settings, chassis, router)

@@ -15,14 +15,17 @@ from services.logic.ports import (
     MessageStore,
     PushQueue,
     ReadStore,
+    ReceiptStore,
     SendMemory,
     SeqReservations,
     TimelineStore,
     UndeliveredMarks,
     WorkerLeases,
 )
-from services.logic.settings import CommitSettings, WorkerSettings
+from services.logic.settings import ChangeSettings, CommitSettings, WorkerSettings
 from services.logic.usecases.attach_session import AttachSession
+from services.logic.usecases.change_messages import ChangeMessages
+from services.logic.usecases.check_attributes import CheckAttributes
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.clean_up import CleanUp
 from services.logic.usecases.commit_messages import CommitMessages
@@ -30,6 +33,7 @@ from services.logic.usecases.complete_messages import CompleteMessages
 from services.logic.usecases.fan_out import FanOut, Outlet
 from services.logic.usecases.give_up_online import GiveUpOnline
 from services.logic.usecases.groups import Groups
+from services.logic.usecases.list_reads import ListReads
 from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.place_entries import PlaceEntries
@@ -54,6 +58,7 @@ class Stores:
     reservations: SeqReservations
     memory: SendMemory
     reads: ReadStore
+    receipts: ReceiptStore
     undelivered: UndeliveredMarks
     push_queue: PushQueue
     locator: Locator
@@ -65,6 +70,7 @@ class LogicParts:
 
     use_cases: UseCases
     groups: Groups
+    list_reads: ListReads
     ids: MintIds
     placer: PlaceEntries
     fan_out: FanOut
@@ -103,10 +109,12 @@ def assemble(
     wall_ms: Callable[[], int],
     commit: CommitSettings | None = None,
     worker: WorkerSettings | None = None,
+    changes: ChangeSettings | None = None,
 ) -> LogicParts:
     """Wire the use cases. `holder` names this process in the worker leases."""
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
+    changes = changes or ChangeSettings()
     ids = MintIds(
         stores.leases, holder, lease_seconds=worker.lease_seconds, clock=clock, wall_ms=wall_ms
     )
@@ -121,12 +129,18 @@ def assemble(
     fan_out = FanOut(
         stores.locator, outlet, offline, stores.memory, max_waiting=commit.max_waiting_fan_outs
     )
+    changer = ChangeMessages(
+        stores.messages,
+        clock=clock,
+        on_unfinished=lambda span: clean_up.note_unfinished(span),  # noqa: PLW0108 - made below
+    )
     clean_up = CleanUp(
         stores.leases,
         stores.messages,
         stores.timelines,
         stores.reservations,
         completer,
+        changer,
         ids,
         holder=holder,
         on_committed=fan_out.enqueue,
@@ -140,13 +154,24 @@ def assemble(
         clock=clock,
         on_unfinished=clean_up.note_unfinished,
     )
-    checks = CheckSends(stores.memory, stores.messages, stores.conversations, clock=clock)
+    attributes = CheckAttributes(
+        stores.messages,
+        stores.timelines,
+        clock=clock,
+        wall_ms=wall_ms,
+        recall_seconds=changes.recall_seconds,
+        edit_seconds=changes.edit_seconds,
+    )
+    checks = CheckSends(
+        stores.memory, stores.messages, stores.conversations, attributes, clock=clock
+    )
     reader = ReadTimeline(stores.timelines, stores.messages, clock=clock)
     use_cases = UseCases(
         submit=SubmitMessages(
             checks,
             commits,
             completer,
+            changer,
             on_committed=fan_out.enqueue,
             clock=clock,
             max_waiting=commit.max_waiting_messages,
@@ -160,4 +185,5 @@ def assemble(
         clock=clock,
     )
     groups = Groups(stores.conversations, wall_ms=wall_ms)
-    return LogicParts(use_cases, groups, ids, placer, fan_out, offline, clean_up)
+    list_reads = ListReads(groups, stores.receipts)
+    return LogicParts(use_cases, groups, list_reads, ids, placer, fan_out, offline, clean_up)

@@ -39,6 +39,17 @@ class WorkerSettings(SettingsGroup):
     """How often to look for dead workers. Default 1: one small query."""
 
 
+class ChangeSettings(SettingsGroup):
+    """What may be changed of messages that were sent, and for how long."""
+
+    recall_seconds: Seconds = 120.0
+    """Seconds after its sending in which a message may be taken back. Default 120: a slip is
+    noticed at once; later, people have read it and answered."""
+    edit_seconds: Seconds = 900.0
+    """Seconds after its sending in which a message may be edited. Default 900: long enough to
+    correct, too short to rewrite what was agreed."""
+
+
 class LogicSettings(ServiceSettings):
     """Everything that a Logic pod can be told."""
 
@@ -54,3 +65,5 @@ class LogicSettings(ServiceSettings):
     """How messages are committed."""
     worker: WorkerSettings = WorkerSettings()
     """The lease of the worker number."""
+    changes: ChangeSettings = ChangeSettings()
+    """Recall and edit."""

@@ -31,6 +31,8 @@ NOT_PLAYED = {
     "a send on a stream whose device has attached elsewhere",
     "too many messages waiting at the server",
     "the database does not answer",
+    "recalls or edits of somebody else's message",
+    "recalls or edits of a message that is too old",
 }
 Frame = access_pb2.ConnectRequest
 BAD_NAME = "a b"
@@ -132,6 +134,29 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
             attached(send("m", b"this"), send("m", b"that")),
             attached(send("m", b"this"), send("m", b"this", recipient="carol")),
         ],
+        "attributes that contradict themselves or break a bound (see [Attributes](#attributes)),"
+        " a recall with a body": [
+            attached(saying(recalls=7)),
+            attached(saying(edits=7, reply_to=7)),
+            attached(saying(reply_to=2**63)),
+            attached(saying(mentions=["bob", "bob"])),
+            attached(saying(mentions=[f"user-{number}" for number in range(51)])),
+            attached(saying(forwarded_from=types_pb2.ForwardedFrom(message_id=1))),
+        ],
+        "mentions of somebody who is not a member": [attached(saying(mentions=["carol"]))],
+        "reply_to, forwarded_from, recalls or edits of a message that is not there for the sender,"
+        " or was recalled": [
+            attached(saying(reply_to=7)),
+            attached(saying(edits=7)),
+            attached(saying(body=None, recalls=7)),
+            attached(
+                saying(
+                    forwarded_from=types_pb2.ForwardedFrom(
+                        message_id=7, conversation_id="g:1", sender_id="bob"
+                    )
+                )
+            ),
+        ],
         "Send without messages": [attached(Frame(send=access_pb2.Send()))],
     }
 
@@ -158,6 +183,16 @@ def send(
     if conversation is not None:
         message.conversation_id = conversation
     return Frame(send=access_pb2.Send(messages=[message]))
+
+
+def saying(body: bytes | None = b"hi", **attributes: Any) -> Frame:
+    """A message with attributes."""
+    frame = send("m", body or b"")
+    message = frame.send.messages[0]
+    if body is None:
+        message.ClearField("body")
+    message.attributes.CopyFrom(types_pb2.Attributes(**attributes))
+    return frame
 
 
 @asynccontextmanager

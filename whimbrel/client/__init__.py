@@ -20,11 +20,13 @@ from whimbrel.client.opening import connect
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore, MemoryStore, StoredState
 from whimbrel.client.store_sqlite import SqliteStore
+from whimbrel.core.attributes import Attributes, ForwardedFrom
 from whimbrel.core.backoff import ReconnectPolicy
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
 from whimbrel.core.outgoing import BodyKind
 
 __all__ = [
+    "Attributes",
     "BodyKind",
     "Client",
     "ClientSettings",
@@ -34,6 +36,7 @@ __all__ = [
     "CloseCode",
     "ConnectionClosed",
     "ErrorCode",
+    "ForwardedFrom",
     "MemoryStore",
     "MessageEvent",
     "Receipt",

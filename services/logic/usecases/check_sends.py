@@ -1,4 +1,5 @@
 """What is asked before anything is stored, as a list: resend? newest epoch? conversation? member?
+what it says of other messages?
 
 A resend is looked up before every other check, because what was delivered must never be
 Rejected afterwards (rule 2). Redis is the fast path of that look-up, MongoDB's unique index the
@@ -19,6 +20,7 @@ from services.logic.domain.model import (
     StoredMessage,
 )
 from services.logic.ports import ConversationStore, MessageStore, SendMemory
+from services.logic.usecases.check_attributes import CheckAttributes
 from services.logic.usecases.commit_messages import Addressed, id_reused
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import ErrorCode, WhimbrelError
@@ -48,19 +50,22 @@ class Checked:
 
 
 class CheckSends:
-    """At most one round trip to Redis and two to MongoDB for a whole batch."""
+    """At most one round trip to Redis and two to MongoDB for a whole batch, four when it has
+    attributes."""
 
     def __init__(
         self,
         memory: SendMemory,
         messages: MessageStore,
         conversations: ConversationStore,
+        attributes: CheckAttributes,
         *,
         clock: Clock,
     ) -> None:
         self._memory = memory
         self._messages = messages
         self._conversations = conversations
+        self._attributes = attributes
         self._clock = clock
 
     async def check(self, sends: Sequence[Checkable], *, deadline: float) -> Checked:
@@ -88,6 +93,10 @@ class CheckSends:
             else:
                 candidates.append(send)
         await self._address(candidates, checked, deadline)
+        refused = await self._attributes.check(checked.fresh, deadline=deadline)
+        if refused:
+            checked.fresh = [one for one in checked.fresh if one.draft.key not in refused]
+            checked.answered |= refused
         return checked
 
     async def _remembered(

@@ -324,6 +324,11 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
             )
         return logic_pb2.ListMembersResponse(member_ids=["alice", "bob"])
 
+    async def ListReads(self, request: logic_pb2.ListReadsRequest, context: Any) -> Any:
+        answer = logic_pb2.ListReadsResponse()
+        answer.reads.add(conversation_id=request.conversation_id, user_id="bob", message_id=7)
+        return answer
+
 
 async def _requests(context: Any) -> AsyncIterator[logic_pb2.LinkRequest]:
     while isinstance(request := await context.read(), logic_pb2.LinkRequest):

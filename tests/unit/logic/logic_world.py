@@ -16,6 +16,7 @@ from services.logic.domain.model import (
 )
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.settings import WorkerSettings
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import EPOCH_MS
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
@@ -23,6 +24,7 @@ from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
+from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
@@ -90,6 +92,7 @@ class World:
         self.cursors = MemoryCursorStore()
         self.conversations = MemoryConversationStore()
         self.reads = MemoryReadStore()
+        self.receipts = MemoryReceiptStore()
         self.leases = MemoryWorkerLeases()
         self.reservations = MemorySeqReservations()
         self.memory = MemorySendMemory()
@@ -107,6 +110,7 @@ class World:
             reservations=self.reservations,
             memory=self.memory,
             reads=self.reads,
+            receipts=self.receipts,
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator,
@@ -157,8 +161,9 @@ def draft(
     to: str = "d:alice:bob",
     client_id: str = "c1",
     device: str = "phone",
+    attributes: Attributes = PLAIN,
 ) -> Draft:
-    return Draft(ClientKey(sender, device, client_id), to, 1, text.encode())
+    return Draft(ClientKey(sender, device, client_id), to, 1, text.encode(), attributes)
 
 
 async def send(

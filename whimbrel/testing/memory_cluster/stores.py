@@ -17,6 +17,7 @@ from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
+from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
@@ -38,6 +39,7 @@ class WorldStores:
     reservations: MemorySeqReservations = field(default_factory=MemorySeqReservations)
     memory: MemorySendMemory = field(default_factory=MemorySendMemory)
     reads: MemoryReadStore = field(default_factory=MemoryReadStore)
+    receipts: MemoryReceiptStore = field(default_factory=MemoryReceiptStore)
     undelivered: MemoryUndeliveredIndex = field(default_factory=MemoryUndeliveredIndex)
     push_queue: MemoryPushQueue = field(default_factory=MemoryPushQueue)
     locator_of: Callable[[Locator], Locator] = lambda locator: locator
@@ -54,6 +56,7 @@ class WorldStores:
             reservations=self.reservations,
             memory=self.memory,
             reads=self.reads,
+            receipts=self.receipts,
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator_of(locator),
