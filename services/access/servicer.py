@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import grpc
 
-from services.access.client_stream import ClientStream, StreamServices
+from services.access.client_stream import ClientStream
 from services.access.handshake import Handshake
 from services.access.links import Links
 from services.access.stream_driver import StreamDriver
+from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.core.errors import ErrorCode, WhimbrelError

@@ -10,6 +10,7 @@ import structlog
 
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
+from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.message_store_mongo import MongoMessageStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
@@ -19,6 +20,7 @@ from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
+from services.logic.adapters.watchers_redis import RedisWatchers
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.desk import Desk
 from services.logic.link import LinkTable
@@ -71,6 +73,9 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         undelivered=RedisUndeliveredIndex(redis),
         push_queue=RedisPushQueue(redis),
         locator=GrpcLocator(router),
+        whereabouts=GrpcLocator(router),
+        watchers=RedisWatchers(redis),
+        last_seen=MongoLastSeenStore(database),
     )
     parts = assemble(
         stores,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from services.logic.desk import UseCases
 from services.logic.ports import (
@@ -23,6 +23,13 @@ from services.logic.ports import (
     WorkerLeases,
 )
 from services.logic.settings import ChangeSettings, CommitSettings, WorkerSettings
+from services.logic.signal_ports import (
+    LastSeenStore,
+    SignalOutlet,
+    Visibility,
+    Watchers,
+    Whereabouts,
+)
 from services.logic.usecases.attach_session import AttachSession
 from services.logic.usecases.change_messages import ChangeMessages
 from services.logic.usecases.check_attributes import CheckAttributes
@@ -34,16 +41,24 @@ from services.logic.usecases.fan_out import FanOut, Outlet
 from services.logic.usecases.give_up_online import GiveUpOnline
 from services.logic.usecases.groups import Groups
 from services.logic.usecases.list_reads import ListReads
+from services.logic.usecases.mark_read import MarkRead
 from services.logic.usecases.mint_ids import MintIds
+from services.logic.usecases.note_reads import NoteReads
+from services.logic.usecases.pass_signals import PassSignals
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
+from services.logic.usecases.show_presence import EverybodySees, ShowPresence
 from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from services.logic.usecases.treat_as_offline import TreatAsOffline
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Outlets(Outlet, SignalOutlet, Protocol):
+    """The links to the Access pods, for all that goes out on them by itself."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,10 @@ class Stores:
     undelivered: UndeliveredMarks
     push_queue: PushQueue
     locator: Locator
+    whereabouts: Whereabouts
+    watchers: Watchers
+    last_seen: LastSeenStore
+    visibility: Visibility = field(default_factory=EverybodySees)
 
 
 @dataclass(frozen=True)
@@ -102,7 +121,7 @@ class LogicParts:
 
 def assemble(
     stores: Stores,
-    outlet: Outlet,
+    outlet: Outlets,
     *,
     holder: str,
     clock: Clock,
@@ -181,9 +200,24 @@ def assemble(
         cursors=StoreCursors(stores.cursors, stores.undelivered, clock=clock),
         give_up=GiveUpOnline(stores.timelines, offline),
         timelines=stores.timelines,
+        signals=_signals(stores, outlet, clock),
+        presence=ShowPresence(
+            stores.whereabouts,
+            stores.watchers,
+            stores.last_seen,
+            stores.visibility,
+            outlet,
+            wall_ms=wall_ms,
+        ),
         ids=ids,
         clock=clock,
     )
     groups = Groups(stores.conversations, wall_ms=wall_ms)
     list_reads = ListReads(groups, stores.receipts)
     return LogicParts(use_cases, groups, list_reads, ids, placer, fan_out, offline, clean_up)
+
+
+def _signals(stores: Stores, outlet: SignalOutlet, clock: Clock) -> PassSignals:
+    mark_read = MarkRead(stores.reads, stores.timelines, stores.undelivered, clock=clock)
+    note_reads = NoteReads(stores.timelines, mark_read, stores.receipts)
+    return PassSignals(stores.conversations, stores.whereabouts, outlet, note_reads)

@@ -16,6 +16,7 @@ from whimbrel.client.event_stream import EventStream
 from whimbrel.client.events import ClientState, ClientStatistics, MessageEvent, Receipt
 from whimbrel.client.lifetime import Lifetime, Options
 from whimbrel.client.presence import Surroundings
+from whimbrel.client.signals import Signals
 from whimbrel.client.tokens import TokenSource
 from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.names import check_name
@@ -209,6 +210,14 @@ class Client:
         return EventStream(
             lifetime.dialogue.inbox, lifetime.keeper.arrived, lifetime.poke, lifetime.ended
         )
+
+    @property
+    def signals(self) -> Signals:
+        """Typing, receipts and presence. RuntimeError without `connect(signals=True)`."""
+        lifetime = self._entered()
+        if not self._options.signals:
+            raise RuntimeError("connect with signals=True")
+        return Signals(lifetime)
 
     # --- groups ----------------------------------------------------------------------
 

@@ -160,6 +160,9 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
         self.stores: list[logic_pb2.Cursor] = []
         self.unacknowledged: list[logic_pb2.Unacknowledged] = []
         self.superseded: list[logic_pb2.Superseded] = []
+        self.signals: list[logic_pb2.RaisedSignal] = []
+        self.watches: list[logic_pb2.WatchRequest] = []
+        self.presence_changes: list[str] = []
         self.groups: list[logic_pb2.CreateGroupRequest] = []
         self.highest: list[int] = []
         self.takes_links = True
@@ -251,6 +254,9 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
                 answer.stored_cursors.extend(request.cursors)
             self.unacknowledged.extend(request.unacknowledged)
             self.superseded.extend(request.superseded)
+            self.signals.extend(request.signals)
+            self.watches.extend(request.watches)
+            self.presence_changes.extend(one.user_id for one in request.presence_changes)
             self.note()
             if answer.ByteSize():
                 out.put_nowait(answer)

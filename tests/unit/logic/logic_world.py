@@ -14,6 +14,7 @@ from services.logic.domain.model import (
     StoredMessage,
     TimelineEntry,
 )
+from services.logic.domain.signals import PresenceState, Signal
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.settings import WorkerSettings
 from whimbrel.core.attributes import PLAIN, Attributes
@@ -22,6 +23,11 @@ from whimbrel.core.ids import EPOCH_MS
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.presence_stores import (
+    MemoryLastSeenStore,
+    MemoryWatchers,
+    MemoryWhereabouts,
+)
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
 from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
@@ -56,6 +62,8 @@ class Outlet:
     delivered: list[tuple[str, StoredMessage, tuple[TimelineEntry, ...]]] = field(
         default_factory=list
     )
+    signals: list[tuple[str, Signal, tuple[str, ...]]] = field(default_factory=list)
+    presences: list[tuple[str, PresenceState]] = field(default_factory=list)
 
     def deliver(
         self, pod_id: str, message: StoredMessage, targets: Sequence[TimelineEntry]
@@ -64,6 +72,16 @@ class Outlet:
             return False
         self.delivered.append((pod_id, message, tuple(targets)))
         return True
+
+    def signal(self, pod_id: str, signal: Signal, users: Sequence[str]) -> bool:
+        if pod_id in self.linked:
+            self.signals.append((pod_id, signal, tuple(sorted(users))))
+        return pod_id in self.linked
+
+    def presence(self, pod_id: str, state: PresenceState) -> bool:
+        if pod_id in self.linked:
+            self.presences.append((pod_id, state))
+        return pod_id in self.linked
 
 
 class Clock:
@@ -93,6 +111,9 @@ class World:
         self.conversations = MemoryConversationStore()
         self.reads = MemoryReadStore()
         self.receipts = MemoryReceiptStore()
+        self.whereabouts = MemoryWhereabouts()
+        self.watchers = MemoryWatchers()
+        self.last_seen = MemoryLastSeenStore()
         self.leases = MemoryWorkerLeases()
         self.reservations = MemorySeqReservations()
         self.memory = MemorySendMemory()
@@ -111,6 +132,9 @@ class World:
             memory=self.memory,
             reads=self.reads,
             receipts=self.receipts,
+            whereabouts=self.whereabouts,
+            watchers=self.watchers,
+            last_seen=self.last_seen,
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator,

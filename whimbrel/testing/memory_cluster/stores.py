@@ -15,6 +15,11 @@ from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.presence_stores import (
+    MemoryLastSeenStore,
+    MemoryWatchers,
+    MemoryWhereabouts,
+)
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
 from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
@@ -40,6 +45,9 @@ class WorldStores:
     memory: MemorySendMemory = field(default_factory=MemorySendMemory)
     reads: MemoryReadStore = field(default_factory=MemoryReadStore)
     receipts: MemoryReceiptStore = field(default_factory=MemoryReceiptStore)
+    whereabouts: MemoryWhereabouts = field(default_factory=MemoryWhereabouts)
+    watchers: MemoryWatchers = field(default_factory=MemoryWatchers)
+    last_seen: MemoryLastSeenStore = field(default_factory=MemoryLastSeenStore)
     undelivered: MemoryUndeliveredIndex = field(default_factory=MemoryUndeliveredIndex)
     push_queue: MemoryPushQueue = field(default_factory=MemoryPushQueue)
     locator_of: Callable[[Locator], Locator] = lambda locator: locator
@@ -57,6 +65,9 @@ class WorldStores:
             memory=self.memory,
             reads=self.reads,
             receipts=self.receipts,
+            whereabouts=self.whereabouts,
+            watchers=self.watchers,
+            last_seen=self.last_seen,
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator_of(locator),
