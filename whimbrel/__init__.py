@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whimbrel.client import (
+        Attributes,
         BodyKind,
         Client,
         ClientSettings,
         CloseCode,
         ConnectionClosed,
         ErrorCode,
+        ForwardedFrom,
         MessageEvent,
         Receipt,
         SqliteStore,
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Attributes",
     "BodyKind",
     "Client",
     "ClientSettings",
     "CloseCode",
     "ConnectionClosed",
     "ErrorCode",
+    "ForwardedFrom",
     "MessageEvent",
     "Receipt",
     "SqliteStore",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from services.access.acks import AckKeeper
-from services.access.client_stream import ClientStream, StreamServices
+from services.access.client_stream import ClientStream
 from services.access.departures import Departures
 from services.access.drain_parts import DrainParts
 from services.access.drain_socket import drain_socket
@@ -22,6 +22,9 @@ from services.access.routes import Routes
 from services.access.servicer import AccessServicer
 from services.access.session_table import SessionTable
 from services.access.settings import AccessSettings
+from services.access.signal_desk import SignalDesk
+from services.access.signal_requests import SignalRequests
+from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -64,11 +67,13 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     requests = LogicRequests(links, clock=clock, send_seconds=own.send_seconds)
     acks = AckKeeper(requests, on_stored, clock=clock, flush_seconds=own.ack_flush_seconds)
     head_checks = HeadChecks(table, requests, clock=clock)
+    signals = SignalDesk(table, SignalRequests(links), flush_seconds=own.ack_flush_seconds)
     responses = LogicResponses(
         links,
         table,
         acks,
         head_checks,
+        signals,
         highest,
         clock=clock,
         commit_seconds=own.send_seconds,
@@ -83,7 +88,9 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         incarnation=identity.incarnation,
         assert_seconds=own.assert_seconds,
     )
-    departures = Departures(router, lambda stream: routes.session_of(stream, stream.epoch))
+    departures = Departures(
+        router, lambda stream: routes.session_of(stream, stream.epoch), signals.gone
+    )
     parts = DrainParts.make(identity.pod_id, secret, table, settings.drain, clock=clock)
     membership = Membership(settings, chassis, router, table, parts, clock=clock)
     registration = membership.registration
@@ -99,6 +106,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         departures,
         deadlines,
         parts.moves,
+        signals,
         settings.drain.linger_seconds,
         clock,
     )
@@ -106,15 +114,20 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     access_pb2_grpc.add_AccessServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name)
 
-    for name, loop in membership.loops.items():
+    loops = {
+        **membership.loops,
+        "links": links.run,
+        "request-expiry": requests.run_expiry,
+        "attaches": routes.run_attaches,
+        "asserts": routes.run_asserts,
+        "head-checks": head_checks.run,
+        "acks": acks.run,
+        "receipts": signals.run,
+        "watches": signals.run_watches,
+        "departures": departures.run,
+    }
+    for name, loop in loops.items():
         chassis.spawn(loop(), name)
-    chassis.spawn(links.run(), "links")
-    chassis.spawn(requests.run_expiry(), "request-expiry")
-    chassis.spawn(routes.run_attaches(), "attaches")
-    chassis.spawn(routes.run_asserts(), "asserts")
-    chassis.spawn(head_checks.run(), "head-checks")
-    chassis.spawn(acks.run(), "acks")
-    chassis.spawn(departures.run(), "departures")
     chassis.spawn(deadlines.run(clock, lambda stream: stream.on_deadline(clock())), "deadlines")
 
     if settings.drain.socket is not None:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.access import frames
-from services.access.announcements import Announcements, StormSource, StormWindow
+from services.access.announcements import Announcements
 from services.access.frames import Item, Outbound
-from services.access.settings import StreamSettings
 from services.access.stream_clock import StreamClock
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.core.ack_timer import SeqRange
@@ -24,38 +22,11 @@ from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
 from whimbrel.core.session import ServerSession
 from whimbrel.core.session_types import Mode, SessionLimits, SessionStatistics
 from whimbrel.core.window import Numbered
-from whimbrel.runtime.ticker import Deadlines
 
 if TYPE_CHECKING:
-    from services.access.acks import AckKeeper
-    from services.access.departures import Departures
-    from services.access.moves import Moves
     from services.access.pending import PendingSend
-    from services.access.requests import LogicRequests
-    from services.access.session_table import SessionTable
-
-
-@dataclass(frozen=True)
-class StreamServices:
-    """What a stream uses of its pod."""
-
-    settings: StreamSettings
-    table: SessionTable
-    requests: LogicRequests
-    acks: AckKeeper
-    departures: Departures
-    deadlines: Deadlines[ClientStream]
-    moves: Moves
-    linger_seconds: float
-    """For so long the old stream of a session that has moved stays open."""
-    clock: Callable[[], float]
-    storm: StormSource = field(init=False)
-    """Begins with the settings; what changes it later is told to every stream."""
-
-    def __post_init__(self) -> None:
-        settings = self.settings
-        window = StormWindow(settings.storm_foreground_ms, settings.storm_background_ms)
-        object.__setattr__(self, "storm", StormSource(window))
+    from services.access.stream_services import StreamServices
+    from services.access.stream_signals import StreamSignals
 
 
 class ClientStream:
@@ -86,6 +57,8 @@ class ClientStream:
         )
         self.outbound = Outbound()
         self.announced = Announcements()
+        self.signals: StreamSignals | None = None
+        """None: the client knows none."""
         self.is_background = False
         self.clock = StreamClock(settings, services.clock())
         self.final: access_pb2.ConnectResponse | None = None
@@ -284,6 +257,7 @@ class ClientStream:
         services.deadlines.set(self, None)
         services.table.remove(self)
         services.moves.ended(self)
+        services.signals.close(self)
         if self.is_superseded or not self.epoch:
             return
         services.departures.add(self)

@@ -36,9 +36,12 @@ class Departures:
         self,
         router: router_pb2_grpc.RouterServiceStub,
         session_of: Callable[[ClientStream], router_pb2.Session],
+        on_detached: Callable[[set[str]], None],
     ) -> None:
+        """`on_detached` is told the users whose devices have lost their routes."""
         self._router = router
         self._session_of = session_of
+        self._on_detached = on_detached
         self._waiting: deque[router_pb2.Session] = deque(maxlen=_MAX_WAITING)
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -75,4 +78,5 @@ class Departures:
                 if attempt < _ATTEMPTS:
                     await asyncio.sleep(_RETRY_SECONDS)
             else:
+                self._on_detached({session.user_id for session in sessions})
                 return

@@ -88,6 +88,7 @@ class Handshake:
             self._tell(stream, previous)
         stream.session.attach(result.cursor, result.head, numbered(result.entries), now)
         stream.set_app_state(hello.app_state, now)
+        stream.services.signals.open(stream, hello, now)
         stream.outbound.welcome(self._welcome(stream))
         stream.turn(now)
 
@@ -190,6 +191,7 @@ class Handshake:
             max_body_bytes=settings.max_body_bytes,
             max_unanswered_sends=settings.max_unanswered_sends,
             endpoints=self._endpoints(stream.user_id),
+            signals=stream.signals is not None,
         )
 
 

@@ -29,6 +29,8 @@ def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -
         _sync(stream, frame.sync.from_seq, now)
     elif kind == "app_state":
         stream.set_app_state(frame.app_state, now)
+    elif kind in {"read", "typing", "watch"}:
+        stream.services.signals.said(stream, frame, now)
     elif kind == "migrate_ack":
         stream.services.moves.answered(stream, frame.migrate_ack, now)
     elif kind == "bye":
@@ -68,6 +70,7 @@ def _acknowledge(stream: ClientStream, cursor: int, now: float) -> None:
         raise StreamRefusedError(CloseCode.ACK_AHEAD, str(error)) from None
     if is_news:
         stream.services.acks.keep(stream.user_id, stream.device_id, cursor)
+        stream.services.signals.acknowledged(stream, cursor)
         stream.turn(now)
 
 

@@ -25,6 +25,11 @@ class LinkOutbox:
         self._open_bytes = 0
         self._filled = asyncio.Event()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a full batch waits: what can be left out is left out."""
+        return len(self._batches) > 1
+
     def room_for(self, size_bytes: int) -> logic_pb2.LinkRequest:
         """The open batch, which has room for an item of this size: add it at once.
 

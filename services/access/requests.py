@@ -53,9 +53,10 @@ class LogicRequests:
         link = self._links.choose(send.conversation_id)
         if link is None:
             raise unavailable("no Logic pod is linked", retry_after_seconds=0.5)
-        batch = link.outbox.room_for(_SMALL_BYTES + len(message.body.content))
+        size = _SMALL_BYTES + len(message.body.content) + message.attributes.ByteSize()
+        batch = link.outbox.room_for(size)
         ref = next(self._refs)
-        batch.sends.add(
+        request = batch.sends.add(
             ref=ref,
             sender_id=sender_id,
             sender_device_id=device_id,
@@ -64,7 +65,10 @@ class LogicRequests:
             client_message_id=send.client_message_id,
             resend=message.resend,
             budget_ms=self._send_budget_ms,
-        ).body.CopyFrom(message.body)
+        )
+        request.body.CopyFrom(message.body)
+        if message.HasField("attributes"):
+            request.attributes.CopyFrom(message.attributes)
         link.sends.add(ref, send, now)
 
     def fetch(self, owner: FetchOwner, user_id: str, pull: Pull, now: float) -> None:

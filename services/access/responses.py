@@ -14,6 +14,7 @@ from services.access.links import Links
 from services.access.pending import LinkLostError
 from services.access.requests import error_of, link_broke
 from services.access.session_table import SessionTable
+from services.access.signal_desk import SignalDesk
 from whimbrel.api.logic.v1 import logic_pb2
 
 
@@ -30,6 +31,7 @@ class LogicResponses:
         table: SessionTable,
         acks: AckKeeper,
         head_checks: HeadChecks,
+        signals: SignalDesk,
         highest: HighestId,
         *,
         clock: Callable[[], float],
@@ -39,6 +41,7 @@ class LogicResponses:
         self._table = table
         self._acks = acks
         self._head_checks = head_checks
+        self._signals = signals
         self._highest = highest
         self._clock = clock
         self._commit_seconds = commit_seconds
@@ -85,6 +88,7 @@ class LogicResponses:
             self._table.supersede(gone.user_id, gone.device_id, gone.epoch, gone.instance_id)
         for kicked in response.kicked:
             self._table.kick(kicked.user_id, kicked.device_id, kicked.epoch)
+        self._signals.on_response(response)
 
     def _result(self, link: Link, result: logic_pb2.SendResult, now: float) -> None:
         send = link.sends.pop(result.ref)

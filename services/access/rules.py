@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from services.access.frames import MAX_FRAME_BYTES
@@ -15,6 +16,7 @@ from whimbrel.core.names import (
     direct_conversation,
     direct_participants,
 )
+from whimbrel.wire import attributes_of
 
 PROTOCOL_VERSION: Final = 1
 _MAX_CLIENT_LENGTH: Final = 64
@@ -57,12 +59,25 @@ def check_hello(hello: access_pb2.Hello) -> None:
         raise StreamRefusedError(CloseCode.INVALID_FRAME, error.detail) from None
 
 
+def _recall_body(message_id: int) -> types_pb2.Body:
+    """What a client that knows no attributes sees of a recall."""
+    said = {"type": "recall", "message_id": str(message_id)}
+    return types_pb2.Body(kind=types_pb2.BODY_KIND_SYSTEM, content=json.dumps(said).encode())
+
+
 def conversation_of(
     message: access_pb2.OutgoingMessage, sender_id: str, max_body_bytes: int
 ) -> str:
-    """Where a message goes; raises the WhimbrelError with which it is rejected."""
+    """Where a message goes; raises the WhimbrelError with which it is rejected. A recall gets
+    its body here, the same at each resend."""
     check_name(message.client_message_id, "client_message_id")
-    if message.body.kind not in _BODY_KINDS:
+    attributes = attributes_of(message.attributes)
+    attributes.check()
+    if attributes.recalls:
+        if message.HasField("body"):
+            raise invalid("a recall has no body")
+        message.body.CopyFrom(_recall_body(attributes.recalls))
+    elif message.body.kind not in _BODY_KINDS:
         raise invalid("body.kind must be text, bytes or encrypted")
     size = len(message.body.content)
     if size > max_body_bytes:

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import grpc
 
-from services.access.client_stream import ClientStream, StreamServices
+from services.access.client_stream import ClientStream
 from services.access.handshake import Handshake
 from services.access.links import Links
 from services.access.stream_driver import StreamDriver
+from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.core.errors import ErrorCode, WhimbrelError
@@ -85,6 +86,22 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from None
         return access_pb2.ListMembersResponse(member_ids=answer.member_ids)
+
+    async def ListReads(
+        self, request: access_pb2.ListReadsRequest, context: Any
+    ) -> access_pb2.ListReadsResponse:
+        """Lists how far the members of a conversation of the caller have read."""
+        caller_id = self._caller(context)
+        try:
+            answer = await self._links.stub(caller_id).ListReads(
+                logic_pb2.ListReadsRequest(
+                    caller_id=caller_id, conversation_id=request.conversation_id
+                ),
+                timeout=_CALL_SECONDS,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from None
+        return access_pb2.ListReadsResponse(reads=answer.reads)
 
     def _caller(self, context: Any) -> str:
         for key, value in context.invocation_metadata() or ():

@@ -13,7 +13,7 @@ from typing import Any, Final
 import grpc
 
 from services.access import frames, incoming
-from services.access.client_stream import ClientStream, StreamServices
+from services.access.client_stream import ClientStream
 from services.access.handshake import Handshake
 from services.access.refusals import (
     SentElsewhereError,
@@ -21,6 +21,7 @@ from services.access.refusals import (
     StreamReplacedError,
 )
 from services.access.rules import frame_kind
+from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2
 
 _PEER_GONE: Final = (grpc.aio.BaseError, asyncio.InvalidStateError)
@@ -133,7 +134,7 @@ class StreamDriver:
                 stream.finish("ended")
 
     def _take_frame(self) -> access_pb2.ConnectResponse | None:
-        """The next frame: results, then entries as the window permits, then the last one."""
+        """The next frame: results, the last one, entries as the window permits, signals."""
         stream = self.stream
         frame = stream.outbound.take()
         if frame is not None:
@@ -146,5 +147,10 @@ class StreamDriver:
             items = stream.session.take_ready(now, frames.DELIVER_BYTES)
             stream.turn(now)
             if items:
+                if stream.signals is not None:
+                    stream.signals.written(items)
                 return frames.deliver(items)
+        # Last of all: a signal never delays anything.
+        if stream.is_attached and stream.signals is not None:
+            return stream.signals.queue.take()
         return None

@@ -11,6 +11,7 @@ import structlog
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
+from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.message_cache_redis import RedisMessageCache
 from services.logic.adapters.message_store_mongo import MongoMessageStore
@@ -22,6 +23,7 @@ from services.logic.adapters.moderation_stores_mongo import (
 from services.logic.adapters.privacy_store_mongo import MongoPrivacyStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
 from services.logic.adapters.read_store_mongo import PULLS, MongoReadStore
+from services.logic.adapters.receipt_store_mongo import MongoReceiptStore
 from services.logic.adapters.relation_store_mongo import MongoRelationStore
 from services.logic.adapters.search_mongo import MongoSearchFeed, MongoSearchStore, MongoTextLog
 from services.logic.adapters.send_memory_redis import RedisSendMemory
@@ -30,6 +32,7 @@ from services.logic.adapters.settings_store_mongo import MongoSettingsStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
 from services.logic.adapters.unread_index_redis import RedisUnreadIndex
+from services.logic.adapters.watchers_redis import RedisWatchers
 from services.logic.adapters.word_store_mongo import MongoWordStore
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.desk import Desk
@@ -41,6 +44,7 @@ from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
 from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
+from services.logic.signal_parts import SignalStores
 from services.logic.usecases.feed_search import SearchPorts
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
@@ -73,6 +77,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     conversations = MongoConversationStore(database)
     leases = MongoWorkerLeases(database)
     reads = MongoReadStore(database)
+    receipts = MongoReceiptStore(database)
     pulls = MongoReadStore(database, PULLS)
     settings_of = MongoSettingsStore(database)
     search = MongoSearchStore(database)
@@ -86,7 +91,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     )
     of_people = (relations, privacy, bans, risks, words, cases)
     of_history = (pulls, settings_of, search)
-    first = (messages, timelines, cursors, conversations, leases, reads)
+    first = (messages, timelines, cursors, conversations, leases, reads, receipts)
     for store in (*first, *of_people, *of_history):
         await _until_it_answers(store.prepare)
     stores = Stores(
@@ -110,6 +115,12 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
             cache=RedisMessageCache(redis),
             search=SearchPorts(search, MongoSearchFeed(database), MongoTextLog(database)),
         ),
+        signals=SignalStores(
+            receipts=receipts,
+            whereabouts=GrpcLocator(router),
+            watchers=RedisWatchers(redis),
+            last_seen=MongoLastSeenStore(database),
+        ),
     )
     parts = assemble(
         stores,
@@ -117,6 +128,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         commit=settings.commit,
         worker=settings.worker,
         checking=settings.checks,
+        changes=settings.changes,
         holder=f"{chassis.pod_id}/{chassis.incarnation}",
         clock=time.monotonic,
         wall_ms=lambda: time.time_ns() // 1_000_000,
@@ -125,10 +137,11 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.stack.push_async_callback(parts.ids.release)
     desk = Desk(parts.use_cases, links)
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
-        LogicServicer(desk, links, parts.groups, parts.ids), chassis.server
+        LogicServicer(desk, links, parts.groups, parts.signals.list_reads, parts.ids),
+        chassis.server,
     )
     history_pb2_grpc.add_HistoryServiceServicer_to_server(
-        HistoryServicer(parts.history), chassis.server
+        HistoryServicer(parts.history, parts.signals.passing), chassis.server
     )
     chassis.serves("whimbrel.api.logic.v1.LogicService")
     chassis.serves("whimbrel.api.history.v1.HistoryService")

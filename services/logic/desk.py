@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 from services.logic.domain.model import Answer, DeviceCursor, Outcome
 from services.logic.link import AccessLink, LinkTable
 from services.logic.ports import TimelineStore
+from services.logic.signal_desk import SignalDesk
 from services.logic.translate import draft_of, refused_to_wire
 from services.logic.usecases.attach_session import Attach, AttachSession
 from services.logic.usecases.give_up_online import GiveUpOnline, UnacknowledgedRange
 from services.logic.usecases.mint_ids import MintIds
+from services.logic.usecases.pass_signals import PassSignals
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.pipeline import Pipeline
 from services.logic.usecases.read_timeline import MAX_PAGE_BYTES, ReadTimeline
+from services.logic.usecases.show_presence import ShowPresence
 from services.logic.usecases.store_cursors import CursorUpdate, StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from whimbrel.api.logic.v1 import logic_pb2
@@ -59,6 +62,8 @@ class UseCases:
     cursors: StoreCursors
     give_up: GiveUpOnline
     timelines: TimelineStore
+    signals: PassSignals
+    presence: ShowPresence
     ids: MintIds
     clock: Clock
 
@@ -69,6 +74,7 @@ class Desk:
     def __init__(self, use_cases: UseCases, links: LinkTable) -> None:
         self._use = use_cases
         self._links = links
+        self._signals = SignalDesk(use_cases.signals, use_cases.presence)
         self._attaches: Pipeline[_Attach] = Pipeline(
             self._handle_attaches, max_items=64, max_waiting=20_000
         )
@@ -89,6 +95,7 @@ class Desk:
             "fetches": self._fetches.run,
             "heads": self._heads.run,
             "unacknowledged": self._given_up.run,
+            **self._signals.loops(),
         }
 
     def take(self, request: logic_pb2.LinkRequest, link: AccessLink) -> None:
@@ -126,6 +133,8 @@ class Desk:
                     given_up.user_id, given_up.device_id, given_up.from_seq, given_up.to_seq
                 )
             )
+
+        self._signals.take(request, link)
 
     def _forward(self, request: logic_pb2.LinkRequest) -> None:
         """Pass on what one Access pod says to another; one that is not linked finds out at its

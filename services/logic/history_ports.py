@@ -124,6 +124,11 @@ class SearchStore(Protocol):
         """Insert them; those that are there already stay as they are. Majority, journaled."""
         ...
 
+    async def replace(self, documents: Sequence[SearchDocument]) -> None:
+        """Put them in the place of those with a lower `changed_by`, or where none is. Majority,
+        journaled."""
+        ...
+
     async def missing(self, ids: Iterable[int]) -> set[int]:
         """Those of the message ids that it does not have."""
         ...

@@ -9,8 +9,10 @@ from typing import TypeVar
 import grpc
 
 from services.logic.domain.model import Placement
+from services.logic.domain.signals import Signal, SignalKind
 from services.logic.history_parts import HistoryParts
 from services.logic.usecases.message_bodies import Shown
+from services.logic.usecases.pass_signals import PassSignals
 from services.logic.usecases.pull_recent import check_limit, no_such_message
 from services.logic.usecases.read_history import MAX_MESSAGE_ID, Position
 from whimbrel.api.history.v1 import history_pb2 as pb
@@ -28,8 +30,9 @@ MAX_REBUILDS = 100
 class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
     """Serves HistoryService."""
 
-    def __init__(self, parts: HistoryParts) -> None:
+    def __init__(self, parts: HistoryParts, signals: PassSignals) -> None:
         self._parts = parts
+        self._signals = signals
 
     async def ListConversations(  # noqa: N802 - the names are the contract's
         self,
@@ -145,7 +148,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
         entry = (await self._parts.stores.conversations.placed([place])).get(place)
         if entry is None:
             raise no_such_message(conversation, place.message_id)
-        await self._parts.mark_read.mark(user, conversation, entry.seq)
+        await self._signals.read(Signal(SignalKind.READ, user, conversation, "", place.message_id))
         unread = await self._parts.unread_of(user)
         return pb.MarkReadResponse(unread=unread.get(conversation, 0), seq=entry.seq)
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.logic.domain.model import StoredMessage, TimelineEntry
+from services.logic.domain.signals import PresenceState, Signal, SignalKind
+from services.logic.signal_translate import presence_to_wire, signal_to_wire
 from services.logic.translate import message_to_wire, page_to_wire
 from services.logic.usecases.read_timeline import Page
 from whimbrel.api.logic.v1 import logic_pb2
@@ -70,6 +72,11 @@ class AccessLink:
         for entry in targets:
             delivery.targets.add(user_id=entry.user, seq=entry.seq, late=entry.late)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a full frame waits: what can be left out is left out."""
+        return self.broken or len(self._frames) > 1
+
     def page(self, page: Page) -> list[types_pb2.Entry]:
         """The entries of a page as they go into a frame of this link."""
         self._ids.observe(page.highest_message_id)
@@ -95,7 +102,7 @@ class AccessLink:
 
 
 class LinkTable:
-    """The live links by pod: the Outlet of the fan-out."""
+    """The live links by pod: the Outlet of the fan-out and of the signals."""
 
     def __init__(self) -> None:
         self._links: dict[str, AccessLink] = {}
@@ -129,6 +136,28 @@ class LinkTable:
         if link is None or link.broken:
             return False
         link.deliver(message, targets)
+        return True
+
+    def signal(self, pod_id: str, signal: Signal, users: Sequence[str]) -> bool:
+        """See services.logic.signal_ports.SignalOutlet."""
+        link = self._links.get(pod_id)
+        if link is None or link.is_behind:
+            return False
+        size = _MESSAGE_BYTES + _TARGET_BYTES * len(users)
+        # A read receipt is also for the device that has read: so it knows that it is stored.
+        link.frame(size).signals.add(
+            signal=signal_to_wire(signal),
+            user_ids=users,
+            except_device_id="" if signal.kind is SignalKind.READ else signal.device,
+        )
+        return True
+
+    def presence(self, pod_id: str, state: PresenceState) -> bool:
+        """See services.logic.signal_ports.SignalOutlet."""
+        link = self._links.get(pod_id)
+        if link is None or link.is_behind:
+            return False
+        link.frame(_MESSAGE_BYTES).signals.add().signal.presence.CopyFrom(presence_to_wire(state))
         return True
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from services.logic.desk import UseCases
 from services.logic.domain.model import Committed
@@ -29,9 +29,19 @@ from services.logic.ports import (
     UndeliveredMarks,
     WorkerLeases,
 )
-from services.logic.settings import CheckSettings, CommitSettings, SearchSettings, WorkerSettings
+from services.logic.settings import (
+    ChangeSettings,
+    CheckSettings,
+    CommitSettings,
+    SearchSettings,
+    WorkerSettings,
+)
+from services.logic.signal_parts import SignalParts, SignalStores, assemble_signals
+from services.logic.signal_ports import SignalOutlet
 from services.logic.translate import message_bytes
 from services.logic.usecases.attach_session import AttachSession
+from services.logic.usecases.change_messages import ChangeMessages
+from services.logic.usecases.check_attributes import CheckAttributes
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.clean_up import CleanUp
 from services.logic.usecases.commit_messages import CommitMessages
@@ -51,6 +61,10 @@ from services.logic.usecases.treat_as_offline import TreatAsOffline
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
+class Outlets(Outlet, SignalOutlet, Protocol):
+    """The links to the Access pods, for all that goes out on them by itself."""
+
+
 @dataclass(frozen=True)
 class Stores:
     """Everything outside, by port."""
@@ -68,6 +82,7 @@ class Stores:
     push_queue: PushQueue
     locator: Locator
     history: HistoryStores
+    signals: SignalStores
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,7 @@ class LogicParts:
     use_cases: UseCases
     groups: Groups
     people: PeopleParts
+    signals: SignalParts
     ids: MintIds
     placer: PlaceEntries
     fan_out: FanOut
@@ -114,7 +130,7 @@ class LogicParts:
 
 def assemble(
     stores: Stores,
-    outlet: Outlet,
+    outlet: Outlets,
     *,
     holder: str,
     clock: Clock,
@@ -122,6 +138,7 @@ def assemble(
     commit: CommitSettings | None = None,
     worker: WorkerSettings | None = None,
     checking: CheckSettings | None = None,
+    changes: ChangeSettings | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> LogicParts:
     """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
@@ -129,6 +146,7 @@ def assemble(
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
     checking = checking or CheckSettings()
+    changes = changes or ChangeSettings()
     ids = MintIds(
         stores.leases, holder, lease_seconds=worker.lease_seconds, clock=clock, wall_ms=wall_ms
     )
@@ -166,12 +184,19 @@ def assemble(
         fan_out.enqueue(batch)
         history.committed(batch)
 
+    changer = ChangeMessages(
+        stores.messages,
+        stores.history.cache,
+        clock=clock,
+        on_unfinished=lambda span: clean_up.note_unfinished(span),  # noqa: PLW0108 - made below
+    )
     clean_up = CleanUp(
         stores.leases,
         stores.messages,
         stores.timelines,
         stores.reservations,
         completer,
+        changer,
         ids,
         holder=holder,
         on_committed=committed,
@@ -188,7 +213,30 @@ def assemble(
     )
     watched = watch(stores.people, stores.conversations, checking, clock=clock)
     checks = CheckSends(
-        stores.memory, stores.messages, watched.facts, watched.chain, clock=clock, wall_ms=wall_ms
+        stores.memory,
+        stores.messages,
+        watched.facts,
+        watched.chain,
+        CheckAttributes(
+            stores.messages,
+            stores.timelines,
+            clock=clock,
+            wall_ms=wall_ms,
+            recall_seconds=changes.recall_seconds,
+            edit_seconds=changes.edit_seconds,
+        ),
+        clock=clock,
+        wall_ms=wall_ms,
+    )
+    signals = assemble_signals(
+        stores.signals,
+        stores.timelines,
+        stores.conversations,
+        history.mark_read,
+        groups,
+        watched.visibility,
+        outlet,
+        wall_ms=wall_ms,
     )
     reader = ReadTimeline(stores.timelines, stores.messages, clock=clock)
     use_cases = UseCases(
@@ -196,6 +244,7 @@ def assemble(
             checks,
             commits,
             completer,
+            changer,
             on_committed=committed,
             clock=clock,
             max_waiting=commit.max_waiting_messages,
@@ -205,6 +254,8 @@ def assemble(
         cursors=StoreCursors(stores.cursors, stores.undelivered, clock=clock),
         give_up=GiveUpOnline(stores.timelines, offline),
         timelines=stores.timelines,
+        signals=signals.passing,
+        presence=signals.presence,
         ids=ids,
         clock=clock,
     )
@@ -221,6 +272,7 @@ def assemble(
         use_cases=use_cases,
         groups=groups,
         people=people,
+        signals=signals,
         ids=ids,
         placer=placer,
         fan_out=fan_out,

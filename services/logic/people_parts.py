@@ -22,6 +22,7 @@ from services.logic.usecases.manage_group import ManageGroup
 from services.logic.usecases.moderate import Moderate
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.say import Say
+from services.logic.usecases.visibility import FollowedVisibility
 from services.logic.usecases.watch_words import WatchWords
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -50,6 +51,7 @@ class Watched:
     facts: GatherFacts
     chain: Sequence[Check]
     words: WatchWords
+    visibility: FollowedVisibility
     loops: dict[str, Loop]
     on_found: list[Callable[[Asked, Found], None]] = field(default_factory=list)
     """Told of each text with words, once moderation is there."""
@@ -101,6 +103,7 @@ def watch(
             on_found=on_found,
         ),
         words=words,
+        visibility=FollowedVisibility(relations, privacy),
         loops={
             "bans": bans.run,
             "risks": risks.run,

@@ -13,11 +13,13 @@ from typing import Protocol
 
 from services.logic.domain.history import Trimmed, Waiting
 from services.logic.domain.model import (
+    Change,
     ClientKey,
     DeadWorker,
     DeviceCursor,
     Placement,
     PushJob,
+    ReadReceipt,
     RecentSend,
     StoredMessage,
     TimelineEntry,
@@ -43,6 +45,12 @@ class MessageStore(Protocol):
 
     async def find(self, ids: Mapping[int, str]) -> dict[int, StoredMessage]:
         """The messages of these ids, each with its sender (the shard key). Majority."""
+        ...
+
+    async def change(self, changes: Sequence[Change]) -> None:
+        """Mark the targets, majority and journaled. A recall empties the target and every edit of
+        it, for good; an edit replaces the body unless the target is recalled or has a newer edit,
+        and is emptied itself when it is recalled. May be repeated, in any order."""
         ...
 
     def scan_worker(self, worker: int, from_ms: int) -> AsyncIterator[list[StoredMessage]]:
@@ -226,6 +234,18 @@ class ReadStore(Protocol):
 
     async def find(self, user: str) -> dict[str, int]:
         """The read mark of each conversation that the user has ever marked. Majority."""
+        ...
+
+
+class ReceiptStore(Protocol):
+    """`receipts`: how far each member has read, as the others see it: one cursor per member."""
+
+    async def raise_all(self, receipts: Sequence[ReadReceipt]) -> None:
+        """Raise each to at least its message_id, creating what is absent. Majority, journaled."""
+        ...
+
+    async def find(self, conversation: str) -> dict[str, int]:
+        """The cursor of everybody who has ever read anything of it. Majority."""
         ...
 
 

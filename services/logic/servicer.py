@@ -11,7 +11,9 @@ import structlog
 
 from services.logic.desk import Desk
 from services.logic.link import AccessLink, LinkTable
+from services.logic.translate import read_to_wire
 from services.logic.usecases.groups import Groups
+from services.logic.usecases.list_reads import ListReads
 from services.logic.usecases.mint_ids import MintIds
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.core.errors import invalid
@@ -25,10 +27,13 @@ _LinkContext = grpc.aio.ServicerContext[Any, Any]
 class LogicServicer(logic_pb2_grpc.LogicServiceServicer):
     """Moves frames between the streams and the desk, and nothing else."""
 
-    def __init__(self, desk: Desk, links: LinkTable, groups: Groups, ids: MintIds) -> None:
+    def __init__(
+        self, desk: Desk, links: LinkTable, groups: Groups, reads: ListReads, ids: MintIds
+    ) -> None:
         self._desk = desk
         self._links = links
         self._groups = groups
+        self._reads = reads
         self._ids = ids
 
     async def Link(  # type: ignore[override]  # noqa: N802 - the name is the contract's
@@ -90,3 +95,13 @@ class LogicServicer(logic_pb2_grpc.LogicServiceServicer):
     ) -> logic_pb2.ListMembersResponse:
         members = await self._groups.members(request.caller_id, request.conversation_id)
         return logic_pb2.ListMembersResponse(member_ids=members)
+
+    async def ListReads(  # noqa: N802
+        self,
+        request: logic_pb2.ListReadsRequest,
+        context: grpc.aio.ServicerContext[
+            logic_pb2.ListReadsRequest, Awaitable[logic_pb2.ListReadsResponse]
+        ],
+    ) -> logic_pb2.ListReadsResponse:
+        reads = await self._reads.list(request.caller_id, request.conversation_id)
+        return logic_pb2.ListReadsResponse(reads=[read_to_wire(one) for one in reads])

@@ -64,6 +64,17 @@ class CheckSettings(SettingsGroup):
     message passes without being noted, and the log says so."""
 
 
+class ChangeSettings(SettingsGroup):
+    """What may be changed of messages that were sent, and for how long."""
+
+    recall_seconds: Seconds = 120.0
+    """Seconds after its sending in which a message may be taken back. Default 120: a slip is
+    noticed at once; later, people have read it and answered."""
+    edit_seconds: Seconds = 900.0
+    """Seconds after its sending in which a message may be edited. Default 900: long enough to
+    correct, too short to rewrite what was agreed."""
+
+
 class LogicSettings(ServiceSettings):
     """Everything that a Logic pod can be told."""
 
@@ -83,3 +94,5 @@ class LogicSettings(ServiceSettings):
     """How texts become findable."""
     checks: CheckSettings = CheckSettings()
     """What is asked of a send before it is stored."""
+    changes: ChangeSettings = ChangeSettings()
+    """Recall and edit."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.logic.domain.model import ClientKey, Draft, StoredMessage, TimelineEntry
+from services.logic.domain.model import ClientKey, Draft, ReadReceipt, StoredMessage, TimelineEntry
 from services.logic.usecases.read_timeline import Page
 from whimbrel.api.logic.v1 import logic_pb2
-from whimbrel.api.types.v1 import types_pb2
+from whimbrel.api.types.v1 import signals_pb2, types_pb2
+from whimbrel.core.attributes import PLAIN
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.wire import attributes_of, attributes_to_wire
 
 MAX_RETRY_AFTER_MS: Final = 0xFFFF_FFFF
 """What the field holds: 49 days."""
@@ -17,12 +19,13 @@ MAX_RETRY_AFTER_MS: Final = 0xFFFF_FFFF
 def draft_of(send: logic_pb2.SendRequest) -> Draft:
     """The draft that Access has checked for form."""
     key = ClientKey(send.sender_id, send.sender_device_id, send.client_message_id)
-    return Draft(key, send.conversation_id, send.body.kind, send.body.content)
+    attributes = attributes_of(send.attributes) if send.HasField("attributes") else PLAIN
+    return Draft(key, send.conversation_id, send.body.kind, send.body.content, attributes)
 
 
 def message_to_wire(message: StoredMessage) -> types_pb2.Message:
     """A stored message as clients see it."""
-    return types_pb2.Message(
+    wired = types_pb2.Message(
         message_id=message.message_id,
         conversation_id=message.conversation,
         sender_id=message.key.sender,
@@ -32,7 +35,12 @@ def message_to_wire(message: StoredMessage) -> types_pb2.Message:
             kind=types_pb2.BodyKind.ValueType(message.body_kind), content=message.body
         ),
         sent_at_ms=message.sent_at_ms,
+        recalled_by=message.recalled_by,
+        edited_by=message.edited_by,
     )
+    if message.attributes:
+        wired.attributes.CopyFrom(attributes_to_wire(message.attributes))
+    return wired
 
 
 def message_bytes(message: StoredMessage) -> bytes:
@@ -50,6 +58,15 @@ def entry_to_wire(entry: TimelineEntry, message: StoredMessage | None) -> types_
 def page_to_wire(page: Page) -> list[types_pb2.Entry]:
     """The entries of a page."""
     return [entry_to_wire(entry, message) for entry, message in page.entries]
+
+
+def read_to_wire(receipt: ReadReceipt) -> signals_pb2.ReadReceipt:
+    """How far somebody has read."""
+    return signals_pb2.ReadReceipt(
+        conversation_id=receipt.conversation,
+        user_id=receipt.user,
+        message_id=receipt.message_id,
+    )
 
 
 def refused_to_wire(error: WhimbrelError) -> logic_pb2.Refused:

@@ -12,16 +12,19 @@ import pytest
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.message_store_mongo import MongoMessageStore
+from services.logic.adapters.receipt_store_mongo import MongoReceiptStore
 from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.domain.model import (
     Answer,
+    Change,
     ClientKey,
     DeadWorker,
     DeviceCursor,
     Placement,
+    ReadReceipt,
     RecentSend,
     StoredMessage,
     TimelineEntry,
@@ -31,6 +34,7 @@ from services.logic.ports import (
     ConversationStore,
     CursorStore,
     MessageStore,
+    ReceiptStore,
     SendMemory,
     SeqReservations,
     TimelineStore,
@@ -42,6 +46,7 @@ from whimbrel.runtime.stores import open_mongo, open_redis
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
@@ -57,6 +62,7 @@ class Stores(NamedTuple):
     timelines: TimelineStore
     cursors: CursorStore
     conversations: ConversationStore
+    receipts: ReceiptStore
     leases: WorkerLeases
     seqs: SeqReservations
     memory: SendMemory
@@ -71,6 +77,7 @@ READS: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "messages.find_by_client_keys": lambda at: at.messages.find_by_client_keys([KEY]),
     "messages.find": lambda at: at.messages.find({7: "alice"}),
     "messages.scan_worker": lambda at: _scan(at.messages),
+    "receipts.find": lambda at: at.receipts.find("g:1"),
     "timelines.find_placed": lambda at: at.timelines.find_placed([Placement("bob", "d:b:b", 7)]),
     "timelines.heads of one": lambda at: at.timelines.heads(["bob"]),
     "timelines.heads of many": lambda at: at.timelines.heads([f"user-{n}" for n in range(40)]),
@@ -84,6 +91,8 @@ READS: dict[str, Callable[[Stores], Awaitable[object]]] = {
 }
 WRITES: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "messages.insert": lambda at: at.messages.insert([MESSAGE]),
+    "messages.change": lambda at: at.messages.change([Change(7, "alice", 8, is_recall=True)]),
+    "receipts.raise_all": lambda at: at.receipts.raise_all([ReadReceipt("bob", "g:1", 7)]),
     "timelines.insert": lambda at: at.timelines.insert([TimelineEntry("bob", 1)]),
     "cursors.raise_to": lambda at: at.cursors.raise_to([DeviceCursor("bob", "phone", 1)]),
     "leases.acquire": lambda at: at.leases.acquire("logic-0/a", now_ms=1, lease_ms=1),
@@ -112,6 +121,7 @@ async def away(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
             MemoryTimelineStore(),
             MemoryCursorStore(),
             MemoryConversationStore(),
+            MemoryReceiptStore(),
             MemoryWorkerLeases(),
             MemorySeqReservations(),
             MemorySendMemory(),
@@ -130,6 +140,7 @@ async def away(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
             MongoTimelineStore(database),
             MongoCursorStore(database),
             MongoConversationStore(database),
+            MongoReceiptStore(database),
             MongoWorkerLeases(database),
             RedisSeqReservations(redis),
             RedisSendMemory(redis),

@@ -12,12 +12,15 @@ from pymongo import monitoring
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.message_store_mongo import MongoMessageStore
+from services.logic.adapters.receipt_store_mongo import MongoReceiptStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.domain.model import (
+    Change,
     ClientKey,
     DeviceCursor,
     Placement,
+    ReadReceipt,
     StoredMessage,
     TimelineEntry,
 )
@@ -94,12 +97,15 @@ def _statements(command: Mapping[str, Any]) -> list[Any]:
 async def _use_everything(database: Any) -> None:
     messages, timelines = MongoMessageStore(database), MongoTimelineStore(database)
     cursors, groups = MongoCursorStore(database), MongoConversationStore(database)
-    leases = MongoWorkerLeases(database)
-    for store in (messages, timelines, cursors, groups, leases):
+    leases, receipts = MongoWorkerLeases(database), MongoReceiptStore(database)
+    for store in (messages, timelines, cursors, groups, leases, receipts):
         await store.prepare()
     await messages.insert([MESSAGE])
     await messages.find_by_client_keys([KEY])
     await messages.find({MESSAGE.message_id: "alice"})
+    await messages.change([Change(7, "alice", 8, is_recall=True), Change(7, "alice", 9, False)])
+    await receipts.raise_all([ReadReceipt("bob", "g:team", 7)])
+    await receipts.find("g:team")
     assert [page async for page in messages.scan_worker(0, 0)] == [[MESSAGE]]
     entry = TimelineEntry("bob", 1, MESSAGE.message_id, "d:alice:bob", "alice")
     await timelines.insert([entry, TimelineEntry("bob", 2)])

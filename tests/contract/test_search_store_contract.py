@@ -83,6 +83,28 @@ async def test_what_is_missing_is_named(kind: str, open_database: OpenDatabase) 
     assert await store.missing([]) == set()
 
 
+@every_driver
+async def test_what_changed_is_replaced_unless_a_later_change_is_there(
+    kind: str, open_database: OpenDatabase
+) -> None:
+    store = await store_of(kind, open_database)
+
+    async def put(words: str, changed_by: int, message_id: int = BIG + 1) -> list[int]:
+        document = SearchDocument(message_id, CHAT, words_of(words), changed_by)
+        await store.replace([document])
+        found = await store.find([CHAT], query_of(words + " "), BIG + 99, 10)
+        return [one.message_id - BIG for one in found]
+
+    assert await put("supper", BIG + 50) == [1]
+    assert await put("late supper", BIG + 40) == []
+    assert await put("supper", BIG + 50) == [1]
+    assert await put("tea", BIG + 60) == [1]
+    assert await store.find([CHAT], query_of("supper "), BIG + 99, 10) == []
+    assert await put("cake", BIG + 70, BIG + 20) == [20], "its text was not there yet"
+    await store.insert([SearchDocument(BIG + 20, CHAT, ("pie",))])
+    assert await put("cake", BIG + 70, BIG + 20) == [20]
+
+
 async def test_a_common_word_of_others_costs_nothing(open_database: OpenDatabase) -> None:
     database = await open_database("pymongo")
     store = MongoSearchStore(database)

@@ -20,7 +20,7 @@ import grpc
 import pytest
 
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
-from whimbrel.api.types.v1 import types_pb2
+from whimbrel.api.types.v1 import signals_pb2, types_pb2
 from whimbrel.core.errors import CloseCode, ErrorCode
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.runtime.tokens import sign_token
@@ -31,6 +31,8 @@ NOT_PLAYED = {
     "a send on a stream whose device has attached elsewhere",
     "too many messages waiting at the server",
     "the database does not answer",
+    "recalls or edits of somebody else's message",
+    "recalls or edits of a message that is too old",
 }
 Frame = access_pb2.ConnectRequest
 BAD_NAME = "a b"
@@ -66,6 +68,9 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
 
     def attached(*frames: Frame) -> Case:
         return Case(hello(), frames)
+
+    def knowing(*frames: Frame) -> Case:
+        return Case(hello(signals=access_pb2.SignalWishes()), frames)
 
     ping = Frame(ping=access_pb2.Ping())
     return {
@@ -132,6 +137,50 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
             attached(send("m", b"this"), send("m", b"that")),
             attached(send("m", b"this"), send("m", b"this", recipient="carol")),
         ],
+        "attributes that contradict themselves or break a bound (see [Attributes](#attributes)),"
+        " a recall with a body": [
+            attached(saying(recalls=7)),
+            attached(saying(edits=7, reply_to=7)),
+            attached(saying(reply_to=2**63)),
+            attached(saying(mentions=["bob", "bob"])),
+            attached(saying(mentions=[f"user-{number}" for number in range(51)])),
+            attached(saying(forwarded_from=types_pb2.ForwardedFrom(message_id=1))),
+        ],
+        "mentions of somebody who is not a member": [attached(saying(mentions=["carol"]))],
+        "reply_to, forwarded_from, recalls or edits of a message that is not there for the sender,"
+        " or was recalled": [
+            attached(saying(reply_to=7)),
+            attached(saying(edits=7)),
+            attached(saying(body=None, recalls=7)),
+            attached(
+                saying(
+                    forwarded_from=types_pb2.ForwardedFrom(
+                        message_id=7, conversation_id="g:1", sender_id="bob"
+                    )
+                )
+            ),
+        ],
+        "Read or Typing with a conversation_id that no conversation can have, Read.message_id 0 or"
+        " from 2^63 on, Watch with more than 200 users, repeats or others than names": [
+            knowing(read("nowhere", 5)),
+            knowing(read("d:alice:bob", 0)),
+            knowing(read("d:alice:bob", 2**63)),
+            knowing(typing("d:zoe:adam")),
+            knowing(watch(*(f"user-{number}" for number in range(201)))),
+            knowing(watch("bob", "bob")),
+            knowing(watch(BAD_NAME)),
+        ],
+        "Read, Typing or Watch on a stream whose Hello has no `signals`": [
+            attached(read("d:alice:bob", 5)),
+            attached(typing("d:alice:bob")),
+            attached(watch("bob")),
+        ],
+        "Read of a message that is not in the user's timeline, Typing in a conversation that the"
+        " user is not in": [
+            knowing(read("d:alice:bob", 7)),
+            knowing(read("g:nobody-made-it", 7)),
+            knowing(typing("d:bob:carol")),
+        ],
         "Send without messages": [attached(Frame(send=access_pb2.Send()))],
     }
 
@@ -139,6 +188,18 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
 def app_state(interval_ms: int) -> Frame:
     state = access_pb2.AppState(background=True, heartbeat_interval_ms=interval_ms)
     return Frame(app_state=state)
+
+
+def read(conversation: str, message_id: int) -> Frame:
+    return Frame(read=access_pb2.Read(conversation_id=conversation, message_id=message_id))
+
+
+def typing(conversation: str) -> Frame:
+    return Frame(typing=signals_pb2.Typing(conversation_id=conversation))
+
+
+def watch(*users: str) -> Frame:
+    return Frame(watch=access_pb2.Watch(user_ids=users))
 
 
 def send(
@@ -158,6 +219,16 @@ def send(
     if conversation is not None:
         message.conversation_id = conversation
     return Frame(send=access_pb2.Send(messages=[message]))
+
+
+def saying(body: bytes | None = b"hi", **attributes: Any) -> Frame:
+    """A message with attributes."""
+    frame = send("m", body or b"")
+    message = frame.send.messages[0]
+    if body is None:
+        message.ClearField("body")
+    message.attributes.CopyFrom(types_pb2.Attributes(**attributes))
+    return frame
 
 
 @asynccontextmanager
@@ -193,7 +264,7 @@ async def answer_to(endpoint: str, case: Case) -> str:
 async def write_all(call: Any, frames: Sequence[Frame]) -> None:
     for frame in frames:
         await call.write(frame)
-    if frames[-1].WhichOneof("frame") in {"ack", "app_state", "send"}:
+    if frames[-1].WhichOneof("frame") in {"ack", "app_state", "send", "read", "typing"}:
         await call.write(Frame(ping=access_pb2.Ping()))  # so that "ignored" can be seen
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whimbrel.cli.bench_fanout import fanout
+
 if TYPE_CHECKING:
     from bench.figures import Figures
     from bench.recents import RecentsFigures
@@ -20,6 +22,8 @@ app = typer.Typer(
     "Each command starts its own stack, or talks to --endpoint. CPU per message is only known "
     "for the stack that the command started itself.",
 )
+
+app.command()(fanout)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 Seconds = Annotated[float, typer.Option(help="Measured seconds, after a warm-up of 2.")]

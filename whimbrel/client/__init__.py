@@ -18,13 +18,22 @@ from whimbrel.client.events import (
 )
 from whimbrel.client.opening import connect
 from whimbrel.client.settings import ClientSettings
+from whimbrel.client.signal_events import (
+    DeliveredEvent,
+    PresenceEvent,
+    ReadEvent,
+    SignalEvent,
+    TypingEvent,
+)
 from whimbrel.client.store import ClientStore, MemoryStore, StoredState
 from whimbrel.client.store_sqlite import SqliteStore
+from whimbrel.core.attributes import Attributes, ForwardedFrom
 from whimbrel.core.backoff import ReconnectPolicy
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
 from whimbrel.core.outgoing import BodyKind
 
 __all__ = [
+    "Attributes",
     "BodyKind",
     "Client",
     "ClientSettings",
@@ -33,13 +42,19 @@ __all__ = [
     "ClientStore",
     "CloseCode",
     "ConnectionClosed",
+    "DeliveredEvent",
     "ErrorCode",
+    "ForwardedFrom",
     "MemoryStore",
     "MessageEvent",
+    "PresenceEvent",
+    "ReadEvent",
     "Receipt",
     "ReconnectPolicy",
+    "SignalEvent",
     "SqliteStore",
     "StoredState",
+    "TypingEvent",
     "WhimbrelError",
     "connect",
 ]

@@ -16,7 +16,9 @@ from whimbrel.client.event_stream import EventStream
 from whimbrel.client.events import ClientState, ClientStatistics, MessageEvent, Receipt
 from whimbrel.client.lifetime import Lifetime, Options
 from whimbrel.client.presence import Surroundings
+from whimbrel.client.signals import Signals
 from whimbrel.client.tokens import TokenSource
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.names import check_name
 from whimbrel.core.outgoing import BodyKind, Outgoing
 
@@ -79,6 +81,7 @@ class Client:
         body: str | bytes,
         *,
         encrypted: bool = False,
+        attributes: Attributes = PLAIN,
         client_message_id: str | None = None,
         timeout_seconds: float = 30.0,
     ) -> Receipt:
@@ -96,10 +99,14 @@ class Client:
         1,000 messages wait already. Others are the server's refusal, which is final. Raises
         ConnectionClosed when this client is at its end.
 
-        `client_message_id` (1 to 64 of A-Z a-z 0-9 _ . -) is chosen by the SDK when it is None.
+        `attributes` say what it answers, whom it means, where it was first said: NOT_FOUND or
+        NOT_A_MEMBER when the server does not find that so. `client_message_id` (1 to 64 of
+        A-Z a-z 0-9 _ . -) is chosen by the SDK when it is None.
         """
         check_name(recipient_id, "recipient_id")
-        message = _outgoing(body, encrypted, client_message_id, recipient_id=recipient_id)
+        message = _outgoing(
+            body, encrypted, attributes, client_message_id, recipient_id=recipient_id
+        )
         return await self._entered().sending.send(message, timeout_seconds)
 
     async def send_to(
@@ -108,12 +115,67 @@ class Client:
         body: str | bytes,
         *,
         encrypted: bool = False,
+        attributes: Attributes = PLAIN,
         client_message_id: str | None = None,
         timeout_seconds: float = 30.0,
     ) -> Receipt:
         """Send to a conversation, a group or a direct one. Everything else is as in `send`."""
-        message = _outgoing(body, encrypted, client_message_id, conversation_id=conversation_id)
+        message = _outgoing(
+            body, encrypted, attributes, client_message_id, conversation_id=conversation_id
+        )
         return await self._entered().sending.send(message, timeout_seconds)
+
+    async def recall(
+        self,
+        conversation_id: str,
+        message_id: int,
+        *,
+        client_message_id: str | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> Receipt:
+        """Take back a message of this user, for everybody; return when that is durable.
+
+        A message of its own in the timeline of every member (`attributes.recalls`); whoever
+        reads the old one from now on gets it without its body. Raises as `send` does:
+        NOT_FOUND for a message that is not there or is taken back already, PERMISSION_DENIED
+        for somebody else's, TOO_LATE (2 minutes by default), INVALID_ARGUMENT for a message
+        that is itself a recall or an edit.
+        """
+        return await self.send_to(
+            conversation_id,
+            b"",
+            attributes=Attributes(recalls=message_id),
+            client_message_id=client_message_id,
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def edit(
+        self,
+        conversation_id: str,
+        message_id: int,
+        body: str | bytes,
+        *,
+        encrypted: bool = False,
+        mentions: Sequence[str] = (),
+        mentions_all: bool = False,
+        client_message_id: str | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> Receipt:
+        """Give a message of this user another body; return when that is durable.
+
+        Everybody gets `attributes.edits` with the new body; of several edits the one with the
+        highest message_id counts. Raises as `recall` does (15 minutes by default).
+        """
+        return await self.send_to(
+            conversation_id,
+            body,
+            encrypted=encrypted,
+            attributes=Attributes(
+                mentions=tuple(mentions), mentions_all=mentions_all, edits=message_id
+            ),
+            client_message_id=client_message_id,
+            timeout_seconds=timeout_seconds,
+        )
 
     async def receipt(self, client_message_id: str, *, timeout_seconds: float = 30.0) -> Receipt:
         """Wait for the answer to a message that waits in the outbox (see `unanswered`).
@@ -149,6 +211,14 @@ class Client:
             lifetime.dialogue.inbox, lifetime.keeper.arrived, lifetime.poke, lifetime.ended
         )
 
+    @property
+    def signals(self) -> Signals:
+        """Typing, receipts and presence. RuntimeError without `connect(signals=True)`."""
+        lifetime = self._entered()
+        if not self._options.signals:
+            raise RuntimeError("connect with signals=True")
+        return Signals(lifetime)
+
     # --- groups ----------------------------------------------------------------------
 
     async def create_group(
@@ -181,6 +251,15 @@ class Client:
             lambda stub, metadata: stub.ListMembers(request, metadata=metadata), timeout_seconds
         )
         return list(answer.member_ids)
+
+    async def reads(self, conversation_id: str, *, timeout_seconds: float = 30.0) -> dict[str, int]:
+        """How far the members of a conversation have read: user id to message_id, of those who
+        have read anything. Raises WhimbrelError."""
+        request = access_pb2.ListReadsRequest(conversation_id=conversation_id)
+        answer = await self._calls.call(
+            lambda stub, metadata: stub.ListReads(request, metadata=metadata), timeout_seconds
+        )
+        return {read.user_id: read.message_id for read in answer.reads}
 
     # --- what the platform knows -------------------------------------------------------
 
@@ -245,6 +324,7 @@ class Client:
 def _outgoing(
     body: str | bytes,
     encrypted: bool,
+    attributes: Attributes,
     client_message_id: str | None,
     *,
     conversation_id: str | None = None,
@@ -256,4 +336,4 @@ def _outgoing(
     kind = BodyKind.ENCRYPTED if encrypted else BodyKind.BYTES
     if isinstance(body, str):
         kind, body = (kind if encrypted else BodyKind.TEXT), body.encode()
-    return Outgoing(client_message_id, kind, bytes(body), conversation_id, recipient_id)
+    return Outgoing(client_message_id, kind, bytes(body), conversation_id, recipient_id, attributes)

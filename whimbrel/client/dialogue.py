@@ -26,6 +26,7 @@ from whimbrel.client.events import Receipt
 from whimbrel.client.farewell import Farewell, farewell_of, targets_of
 from whimbrel.client.presence import Presence, Surroundings
 from whimbrel.client.settings import ClientSettings
+from whimbrel.client.signal_book import SignalBook
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.inbox import Inbox
 from whimbrel.core.migration import Migration
@@ -65,6 +66,7 @@ class Dialogue:
         outgoing: Iterable[Outgoing] = (),
         heartbeats: Mapping[str, Learned] | None = None,
         surroundings: Surroundings | None = None,
+        signals: SignalBook | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.inbox: Inbox[types_pb2.Message] = Inbox(settings.inbox, cursor=cursor, highest=highest)
@@ -74,6 +76,7 @@ class Dialogue:
         for message in outgoing:
             self.outbox.add(message, was_sent=True)
         self.presence = Presence(settings, heartbeats or {}, surroundings or Surroundings())
+        self.signals = signals or SignalBook()
         self.migration = Migration(settings.welcome_timeout_seconds)
         self.defer_until = -math.inf
         """Loop time before which the application does not want to move."""
@@ -120,6 +123,7 @@ class Dialogue:
             ticket=ticket,
             plan_id=plan_id,
             migrates=True,
+            signals=self.signals.wishes(),
         )
         return access_pb2.ConnectRequest(hello=hello)
 
@@ -147,6 +151,7 @@ class Dialogue:
         if self._settings.observer is not None:
             self._settings.observer.welcomed(welcome.first_seq, welcome.head, welcome.epoch)
         self.presence.welcomed(welcome, now)
+        self.signals.welcomed(welcome.signals, now)
 
     def lost(self) -> None:
         """The stream is gone, however it ended, or never came to be. Unanswered messages are
@@ -157,6 +162,7 @@ class Dialogue:
         self.inbox.detached()
         self.outbox.lost()
         self.migration.lost()
+        self.signals.lost()
 
     def retired(self) -> None:
         """The older of two streams is gone."""
@@ -184,6 +190,8 @@ class Dialogue:
             self._confirmed(frame.ack_confirmed.cursor)
         elif kind == "pong":
             self._pong(frame.pong, now)
+        elif kind == "signals":
+            self.signals.received(frame.signals, self.user_id)
         elif kind == "migrate":
             self._migrate(frame.migrate, now)
         elif kind == "resumed":
@@ -259,6 +267,7 @@ class Dialogue:
             self.presence.next_deadline(),
             self.inbox.next_deadline(),
             self.outbox.next_deadline(),
+            self.signals.next_deadline(),
         )
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -283,7 +292,7 @@ class Dialogue:
         from_seq = self.inbox.sync_due(now)
         if from_seq is not None:
             return access_pb2.ConnectRequest(sync=access_pb2.Sync(from_seq=from_seq))
-        return self.presence.next_frame(now)
+        return self.signals.next_frame(now) or self.presence.next_frame(now)
 
     def _move_words(self) -> access_pb2.ConnectRequest | None:
         answer = self.migration.take_answer()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
+from whimbrel import wire
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.client.events import ConnectionClosed, MessageEvent
 from whimbrel.core.inbox import Inbox
@@ -74,6 +75,9 @@ def _event(received: Received[types_pb2.Message]) -> MessageEvent:
         body=message.body.content,
         sent_at_ms=message.sent_at_ms,
         late=received.is_late,
+        attributes=wire.attributes_of(message.attributes),
+        recalled_by=message.recalled_by,
+        edited_by=message.edited_by,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.backoff import BackoffStatistics
 from whimbrel.core.errors import CloseCode
 from whimbrel.core.heartbeat_plan import HeartbeatPlanStatistics
@@ -38,6 +39,15 @@ class MessageEvent:
     """Milliseconds since 1970 by the clock of the server that stored it. For display only."""
     late: bool
     """True: insert it into the conversation by `message_id`, not at the end."""
+    attributes: Attributes = PLAIN
+    """What it answers, whom it means, what it takes back or changes. With `recalls` or `edits`
+    this event changes another message: of several the one with the highest message_id counts,
+    and a recall for good."""
+    recalled_by: int = 0
+    """message_id of the recall, when it was taken back before this device read it; the body is
+    empty then."""
+    edited_by: int = 0
+    """message_id of the newest edit before this device read it; the body is the edit's then."""
 
     @property
     def text(self) -> str:

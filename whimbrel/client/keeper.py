@@ -60,6 +60,8 @@ class Keeper:
         """Set while a stream is attached."""
         self.arrived = asyncio.Event()
         """Set when messages may be waiting in the inbox, and at the end."""
+        self.signalled = asyncio.Event()
+        """Set when signals may be waiting, and at the end."""
         self.reconnect = Reconnect(
             parts.settings.reconnect,
             is_background=surroundings.is_background,
@@ -129,6 +131,7 @@ class Keeper:
         finally:
             self.state = ClientState.CLOSED
             self.arrived.set()
+            self.signalled.set()
 
     # --- what a connection tells (connection.Host) -----------------------------------
 
@@ -156,6 +159,8 @@ class Keeper:
             self.reconnect.backoff.set_storm_window(*dialogue.presence.storm_window_seconds)
         if dialogue.inbox.has_waiting:
             self.arrived.set()
+        if dialogue.signals.has_events:
+            self.signalled.set()
         if dialogue.migration.next_attempt() is not None:
             self.poke()
         outcomes = dialogue.take_outcomes()

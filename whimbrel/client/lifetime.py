@@ -16,6 +16,7 @@ from whimbrel.client.keeper import Keeper, Parts
 from whimbrel.client.presence import Surroundings
 from whimbrel.client.sending import Sending, again
 from whimbrel.client.settings import ClientSettings
+from whimbrel.client.signal_book import SignalBook
 from whimbrel.client.store import ClientStore, check_owner
 from whimbrel.client.tokens import TokenSource, claimed_user
 from whimbrel.core.errors import ErrorCode, WhimbrelError
@@ -36,6 +37,8 @@ class Options:
     credentials: grpc.ChannelCredentials | None
     platform: str = ""
     account_scope: bool = False
+    signals: bool = False
+    delivered_receipts: bool = False
 
 
 class Lifetime:
@@ -86,6 +89,9 @@ class Lifetime:
                 outgoing=state.outgoing,
                 heartbeats=state.heartbeats,
                 surroundings=surroundings,
+                signals=SignalBook(
+                    is_enabled=options.signals, delivered=options.delivered_receipts
+                ),
             )
             parts = Parts(dialogue, store, tokens, endpoints, options.settings, options.credentials)
             lifetime = cls(dialogue, parts, surroundings, options.timeout_seconds)
@@ -178,4 +184,5 @@ class Lifetime:
             self._closed = reason
         self.sending.close(self._closed)
         self.keeper.arrived.set()
+        self.keeper.signalled.set()
         self.keeper.attached.set()  # whoever waits for it looks at _closed

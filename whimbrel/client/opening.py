@@ -22,6 +22,8 @@ def connect(
     device: str = "default",
     platform: str = "",
     account_scope: bool = False,
+    signals: bool = False,
+    delivered_receipts: bool = False,
     store: ClientStore | None = None,
     cursor: int | None = None,
     timeout_seconds: float | None = 30.0,
@@ -45,6 +47,10 @@ def connect(
     account_scope
         False: this device gets everything, whatever other devices of the user have seen. True:
         what any of them has acknowledged by the time this one attaches does not come again.
+    signals
+        True: `Client.signals` says and hears who types, who has read what, who is there.
+        `delivered_receipts`: this device also takes part in delivered receipts, both ways; in
+        direct conversations.
     store
         What survives the process; None keeps nothing. With a SqliteStore a message that was
         given to `send` goes out even if the process is killed in between, under the same id.
@@ -80,5 +86,7 @@ def connect(
             credentials,
             platform,
             account_scope,
+            signals or delivered_receipts,
+            delivered_receipts,
         ),
     )

@@ -17,7 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from whimbrel import wire
+from whimbrel.api.types.v1 import types_pb2
 from whimbrel.client.store import StoredState, check_owner
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.heartbeat_plan import REMEMBERED_NETWORKS
 from whimbrel.core.lateness import REMEMBERED_CONVERSATIONS
 from whimbrel.core.nat_probe import Learned
@@ -27,9 +30,10 @@ T = TypeVar("T")
 _Write = tuple[str, Sequence[tuple[object, ...]]]
 """A statement and its rows."""
 
-_VERSION: Final = 2
-"""1: without `highest`. A file of it is brought to the present version when it is opened; an SDK
-of then refuses what it would leave half written."""
+_VERSION: Final = 3
+"""1: without `highest`; 2: without `outgoing.attributes`. A file of them is brought to the present
+version when it is opened; an SDK of then refuses what it would leave half written."""
+_ATTRIBUTES_VERSION: Final = 3
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS device (
     only INTEGER PRIMARY KEY CHECK (only = 1), user_id TEXT NOT NULL, device_id TEXT NOT NULL,
@@ -37,7 +41,8 @@ CREATE TABLE IF NOT EXISTS device (
 );
 CREATE TABLE IF NOT EXISTS outgoing (
     number INTEGER PRIMARY KEY AUTOINCREMENT, client_message_id TEXT NOT NULL UNIQUE,
-    kind INTEGER NOT NULL, body BLOB NOT NULL, conversation_id TEXT, recipient_id TEXT
+    kind INTEGER NOT NULL, body BLOB NOT NULL, conversation_id TEXT, recipient_id TEXT,
+    attributes BLOB
 );
 CREATE TABLE IF NOT EXISTS network (
     number INTEGER PRIMARY KEY AUTOINCREMENT, network_id TEXT NOT NULL UNIQUE,
@@ -110,10 +115,12 @@ class SqliteStore:
             message.body,
             message.conversation_id,
             message.recipient_id,
+            _packed(message.attributes),
         )
         statement = (
-            "INSERT INTO outgoing (client_message_id, kind, body, conversation_id, recipient_id)"
-            " VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO outgoing"
+            " (client_message_id, kind, body, conversation_id, recipient_id, attributes)"
+            " VALUES (?, ?, ?, ?, ?, ?)"
         )
         await self._write((statement, [row]), sync=True)
 
@@ -179,15 +186,19 @@ class SqliteStore:
         if not 0 <= version <= _VERSION:
             raise sqlite3.DatabaseError(f"{self._path} has version {version}, not {_VERSION}")
         database.executescript(_SCHEMA)
+        if 0 < version < _ATTRIBUTES_VERSION:
+            database.execute("ALTER TABLE outgoing ADD COLUMN attributes BLOB")
         database.execute(f"PRAGMA user_version = {_VERSION}")
         device = database.execute("SELECT user_id, device_id, cursor FROM device").fetchone()
         rows = database.execute(
-            "SELECT client_message_id, kind, body, conversation_id, recipient_id"
+            "SELECT client_message_id, kind, body, conversation_id, recipient_id, attributes"
             " FROM outgoing ORDER BY number"
         ).fetchall()
         outgoing = tuple(
-            Outgoing(identifier, BodyKind(kind), body, conversation_id, recipient_id)
-            for identifier, kind, body, conversation_id, recipient_id in rows
+            Outgoing(
+                identifier, BodyKind(kind), body, conversation_id, recipient_id, _unpacked(packed)
+            )
+            for identifier, kind, body, conversation_id, recipient_id, packed in rows
         )
         heartbeats = {
             network_id: Learned(seconds, bool(is_settled))
@@ -201,6 +212,17 @@ class SqliteStore:
         if device is None:
             return StoredState(outgoing=outgoing, heartbeats=heartbeats, highest=highest)
         return StoredState((device[0], device[1]), device[2], outgoing, heartbeats, highest)
+
+
+def _packed(attributes: Attributes) -> bytes | None:
+    """As the contract writes them: a resend by the next process is the same message."""
+    return wire.attributes_to_wire(attributes).SerializeToString() if attributes else None
+
+
+def _unpacked(packed: bytes | None) -> Attributes:
+    if packed is None:
+        return PLAIN
+    return wire.attributes_of(types_pb2.Attributes.FromString(packed))
 
 
 def _newest(table: str) -> str:

@@ -12,6 +12,7 @@ class Waker:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._until = -math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         """End the present sleep, if there is one."""
@@ -19,10 +20,16 @@ class Waker:
             self._event.set()
 
     def poke(self, deadline: float | None) -> None:
-        """There is something to do at `deadline` (loop time); wake the sleeper if it sleeps
-        longer than that."""
-        if deadline is not None and deadline < self._until:
+        """There is something to do at `deadline` (loop time): a sleeper that would sleep longer
+        wakes then, and not before."""
+        if deadline is None or deadline >= self._until:
+            return
+        self._until = deadline
+        loop = asyncio.get_running_loop()
+        if deadline <= loop.time():
             self._event.set()
+        else:
+            self._arm(loop, deadline)
 
     async def wait_until(self, deadline: float) -> None:
         """Sleep until `deadline` (loop time), a wake or an earlier poke.
@@ -31,9 +38,15 @@ class Waker:
         """
         self._event.clear()
         self._until = deadline
-        timer = asyncio.get_running_loop().call_at(deadline, self._event.set)
+        self._arm(asyncio.get_running_loop(), deadline)
         try:
             await self._event.wait()
         finally:
-            timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._until = -math.inf
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(deadline, self._event.set)

@@ -36,6 +36,7 @@ class ErrorCode(enum.IntEnum):
     GROUP_FULL = 22
     ALREADY_EXISTS = 23
     CONFLICT = 24
+    TOO_LATE = 30
 
 
 class CloseCode(enum.IntEnum):

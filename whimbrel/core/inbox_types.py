@@ -36,8 +36,10 @@ class Received(NamedTuple, Generic[M]):
 class InboxLimits:
     """The figures of an inbox, times in seconds."""
 
-    ack_delay_seconds: float = 0.05
-    """How long an ack waits for company. Default 0.05: below what a window takes to fill."""
+    ack_delay_seconds: float = 0.2
+    """How long an ack waits for company. Default 0.2: it costs as much as the message did, and
+    half a window is acknowledged at once in any case. A program that is killed gets again what it
+    finished in that time."""
     hole_seconds: float = 1.0
     """Age of a hole at which the server is asked again. Default 1: it repairs by itself first."""
     quiet_seconds: float = 5.0

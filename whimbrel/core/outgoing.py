@@ -5,9 +5,12 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import invalid
 
 _FRAME_OVERHEAD_BYTES = 32
+_ATTRIBUTES_BYTES = 320
+"""More than attributes without mentions take: two ids have at most 200 characters."""
 
 
 class BodyKind(enum.IntEnum):
@@ -16,6 +19,8 @@ class BodyKind(enum.IntEnum):
     TEXT = 1
     BYTES = 2
     ENCRYPTED = 3
+    SYSTEM = 4
+    """JSON about the conversation; the server alone writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,12 @@ class Outgoing:
     body: bytes
     conversation_id: str | None = None
     recipient_id: str | None = None
+    attributes: Attributes = PLAIN
 
     def __post_init__(self) -> None:
         if (self.conversation_id is None) == (self.recipient_id is None):
             raise invalid("either a conversation or a recipient, not both")
+        self.attributes.check()
 
     @property
     def target(self) -> str:
@@ -41,7 +48,12 @@ class Outgoing:
     def size(self) -> int:
         """Bytes on the wire, rounded up."""
         ids = len(self.client_message_id) + len(self.target)
-        return len(self.body) + ids + _FRAME_OVERHEAD_BYTES
+        size = len(self.body) + ids + _FRAME_OVERHEAD_BYTES
+        return (
+            size
+            + _ATTRIBUTES_BYTES * bool(self.attributes)
+            + sum(len(user) + 2 for user in self.attributes.mentions)
+        )
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ STATUS_OF: Final[dict[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.GROUP_FULL: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorCode.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
     ErrorCode.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorCode.TOO_LATE: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 _CODE_OF: Final[dict[grpc.StatusCode, ErrorCode]] = {

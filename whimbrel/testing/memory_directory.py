@@ -162,4 +162,5 @@ def _route(device_id: str, route: StoredRoute) -> router_pb2.Route:
         pod_id=route.pod_id,
         incarnation=route.incarnation,
         epoch=route.epoch,
+        platform=route.platform,
     )

@@ -239,4 +239,16 @@ class ScriptedAccess(access_pb2_grpc.AccessServiceServicer):
         assert metadata["authorization"] == "Bearer token-alice"
         return access_pb2.ListMembersResponse(member_ids=["alice", "bob"])
 
+    async def ListReads(  # noqa: N802
+        self,
+        request: access_pb2.ListReadsRequest,
+        context: grpc.aio.ServicerContext[
+            access_pb2.ListReadsRequest, Awaitable[access_pb2.ListReadsResponse]
+        ],
+    ) -> access_pb2.ListReadsResponse:
+        """Bob has read up to 7 of every conversation."""
+        answer = access_pb2.ListReadsResponse()
+        answer.reads.add(conversation_id=request.conversation_id, user_id="bob", message_id=7)
+        return answer
+
     group_calls = 0

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 
+from services.logic.domain.signals import Whereabout
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import unavailable
 from whimbrel.runtime.errors import error_from_rpc
@@ -24,7 +25,8 @@ _Call = Any
 
 
 class GrpcLocator:
-    """The Locator port. One question at a time: fan-out asks for a batch and waits."""
+    """The ports Locator and Whereabouts. One question at a time: whoever asks does it for a batch
+    and waits, so fan-out and signals have one each."""
 
     def __init__(
         self, router: router_pb2_grpc.RouterServiceStub, *, timeout_seconds: float = 2.0
@@ -36,14 +38,25 @@ class GrpcLocator:
 
     async def locate(self, users: Sequence[str]) -> dict[str, list[str]]:
         """See services.logic.ports.Locator."""
-        pods: dict[str, list[str]] = {}
+        found = await self._routes(users)
+        return {user: list({route.pod_id for route in one.routes}) for user, one in found.items()}
+
+    async def whereabouts(self, users: Sequence[str]) -> dict[str, list[Whereabout]]:
+        """See services.logic.signal_ports.Whereabouts."""
+        found = await self._routes(users)
+        return {
+            user: [Whereabout(route.pod_id, route.platform) for route in one.routes]
+            for user, one in found.items()
+        }
+
+    async def _routes(self, users: Sequence[str]) -> dict[str, router_pb2.UserRoutes]:
+        routes: dict[str, router_pb2.UserRoutes] = {}
         async with self._asking:
             for first in range(0, len(users), MAX_USERS):
                 part = users[first : first + MAX_USERS]
                 found = await self._ask(router_pb2.LocateRequest(user_ids=part))
-                for user, routes in zip(part, found.users, strict=True):
-                    pods[user] = list({route.pod_id for route in routes.routes})
-        return pods
+                routes |= zip(part, found.users, strict=True)
+        return routes
 
     async def _ask(self, request: router_pb2.LocateRequest) -> router_pb2.LocateResponse:
         answered = False

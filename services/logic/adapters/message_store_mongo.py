@@ -2,6 +2,7 @@
 
     _id (message_id), sender, device, client_message_id, conversation, participants,
     body_kind, body, sent_at_ms, digest
+    of some: attributes, recalled_by, edited_by
 
 Shards by sender: every look-up but the scan of a dead worker's messages names the sender.
 """
@@ -15,9 +16,15 @@ from typing import Any
 from bson import Int64
 from pymongo import ASCENDING
 
-from services.logic.adapters.mongo_bulk import insert_unordered
+from services.logic.adapters.message_changes_mongo import (
+    attributes_document,
+    attributes_of,
+    emptied,
+    updates_of,
+)
+from services.logic.adapters.mongo_bulk import insert_unordered, update_unordered
 from services.logic.adapters.mongo_errors import reading, writing
-from services.logic.domain.model import ClientKey, StoredMessage
+from services.logic.domain.model import Change, ClientKey, StoredMessage
 from whimbrel.core.ids import COUNTER_BITS, MAX_WORKER, compose
 from whimbrel.runtime.stores import Database, Document
 
@@ -43,6 +50,11 @@ class MongoMessageStore:
             await self._messages.create_index(
                 [("sender", ASCENDING), ("device", ASCENDING), ("client_message_id", ASCENDING)],
                 unique=True,
+            )
+            # Of edits alone, so that nothing else pays for it: a recall empties them too.
+            await self._messages.create_index(
+                [("sender", ASCENDING), ("attributes.edits", ASCENDING)],
+                partialFilterExpression={"attributes.edits": {"$exists": True}},
             )
 
     async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
@@ -85,6 +97,22 @@ class MongoMessageStore:
             rows = await self._messages.find(wanted, hint=BY_ID).to_list(None)
         return {row["_id"]: _message(row) for row in rows}
 
+    async def change(self, changes: Sequence[Change]) -> None:
+        for start in range(0, len(changes), LOOK_UP_CHUNK):
+            part = changes[start : start + LOOK_UP_CHUNK]
+            updates = [update for one in part for update in updates_of(one)]
+            await update_unordered(self._database, COLLECTION, updates)
+            edits = [one for one in part if not one.is_recall]
+            targets = await self.find({one.target: one.sender for one in edits})
+            # Recalled before, or meanwhile: what the edit says is taken back with it.
+            gone = [
+                emptied(one.by, one.sender, targets[one.target].recalled_by)
+                for one in edits
+                if one.target in targets and targets[one.target].recalled_by
+            ]
+            if gone:
+                await update_unordered(self._database, COLLECTION, gone)
+
     async def scan_worker(self, worker: int, from_ms: int) -> AsyncIterator[list[StoredMessage]]:
         every_bit = MAX_WORKER << COUNTER_BITS
         its_bits = worker << COUNTER_BITS
@@ -121,7 +149,7 @@ def _parts(messages: Sequence[StoredMessage]) -> Iterator[tuple[int, Sequence[St
 
 def _document(message: StoredMessage) -> Document:
     sender, device, client_message_id = message.key
-    return {
+    document = {
         "_id": Int64(message.message_id),
         "sender": sender,
         "device": device,
@@ -133,6 +161,9 @@ def _document(message: StoredMessage) -> Document:
         "sent_at_ms": message.sent_at_ms,
         "digest": message.digest,
     }
+    if message.attributes:
+        document["attributes"] = attributes_document(message.attributes)
+    return document
 
 
 def _message(row: Mapping[str, Any]) -> StoredMessage:
@@ -145,4 +176,7 @@ def _message(row: Mapping[str, Any]) -> StoredMessage:
         body=row["body"],
         sent_at_ms=int(row["sent_at_ms"]),
         digest=row["digest"],
+        attributes=attributes_of(row.get("attributes")),
+        recalled_by=int(row.get("recalled_by", 0)),
+        edited_by=int(row.get("edited_by", 0)),
     )

@@ -18,7 +18,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from services.logic.adapters.message_store_mongo import COLLECTION as MESSAGES
-from services.logic.adapters.mongo_bulk import insert_unordered
+from services.logic.adapters.mongo_bulk import insert_unordered, update_unordered
 from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.history import Found, SearchDocument
 from services.logic.domain.search_words import Query
@@ -46,12 +46,24 @@ class MongoSearchStore:
             )
 
     async def insert(self, documents: Sequence[SearchDocument]) -> None:
-        rows: list[Document] = [
-            {"_id": Int64(message_id), "conversation": conversation, "words": list(words)}
-            for message_id, conversation, words in documents
-        ]
+        rows: list[Document] = [{"_id": Int64(one.message_id), **_fields(one)} for one in documents]
         # What is refused is there already.
         await insert_unordered(self._database, SEARCH, rows)
+
+    async def replace(self, documents: Sequence[SearchDocument]) -> None:
+        updates: list[Document] = [
+            {
+                "q": {
+                    "_id": Int64(one.message_id),
+                    "changed_by": {"$lt": Int64(one.changed_by)},
+                },
+                "u": {"$set": _fields(one)},
+                "upsert": True,
+            }
+            for one in documents
+        ]
+        # What is refused is there with a later change.
+        await update_unordered(self._database, SEARCH, updates)
 
     async def missing(self, ids: Iterable[int]) -> set[int]:
         wanted = set(ids)
@@ -79,6 +91,14 @@ class MongoSearchStore:
             cursor = self._search.find(matching, {"conversation": True})
             rows = await cursor.sort("_id", DESCENDING).limit(limit).to_list(None)
         return [Found(int(row["_id"]), row["conversation"]) for row in rows]
+
+
+def _fields(document: SearchDocument) -> Document:
+    return {
+        "conversation": document.conversation,
+        "words": list(document.words),
+        "changed_by": Int64(document.changed_by),
+    }
 
 
 class MongoSearchFeed:

@@ -73,6 +73,8 @@ class SearchDocument(NamedTuple):
     message_id: int
     conversation: str
     words: tuple[str, ...]
+    changed_by: int = 0
+    """The newest message that has changed it."""
 
 
 class Found(NamedTuple):

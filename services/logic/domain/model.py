@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
 
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError
 
 
@@ -25,11 +26,13 @@ class Draft:
     conversation: str
     body_kind: int
     body: bytes
+    attributes: Attributes = PLAIN
 
     @property
     def digest(self) -> bytes:
         """16 bytes that tell this content from another under the same client_message_id."""
-        head = f"{self.conversation}\x00{self.body_kind}\x00".encode()
+        said = f"{self.attributes!r}\x00" if self.attributes else ""
+        head = f"{said}{self.conversation}\x00{self.body_kind}\x00".encode()
         return blake2b(head + self.body, digest_size=16).digest()
 
 
@@ -46,6 +49,25 @@ class StoredMessage:
     body: bytes
     sent_at_ms: int
     digest: bytes
+    """Of the draft: what the body is now may be an edit's."""
+    attributes: Attributes = PLAIN
+    recalled_by: int = 0
+    """message_id of the recall; the body is empty then. 0: it was not taken back."""
+    edited_by: int = 0
+    """message_id of the newest edit; the body is that edit's. 0: it was not edited."""
+
+
+class Change(NamedTuple):
+    """What a committed recall or edit does to an older message of the same sender."""
+
+    target: int
+    """message_id of the older message."""
+    sender: str
+    by: int
+    """message_id of the recall or edit."""
+    is_recall: bool
+    body_kind: int = 0
+    body: bytes = b""
 
 
 class TimelineEntry(NamedTuple):
@@ -110,6 +132,14 @@ class DeviceCursor(NamedTuple):
     user: str
     device: str
     cursor: int
+
+
+class ReadReceipt(NamedTuple):
+    """`user` has read everything of the conversation up to `message_id`."""
+
+    user: str
+    conversation: str
+    message_id: int
 
 
 class UndeliveredEntry(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 MAX_WORDS: Final = 500
@@ -33,6 +34,12 @@ class Query(NamedTuple):
 
     words: tuple[str, ...]
     prefix: str
+
+    def matches(self, words: Collection[str]) -> bool:
+        """Whether a text with these words has what is asked for."""
+        return set(self.words) <= set(words) and (
+            not self.prefix or any(word.startswith(self.prefix) for word in words)
+        )
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
-"""What is asked before anything is stored: is it a resend, of the newest epoch, and what the
-chain of `checks` asks.
+"""What is asked before anything is stored: is it a resend, of the newest epoch, what the chain of
+`checks` asks, and is what it says of other messages so.
 
 A resend is looked up before every other check, because what was delivered must never be
 Rejected afterwards (rule 2). Redis is the fast path of that look-up, MongoDB's unique index the
@@ -20,6 +20,7 @@ from services.logic.domain.model import (
     StoredMessage,
 )
 from services.logic.ports import MessageStore, SendMemory
+from services.logic.usecases.check_attributes import CheckAttributes
 from services.logic.usecases.checks.chain import Check
 from services.logic.usecases.checks.facts import GatherFacts
 from services.logic.usecases.commit_messages import Addressed, id_reused
@@ -52,7 +53,8 @@ class Checked:
 
 
 class CheckSends:
-    """At most one round trip to Redis and two to MongoDB, in time, for a whole batch."""
+    """At most one round trip to Redis and two to MongoDB, in time, for a whole batch; four when
+    it has attributes."""
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class CheckSends:
         messages: MessageStore,
         facts: GatherFacts,
         chain: Sequence[Check],
+        attributes: CheckAttributes,
         *,
         clock: Clock,
         wall_ms: Callable[[], int],
@@ -68,6 +71,7 @@ class CheckSends:
         self._messages = messages
         self._facts = facts
         self._chain = tuple(chain)
+        self._attributes = attributes
         self._clock = clock
         self._wall_ms = wall_ms
 
@@ -98,6 +102,10 @@ class CheckSends:
             else:
                 candidates.append(send)
         await self._look(candidates, checked, deadline)
+        refused = await self._attributes.check(checked.fresh, deadline=deadline)
+        if refused:
+            checked.fresh = [one for one in checked.fresh if one.draft.key not in refused]
+            checked.answered |= refused
         return checked
 
     async def _remembered(

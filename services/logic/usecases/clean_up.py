@@ -16,6 +16,7 @@ import structlog
 from services.logic.domain.holes import VOID_AFTER_SECONDS
 from services.logic.domain.model import Committed, StoredMessage, TimelineEntry
 from services.logic.ports import MessageStore, SeqReservations, TimelineStore, WorkerLeases
+from services.logic.usecases.change_messages import ChangeMessages
 from services.logic.usecases.commit_messages import Unfinished
 from services.logic.usecases.complete_messages import CompleteMessages
 from services.logic.usecases.mint_ids import MintIds
@@ -42,6 +43,7 @@ class CleanUp:
         timelines: TimelineStore,
         reservations: SeqReservations,
         completer: CompleteMessages,
+        changes: ChangeMessages,
         ids: MintIds,
         *,
         holder: str,
@@ -54,6 +56,7 @@ class CleanUp:
         self._timelines = timelines
         self._reservations = reservations
         self._completer = completer
+        self._changes = changes
         self._ids = ids
         self._holder = holder
         self._on_committed = on_committed
@@ -119,7 +122,9 @@ class CleanUp:
 
     async def _complete(self, messages: Sequence[StoredMessage]) -> None:
         deadline = self._clock() + PAGE_DEADLINE_SECONDS
-        self._on_committed(await self._completer.complete(messages, deadline=deadline))
+        completed = await self._completer.complete(messages, deadline=deadline)
+        await self._changes.apply(completed, deadline=deadline)
+        self._on_committed(completed)
 
     async def _void_open(self, users: set[str]) -> None:
         """Fill what was reserved before now, and is still not written when readers may void."""

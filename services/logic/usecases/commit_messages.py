@@ -131,6 +131,7 @@ class CommitMessages:
             body=draft.body if addressed.body is None else addressed.body,
             sent_at_ms=unix_ms_of(message_id),
             digest=draft.digest,
+            attributes=draft.attributes,
         )
 
     async def _insert(self, messages: Sequence[StoredMessage], deadline: float) -> list[int]:

@@ -70,7 +70,8 @@ class FeedSearch:
     def enqueue(self, committed: Sequence[Committed]) -> None:
         """Never blocks the commit."""
         for one in committed:
-            if one.message.body_kind == body_kinds.TEXT and not self.pipeline.offer(one.message):
+            has_news = one.message.body_kind == body_kinds.TEXT or one.message.attributes.changes
+            if has_news and not self.pipeline.offer(one.message):
                 self.dropped += 1
 
     async def run(self, every_seconds: float) -> None:
@@ -98,7 +99,7 @@ class FeedSearch:
         if missing:
             senders = {message_id: sender for message_id, sender in page if message_id in missing}
             found = await self._messages.find(senders)
-            await self._store.insert([_document(one) for one in found.values()])
+            await self._put(list(found.values()))
             log.info("search_completed", texts=len(found))
         reached = page[-1][0] if len(page) == PAGE else settled - 1
         held = await self._feed.advance(self._holder, reached, until_ms=now_ms + LEASE_MS)
@@ -106,13 +107,36 @@ class FeedSearch:
 
     async def _handle(self, batch: list[StoredMessage]) -> None:
         try:
-            await self._store.insert([_document(one) for one in batch])
+            await self._put(batch)
         except WhimbrelError as error:
             self.dropped += len(batch)
             log.warning("search_not_fed", texts=len(batch), detail=error.detail)
         await asyncio.sleep(COALESCE_SECONDS)
 
+    async def _put(self, messages: Sequence[StoredMessage]) -> None:
+        """What they change first: a change whose own document is there was carried out."""
+        changed = {
+            one.attributes.changes: one.key.sender for one in messages if one.attributes.changes
+        }
+        if changed:
+            targets = await self._messages.find(changed)
+            await self._store.replace([_document(one) for one in targets.values()])
+        texts = [one for one in messages if one.body_kind == body_kinds.TEXT]
+        await self._store.insert([_document(one) for one in texts])
+
 
 def _document(message: StoredMessage) -> SearchDocument:
-    words = words_of(message.body.decode("utf-8", errors="replace"))
-    return SearchDocument(message.message_id, message.conversation, words)
+    return SearchDocument(
+        message.message_id,
+        message.conversation,
+        searched_words(message),
+        changed_by=max(message.recalled_by, message.edited_by),
+    )
+
+
+def searched_words(message: StoredMessage) -> tuple[str, ...]:
+    """The words that a message is found by now. A recall or an edit is not found by itself: what
+    an edit says is what its target has."""
+    if message.body_kind != body_kinds.TEXT or message.attributes.changes or message.recalled_by:
+        return ()
+    return words_of(message.body.decode("utf-8", errors="replace"))

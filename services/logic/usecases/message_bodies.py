@@ -42,19 +42,32 @@ class MessageBodies:
         """Keep them for those who will pull them. Raises UNAVAILABLE when Redis does not
         answer."""
         await self._cache.remember(
-            [CachedMessage(one.message_id, one.conversation, self._render(one)) for one in messages]
+            [
+                CachedMessage(one.message_id, one.conversation, self._render(one))
+                for one in messages
+                if _may_be_cached(one)
+            ]
+        )
+
+    async def messages(self, entries: Sequence[TimelineEntry]) -> dict[int, StoredMessage]:
+        """The messages of these entries as MongoDB has them now. Raises UNAVAILABLE."""
+        return await self._messages.find(
+            {one.message_id: one.sender for one in entries if one.message_id is not None}
         )
 
     async def stored(self, entries: Sequence[TimelineEntry]) -> list[Shown]:
         """The entries with their messages as MongoDB has them now, in the same order; voids are
         left out. Raises UNAVAILABLE."""
-        senders = {one.message_id: one.sender for one in entries if one.message_id is not None}
-        found = await self._messages.find(senders)
+        found = await self.messages(entries)
         return [
             Shown(entry, self._render(found[entry.message_id]))
             for entry in entries
             if entry.message_id in found
         ]
+
+    def shown(self, entry: TimelineEntry, message: StoredMessage) -> Shown:
+        """The entry with this message, as clients see it."""
+        return Shown(entry, self._render(message))
 
     async def cached(self, ids: Mapping[int, str]) -> dict[int, bytes]:
         """What the cache has of these messages, each with its conversation; nothing when Redis
@@ -67,13 +80,14 @@ class MessageBodies:
 
     async def through(self, entries: Sequence[TimelineEntry]) -> dict[int, bytes]:
         """The messages of these entries from MongoDB, which the cache remembers from now on."""
-        shown = [
-            CachedMessage(entry.message_id, entry.conversation, message)
-            for entry, message in await self.stored(entries)
-            if entry.message_id is not None
-        ]
+        found = await self.messages(entries)
         try:
-            await self._cache.remember(shown)
+            await self.remember(list(found.values()))
         except WhimbrelError as error:
             log.warning("message_cache_away", detail=error.detail)
-        return {one.message_id: one.message for one in shown}
+        return {one.message_id: self._render(one) for one in found.values()}
+
+
+def _may_be_cached(message: StoredMessage) -> bool:
+    """A recall empties the edits of its target too, and nobody tells the cache which those are."""
+    return not message.attributes.edits

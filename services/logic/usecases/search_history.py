@@ -7,6 +7,7 @@ from typing import NamedTuple
 from services.logic.domain.model import Placement
 from services.logic.domain.search_words import query_of
 from services.logic.history_ports import ConversationHistory, SearchStore
+from services.logic.usecases.feed_search import searched_words
 from services.logic.usecases.message_bodies import MessageBodies, Shown
 from services.logic.usecases.pull_recent import MAX_BYTES, check_limit
 from services.logic.usecases.read_history import MAX_MESSAGE_ID, ReadHistory
@@ -67,9 +68,14 @@ class SearchHistory:
             places = [Placement(user, name, one) for one, name in found]
             placed = await self._history.placed(places)
             mine = [placed[place] for place in places if place in placed]
-            for one in await self._bodies.stored(mine[: limit - len(shown)]):
-                shown.append(one)
-                below = one.entry.message_id or 0
+            messages = await self._bodies.messages(mine)
+            for entry in mine:
+                message = messages.get(entry.message_id or 0)
+                # The index may lag behind a recall or an edit.
+                if message is None or not query.matches(searched_words(message)):
+                    continue
+                shown.append(self._bodies.shown(entry, message))
+                below = message.message_id
                 if len(shown) == limit or sum(len(each.message) for each in shown) > MAX_BYTES:
                     return SearchPage(shown, below)
             if len(found) < limit:

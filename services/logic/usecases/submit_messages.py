@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.logic.domain.model import Answer, ClientKey, Committed, Draft, Outcome
+from services.logic.usecases.change_messages import ChangeMessages
 from services.logic.usecases.check_sends import Checked, CheckSends
 from services.logic.usecases.commit_messages import Addressed, CommitMessages, id_reused
 from services.logic.usecases.complete_messages import CompleteMessages
@@ -50,6 +51,7 @@ class SubmitMessages:
         checks: CheckSends,
         commits: CommitMessages,
         completer: CompleteMessages,
+        changes: ChangeMessages,
         *,
         on_committed: Callable[[Sequence[Committed]], None],
         clock: Clock,
@@ -58,6 +60,7 @@ class SubmitMessages:
         self._checks = checks
         self._commits = commits
         self._completer = completer
+        self._changes = changes
         self._on_committed = on_committed
         self._clock = clock
         self._open: dict[ClientKey, Submission] = {}
@@ -122,17 +125,19 @@ class SubmitMessages:
         for key, answer in checked.answered.items():
             self._settle(key, answer)
         completed = await self._completer.complete(checked.stored, deadline=deadline)
-        self._publish(completed)
+        await self._publish(completed, deadline)
         for part in _parts(checked.fresh):
             outcomes = await self._commits.commit(part, deadline=deadline)
             for addressed, outcome in zip(part, outcomes, strict=True):
                 if isinstance(outcome, WhimbrelError):
                     self._settle(addressed.draft.key, outcome)
-            self._publish([one for one in outcomes if isinstance(one, Committed)])
+            committed = [one for one in outcomes if isinstance(one, Committed)]
+            await self._publish(committed, deadline)
 
-    def _publish(self, committed: Sequence[Committed]) -> None:
+    async def _publish(self, committed: Sequence[Committed], deadline: float) -> None:
         """Answer the senders, then hand the messages on: an Accepted reaches the pod of the
         sender before the delivery of the same message does."""
+        await self._changes.apply(committed, deadline=deadline)
         for one in committed:
             answer = Answer(one.message.message_id, one.sender_seq)
             self._settle(one.message.key, answer)

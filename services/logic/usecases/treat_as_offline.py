@@ -8,6 +8,7 @@ it is incomplete; the push jobs by the push service, from heads and cursors (rul
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -25,6 +26,9 @@ from whimbrel.core.errors import WhimbrelError
 log = structlog.get_logger(__name__)
 
 MAX_ENTRIES = 1000
+PAUSE_SECONDS = 0.2
+"""Before each batch. Of a large group's members hundreds are away, and waking them costs as much
+as delivering to those who are there, who come first: they look at their screens."""
 
 
 class _Missed(NamedTuple):
@@ -66,6 +70,7 @@ class TreatAsOffline:
                 self._doubts.note([job.user])
 
     async def _handle(self, batch: list[_Missed]) -> None:
+        await asyncio.sleep(PAUSE_SECONDS)
         jobs = [one.job for one in batch]
         entries = [
             UndeliveredEntry(job.user, job.conversation, job.message_id, job.seq) for job in jobs

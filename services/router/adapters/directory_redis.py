@@ -178,7 +178,7 @@ def _kicked(fields: list[bytes]) -> list[router_pb2.Route]:
 def _unexpired(routes: dict[bytes, bytes], now_ms: int) -> list[router_pb2.Route]:
     found = []
     for device, packed in routes.items():
-        epoch, _, expires_ms, pod_id, incarnation, _, _ = packed.decode().split("|")
+        epoch, _, expires_ms, pod_id, incarnation, _, platform = packed.decode().split("|")
         if incarnation and int(expires_ms) > now_ms:  # without one it is what a kick has left
             found.append(
                 router_pb2.Route(
@@ -186,6 +186,7 @@ def _unexpired(routes: dict[bytes, bytes], now_ms: int) -> list[router_pb2.Route
                     pod_id=pod_id,
                     incarnation=incarnation,
                     epoch=int(epoch),
+                    platform=platform,
                 )
             )
     return found

@@ -160,6 +160,9 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
         self.stores: list[logic_pb2.Cursor] = []
         self.unacknowledged: list[logic_pb2.Unacknowledged] = []
         self.superseded: list[logic_pb2.Superseded] = []
+        self.signals: list[logic_pb2.RaisedSignal] = []
+        self.watches: list[logic_pb2.WatchRequest] = []
+        self.presence_changes: list[str] = []
         self.groups: list[logic_pb2.CreateGroupRequest] = []
         self.highest: list[int] = []
         self.takes_links = True
@@ -251,6 +254,9 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
                 answer.stored_cursors.extend(request.cursors)
             self.unacknowledged.extend(request.unacknowledged)
             self.superseded.extend(request.superseded)
+            self.signals.extend(request.signals)
+            self.watches.extend(request.watches)
+            self.presence_changes.extend(one.user_id for one in request.presence_changes)
             self.note()
             if answer.ByteSize():
                 out.put_nowait(answer)
@@ -323,6 +329,11 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
                 trailing_metadata=(("whimbrel-code", "NOT_A_MEMBER"),),
             )
         return logic_pb2.ListMembersResponse(member_ids=["alice", "bob"])
+
+    async def ListReads(self, request: logic_pb2.ListReadsRequest, context: Any) -> Any:
+        answer = logic_pb2.ListReadsResponse()
+        answer.reads.add(conversation_id=request.conversation_id, user_id="bob", message_id=7)
+        return answer
 
 
 async def _requests(context: Any) -> AsyncIterator[logic_pb2.LinkRequest]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import subprocess
 import sys
 
@@ -85,7 +86,17 @@ async def test_a_sleeper_wakes_for_what_is_earlier_only() -> None:
     await asyncio.sleep(0)
     assert not sleeper.done()
     waker.poke(loop.time() + 500)
+    waker.poke(loop.time() + 800)
+    await asyncio.sleep(0)
+    assert not sleeper.done(), "it is not woken to be told when to wake"
+    soon = loop.time() + 0.02
+    waker.poke(soon)
     await asyncio.wait_for(sleeper, 5)
+    assert loop.time() >= soon - 0.001
+    again = asyncio.create_task(waker.wait_until(loop.time() + 1_000))
+    await asyncio.sleep(0)
+    waker.poke(-math.inf)
+    await asyncio.wait_for(again, 5)
     await waker.wait_until(loop.time() - 1)  # what is over wakes at once
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from whimbrel.client.store import ClientStore, MemoryStore, StoredState
 from whimbrel.client.store_sqlite import SqliteStore
+from whimbrel.core.attributes import Attributes, ForwardedFrom
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.heartbeat_plan import REMEMBERED_NETWORKS
 from whimbrel.core.lateness import REMEMBERED_CONVERSATIONS
@@ -17,6 +18,13 @@ from whimbrel.core.nat_probe import Learned
 from whimbrel.core.outgoing import BodyKind, Outgoing
 
 HELLO = Outgoing("one", BodyKind.TEXT, b"hello", "g:1")
+REPLY = Outgoing(
+    "three",
+    BodyKind.TEXT,
+    b"yes",
+    "g:1",
+    attributes=Attributes(5, ForwardedFrom(2**63 - 1, "g:2", "bob"), ("bob", "carol"), True),
+)
 SECRET = Outgoing("two", BodyKind.ENCRYPTED, b"\x00\xff", recipient_id="bob")
 
 
@@ -44,8 +52,9 @@ async def test_everything_is_there_after_closing(store: ClientStore) -> None:
     await store.save_cursor(7, {})
     await store.add_outgoing(HELLO)
     await store.add_outgoing(SECRET)
-    assert await reopened(store) == StoredState(("alice", "phone"), 7, (HELLO, SECRET))
-    await store.forget_outgoing(["one", "unheard of"])
+    await store.add_outgoing(REPLY)
+    assert await reopened(store) == StoredState(("alice", "phone"), 7, (HELLO, SECRET, REPLY))
+    await store.forget_outgoing(["one", "three", "unheard of"])
     await store.save_cursor(None, {})
     assert await reopened(store) == StoredState(("alice", "phone"), None, (SECRET,))
 

@@ -14,8 +14,11 @@ from services.logic.domain.model import (
     StoredMessage,
     TimelineEntry,
 )
+from services.logic.domain.signals import PresenceState, Signal
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.settings import CheckSettings, WorkerSettings
+from services.logic.signal_parts import SignalStores
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import EPOCH_MS
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
@@ -23,8 +26,14 @@ from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.people import memory_people
+from whimbrel.testing.memory_stores.presence_stores import (
+    MemoryLastSeenStore,
+    MemoryWatchers,
+    MemoryWhereabouts,
+)
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
+from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
@@ -57,6 +66,8 @@ class Outlet:
     delivered: list[tuple[str, StoredMessage, tuple[TimelineEntry, ...]]] = field(
         default_factory=list
     )
+    signals: list[tuple[str, Signal, tuple[str, ...]]] = field(default_factory=list)
+    presences: list[tuple[str, PresenceState]] = field(default_factory=list)
 
     def deliver(
         self, pod_id: str, message: StoredMessage, targets: Sequence[TimelineEntry]
@@ -65,6 +76,16 @@ class Outlet:
             return False
         self.delivered.append((pod_id, message, tuple(targets)))
         return True
+
+    def signal(self, pod_id: str, signal: Signal, users: Sequence[str]) -> bool:
+        if pod_id in self.linked:
+            self.signals.append((pod_id, signal, tuple(sorted(users))))
+        return pod_id in self.linked
+
+    def presence(self, pod_id: str, state: PresenceState) -> bool:
+        if pod_id in self.linked:
+            self.presences.append((pod_id, state))
+        return pod_id in self.linked
 
 
 class Clock:
@@ -98,6 +119,10 @@ class World:
         self.cursors = MemoryCursorStore()
         self.conversations = MemoryConversationStore()
         self.reads = MemoryReadStore()
+        self.receipts = MemoryReceiptStore()
+        self.whereabouts = MemoryWhereabouts()
+        self.watchers = MemoryWatchers()
+        self.last_seen = MemoryLastSeenStore()
         self.leases = MemoryWorkerLeases()
         self.reservations = MemorySeqReservations()
         self.memory = MemorySendMemory()
@@ -119,6 +144,12 @@ class World:
             reservations=self.reservations,
             memory=self.memory,
             reads=self.reads,
+            signals=SignalStores(
+                receipts=self.receipts,
+                whereabouts=self.whereabouts,
+                watchers=self.watchers,
+                last_seen=self.last_seen,
+            ),
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator,
@@ -178,8 +209,9 @@ def draft(
     to: str = "d:alice:bob",
     client_id: str = "c1",
     device: str = "phone",
+    attributes: Attributes = PLAIN,
 ) -> Draft:
-    return Draft(ClientKey(sender, device, client_id), to, 1, text.encode())
+    return Draft(ClientKey(sender, device, client_id), to, 1, text.encode(), attributes)
 
 
 async def send(

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, cast
 
 from services.access.acks import AckKeeper
-from services.access.client_stream import ClientStream, StreamServices
+from services.access.client_stream import ClientStream
 from services.access.departures import Departures
 from services.access.drain_parts import DrainParts
 from services.access.handshake import Handshake, PodIdentity
@@ -21,7 +21,10 @@ from services.access.responses import LogicResponses
 from services.access.routes import Routes
 from services.access.session_table import SessionTable
 from services.access.settings import DeviceSettings, DrainSettings, StreamSettings
+from services.access.signal_desk import SignalDesk
+from services.access.signal_requests import SignalRequests
 from services.access.stream_driver import StreamDriver
+from services.access.stream_services import StreamServices
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.names import UserId
@@ -110,11 +113,13 @@ class AccessPod:
         requests = LogicRequests(links, clock=clock, send_seconds=settings.send_seconds)
         acks = AckKeeper(requests, on_stored, clock=clock, flush_seconds=settings.ack_flush_seconds)
         head_checks = HeadChecks(table, requests, clock=clock)
+        signals = SignalDesk(table, SignalRequests(links), flush_seconds=settings.ack_flush_seconds)
         responses = LogicResponses(
             links,
             table,
             acks,
             head_checks,
+            signals,
             highest,
             clock=clock,
             commit_seconds=settings.send_seconds,
@@ -129,7 +134,9 @@ class AccessPod:
             incarnation=incarnation,
             assert_seconds=settings.assert_seconds,
         )
-        departures = Departures(stub, lambda stream: routes.session_of(stream, stream.epoch))
+        departures = Departures(
+            stub, lambda stream: routes.session_of(stream, stream.epoch), signals.gone
+        )
         drain = DrainSettings()
         parts = DrainParts.make(
             pod_id,
@@ -151,6 +158,7 @@ class AccessPod:
             departures,
             deadlines,
             parts.moves,
+            signals,
             drain.linger_seconds,
             clock,
         )
@@ -161,6 +169,8 @@ class AccessPod:
             routes.run_asserts,
             head_checks.run,
             acks.run,
+            signals.run,
+            signals.run_watches,
             departures.run,
             lambda: deadlines.run(clock, lambda stream: stream.on_deadline(clock())),
         )

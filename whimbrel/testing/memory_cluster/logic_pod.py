@@ -43,7 +43,9 @@ class LogicPod:
             worker=self._worker,
         )
         self._desk = Desk(self.parts.use_cases, self.links)
-        self._servicer = LogicServicer(self._desk, self.links, self.parts.groups, self.parts.ids)
+        self._servicer = LogicServicer(
+            self._desk, self.links, self.parts.groups, self.parts.signals.list_reads, self.parts.ids
+        )
 
     def start(self) -> None:
         """Take a worker number, then run the loops."""

@@ -12,6 +12,7 @@ from services.logic.history_parts import HistoryStores
 from services.logic.parts import Stores
 from services.logic.people_parts import PeopleStores
 from services.logic.ports import Locator
+from services.logic.signal_parts import SignalStores
 from whimbrel.core.errors import unavailable
 from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
@@ -20,8 +21,14 @@ from whimbrel.testing.memory_stores.history_stores import memory_history_stores
 from whimbrel.testing.memory_stores.message_cache import MemoryMessageCache
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.people import memory_people
+from whimbrel.testing.memory_stores.presence_stores import (
+    MemoryLastSeenStore,
+    MemoryWatchers,
+    MemoryWhereabouts,
+)
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 from whimbrel.testing.memory_stores.read_store import MemoryReadStore
+from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
@@ -44,6 +51,10 @@ class WorldStores:
     reservations: MemorySeqReservations = field(default_factory=MemorySeqReservations)
     memory: MemorySendMemory = field(default_factory=MemorySendMemory)
     reads: MemoryReadStore = field(default_factory=MemoryReadStore)
+    receipts: MemoryReceiptStore = field(default_factory=MemoryReceiptStore)
+    whereabouts: MemoryWhereabouts = field(default_factory=MemoryWhereabouts)
+    watchers: MemoryWatchers = field(default_factory=MemoryWatchers)
+    last_seen: MemoryLastSeenStore = field(default_factory=MemoryLastSeenStore)
     undelivered: MemoryUndeliveredIndex = field(default_factory=MemoryUndeliveredIndex)
     push_queue: MemoryPushQueue = field(default_factory=MemoryPushQueue)
     unread: MemoryUnreadIndex = field(default_factory=MemoryUnreadIndex)
@@ -70,6 +81,12 @@ class WorldStores:
             reservations=self.reservations,
             memory=self.memory,
             reads=self.reads,
+            signals=SignalStores(
+                receipts=self.receipts,
+                whereabouts=self.whereabouts,
+                watchers=self.watchers,
+                last_seen=self.last_seen,
+            ),
             undelivered=self.undelivered,
             push_queue=self.push_queue,
             locator=self.locator_of(locator),

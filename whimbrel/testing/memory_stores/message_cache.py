@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from services.logic.domain.history import CachedMessage
+from whimbrel.testing.memory_stores.faults import Faults
 
 
 class MemoryMessageCache:
-    """The port MessageCache; it forgets only when it is told to."""
+    """The port MessageCache; it forgets only when told to. Operations for `faults`: forget."""
 
     def __init__(self) -> None:
+        self.faults = Faults()
         self._messages: dict[int, bytes] = {}
 
     def lose_everything(self) -> None:
@@ -25,5 +27,6 @@ class MemoryMessageCache:
             self._messages.setdefault(one, message)
 
     async def forget(self, ids: Mapping[int, str]) -> None:
-        for one in ids:
-            self._messages[one] = b""
+        async with self.faults.around("forget"):
+            for one in ids:
+                self._messages[one] = b""

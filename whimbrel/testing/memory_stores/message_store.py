@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from services.logic.domain.model import ClientKey, StoredMessage
+from services.logic.domain.model import Change, ClientKey, StoredMessage
 from whimbrel.core.ids import unix_ms_of, worker_of
 from whimbrel.testing.memory_stores.faults import Faults, Pause
 
@@ -13,7 +14,8 @@ SCAN_PAGE = 500
 
 class MemoryMessageStore:
     """The port MessageStore; `by_id` is everything that is stored. Operations for `faults`:
-    insert (with .each), find_by_client_keys, find, scan_worker (once a page)."""
+    insert (with .each), find_by_client_keys, find, change (with .each), scan_worker
+    (once a page)."""
 
     def __init__(self, *, pause: Pause | None = None) -> None:
         self.faults = Faults(pause)
@@ -47,6 +49,37 @@ class MemoryMessageStore:
             # As on a sharded cluster: under another sender it is not found.
             senders = set(ids.values())
             return {one: row for one, row in known.items() if row.key.sender in senders}
+
+    async def change(self, changes: Sequence[Change]) -> None:
+        async with self.faults.around("change"):
+            for change in changes:
+                await self.faults.reach("change.each")
+                target = self.by_id.get(change.target)
+                if target is None or target.key.sender != change.sender:
+                    continue
+                if change.is_recall:
+                    for one in [target, *self._edits_of(change.target)]:
+                        self._empty(one, change.by)
+                elif target.recalled_by:
+                    self._empty(self.by_id[change.by], target.recalled_by)
+                elif target.edited_by < change.by:
+                    self._put(
+                        replace(
+                            target,
+                            edited_by=change.by,
+                            body_kind=change.body_kind,
+                            body=change.body,
+                        )
+                    )
+
+    def _edits_of(self, message_id: int) -> list[StoredMessage]:
+        return [one for one in self.by_id.values() if one.attributes.edits == message_id]
+
+    def _empty(self, message: StoredMessage, by: int) -> None:
+        self._put(replace(message, body=b"", recalled_by=max(by, message.recalled_by)))
+
+    def _put(self, message: StoredMessage) -> None:
+        self.by_id[message.message_id] = self._by_key[message.key] = message
 
     async def scan_worker(self, worker: int, from_ms: int) -> AsyncIterator[list[StoredMessage]]:
         last = -1

@@ -12,7 +12,8 @@ from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 
 
 class MemorySearchStore:
-    """The port SearchStore; `documents` is everything it has. Operations for `faults`: insert."""
+    """The port SearchStore; `documents` is everything it has. Operations for `faults`: insert,
+    replace."""
 
     def __init__(self) -> None:
         self.faults = Faults()
@@ -25,6 +26,13 @@ class MemorySearchStore:
         async with self.faults.around("insert"):
             for document in documents:
                 self.documents.setdefault(document.message_id, document)
+
+    async def replace(self, documents: Sequence[SearchDocument]) -> None:
+        async with self.faults.around("replace"):
+            for document in documents:
+                known = self.documents.get(document.message_id)
+                if known is None or known.changed_by < document.changed_by:
+                    self.documents[document.message_id] = document
 
     async def missing(self, ids: Iterable[int]) -> set[int]:
         return set(ids) - self.documents.keys()
@@ -39,8 +47,7 @@ class MemorySearchStore:
             for one in self.documents.values()
             if one.message_id < before
             and one.conversation in conversations
-            and set(query.words) <= set(one.words)
-            and any(word.startswith(query.prefix) for word in one.words)
+            and query.matches(one.words)
         ]
         return sorted(found, reverse=True)[: max(0, limit)]
 

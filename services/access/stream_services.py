@@ -1,0 +1,44 @@
+"""What the streams of a pod share: its parts, as each of them needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from services.access.announcements import StormSource, StormWindow
+from services.access.settings import StreamSettings
+from whimbrel.runtime.ticker import Deadlines
+
+if TYPE_CHECKING:
+    from services.access.acks import AckKeeper
+    from services.access.client_stream import ClientStream
+    from services.access.departures import Departures
+    from services.access.moves import Moves
+    from services.access.requests import LogicRequests
+    from services.access.session_table import SessionTable
+    from services.access.signal_desk import SignalDesk
+
+
+@dataclass(frozen=True)
+class StreamServices:
+    """What a stream uses of its pod."""
+
+    settings: StreamSettings
+    table: SessionTable
+    requests: LogicRequests
+    acks: AckKeeper
+    departures: Departures
+    deadlines: Deadlines[ClientStream]
+    moves: Moves
+    signals: SignalDesk
+    linger_seconds: float
+    """For so long the old stream of a session that has moved stays open."""
+    clock: Callable[[], float]
+    storm: StormSource = field(init=False)
+    """Begins with the settings; what changes it later is told to every stream."""
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        window = StormWindow(settings.storm_foreground_ms, settings.storm_background_ms)
+        object.__setattr__(self, "storm", StormSource(window))

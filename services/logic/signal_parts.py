@@ -1,0 +1,68 @@
+"""The part of Logic that is about signals: typing, receipts, presence. Nothing here is stored but
+how far somebody has read, and when they were last there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.logic.ports import ConversationStore, ReceiptStore, TimelineStore
+from services.logic.signal_ports import (
+    LastSeenStore,
+    SignalOutlet,
+    Visibility,
+    Watchers,
+    Whereabouts,
+)
+from services.logic.usecases.groups import Groups
+from services.logic.usecases.list_reads import ListReads
+from services.logic.usecases.mark_read import MarkRead
+from services.logic.usecases.note_reads import NoteReads
+from services.logic.usecases.pass_signals import PassSignals
+from services.logic.usecases.show_presence import ShowPresence
+
+
+@dataclass(frozen=True)
+class SignalStores:
+    """Everything outside that is about signals alone, by port."""
+
+    receipts: ReceiptStore
+    whereabouts: Whereabouts
+    watchers: Watchers
+    last_seen: LastSeenStore
+
+
+@dataclass(frozen=True)
+class SignalParts:
+    """The assembled use cases; their loops are the desk's."""
+
+    passing: PassSignals
+    presence: ShowPresence
+    list_reads: ListReads
+
+
+def assemble_signals(
+    stores: SignalStores,
+    timelines: TimelineStore,
+    conversations: ConversationStore,
+    mark_read: MarkRead,
+    groups: Groups,
+    visibility: Visibility,
+    outlet: SignalOutlet,
+    *,
+    wall_ms: Callable[[], int],
+) -> SignalParts:
+    """Wire the use cases."""
+    note_reads = NoteReads(timelines, mark_read, stores.receipts)
+    return SignalParts(
+        passing=PassSignals(conversations, stores.whereabouts, outlet, note_reads),
+        presence=ShowPresence(
+            stores.whereabouts,
+            stores.watchers,
+            stores.last_seen,
+            visibility,
+            outlet,
+            wall_ms=wall_ms,
+        ),
+        list_reads=ListReads(groups, stores.receipts),
+    )

@@ -1,0 +1,152 @@
+"""Typing, receipts, presence, recall and edit, between real pods and real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.e2e.e2e_world import stack_of
+from whimbrel.client import (
+    Client,
+    DeliveredEvent,
+    MessageEvent,
+    PresenceEvent,
+    ReadEvent,
+    SignalEvent,
+    TypingEvent,
+    connect,
+)
+from whimbrel.core.errors import WhimbrelError
+from whimbrel.local.stack import Stack
+
+pytestmark = pytest.mark.timeout(120)
+CHAT = "d:alice:bob"
+
+
+class Heard:
+    """What one client heard, kept while the test goes on."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.signals: list[SignalEvent] = []
+        self.messages: list[MessageEvent] = []
+        self._changed = asyncio.Event()
+
+    async def listen(self) -> None:
+        async for event in self.client.signals.events():
+            self.signals.append(event)
+            self._changed.set()
+
+    async def receive(self) -> None:
+        async for event in self.client.events():
+            self.messages.append(event)
+            self._changed.set()
+
+    async def until(self, satisfied: Callable[[Heard], Any], seconds: float = 10.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not satisfied(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def hearing(
+    stack: Stack, user: str, device: str = "phone", *, pod: int = 0, **options: Any
+) -> AsyncIterator[Heard]:
+    options = {"signals": True, "platform": device, **options}
+    endpoint = stack.endpoints[pod]
+    async with connect(endpoint, stack.token(user), device=device, **options) as client:
+        heard = Heard(client)
+        async with asyncio.TaskGroup() as tasks:
+            loops = [tasks.create_task(heard.receive())]
+            if options["signals"]:
+                loops.append(tasks.create_task(heard.listen()))
+            yield heard
+            for loop in loops:
+                loop.cancel()
+
+
+async def test_what_is_said_beside_the_messages_is_heard_on_the_other_pod() -> None:
+    async with (
+        stack_of() as stack,
+        hearing(stack, "alice", pod=0, delivered_receipts=True) as alice,
+        hearing(stack, "alice", "desktop", pod=1) as desk,
+        hearing(stack, "bob", pod=1, delivered_receipts=True) as bob,
+        hearing(stack, "bob", "web", pod=0, signals=False) as old,
+    ):
+        bob.client.signals.typing(CHAT)
+        await alice.until(lambda one: TypingEvent(CHAT, "bob", False) in one.signals)
+        await desk.until(lambda one: TypingEvent(CHAT, "bob", False) in one.signals)
+        receipt = await alice.client.send("bob", "hello")
+        message_id = receipt.message_id
+        await alice.until(lambda one: DeliveredEvent(CHAT, "bob", message_id) in one.signals)
+        await bob.until(lambda one: one.messages)
+        bob.client.signals.read(CHAT, message_id)
+        for one in (alice, desk, bob):
+            await one.until(lambda one: ReadEvent(CHAT, "bob", message_id) in one.signals)
+        assert await alice.client.reads(CHAT) == {"bob": message_id}, "stored before it was said"
+        assert not any(isinstance(event, TypingEvent) for event in bob.signals)
+        assert not any(isinstance(event, DeliveredEvent) for event in desk.signals)
+        await old.until(lambda one: one.messages)
+        assert old.client.statistics().streams == 1, "who knows no signals is not disturbed"
+
+
+async def test_presence_follows_devices_and_comes_again_after_a_reconnect() -> None:
+    async with stack_of() as stack, hearing(stack, "alice", pod=0) as alice:
+        alice.client.signals.watch(["bob", "carol"])
+        await alice.until(lambda one: PresenceEvent("bob", (), 0) in one.signals)
+        async with hearing(stack, "bob", "phone", pod=1):
+            await alice.until(lambda one: PresenceEvent("bob", ("phone",), 0) in one.signals)
+            async with hearing(stack, "bob", "desktop", pod=1):
+                both = PresenceEvent("bob", ("desktop", "phone"), 0)
+                await alice.until(lambda one: both in one.signals)
+            await stack.kill("access-0", signal.SIGKILL)
+            alice.signals.clear()
+            await alice.until(lambda one: PresenceEvent("bob", ("phone",), 0) in one.signals, 30)
+        await alice.until(
+            lambda one: any(
+                isinstance(event, PresenceEvent) and not event.is_online and event.last_seen_ms
+                for event in one.signals
+                if event.user_id == "bob"
+            )
+        )
+
+
+async def test_a_read_that_nobody_confirmed_is_said_again() -> None:
+    """Both Logic pods are away while the reader says so."""
+    async with (
+        stack_of() as stack,
+        hearing(stack, "alice", pod=0) as alice,
+        hearing(stack, "bob", pod=1) as bob,
+    ):
+        message_id = (await alice.client.send("bob", "hello")).message_id
+        await bob.until(lambda one: one.messages)
+        for pod in ("logic-0", "logic-1"):
+            await stack.kill(pod, signal.SIGKILL)
+        bob.client.signals.read(CHAT, message_id)
+        await alice.until(lambda one: ReadEvent(CHAT, "bob", message_id) in one.signals, 40)
+
+
+async def test_a_recall_and_an_edit_reach_who_is_there_and_who_comes_late() -> None:
+    async with stack_of() as stack, hearing(stack, "alice") as alice:
+        async with hearing(stack, "bob", pod=1) as bob:
+            first = await alice.client.send("bob", "teh")
+            secret = await alice.client.send("bob", "secret")
+            edit = await alice.client.edit(CHAT, first.message_id, "the")
+            recall = await alice.client.recall(CHAT, secret.message_id)
+            await bob.until(lambda one: len(one.messages) == 4)
+            changes = [event.attributes for event in bob.messages]
+            assert changes[2].edits == first.message_id
+            assert bob.messages[2].text == "the"
+            assert changes[3].recalls == secret.message_id
+            with pytest.raises(WhimbrelError, match="PERMISSION_DENIED"):
+                await bob.client.recall(CHAT, first.message_id)
+        async with hearing(stack, "bob", "desktop", pod=0, cursor=0) as late:
+            await late.until(lambda one: len(one.messages) == 4)
+            shown = [(event.body, event.edited_by, event.recalled_by) for event in late.messages]
+            assert shown[:2] == [(b"the", edit.message_id, 0), (b"", 0, recall.message_id)]
