@@ -152,7 +152,7 @@ class World:
         (stream,) = (
             thing
             for thing in gc.get_objects()
-            if isinstance(thing, ClientStream) and thing.user_id == user and not thing.is_over
+            if type(thing) is ClientStream and thing.user_id == user and not thing.is_over
         )
         return stream
 
