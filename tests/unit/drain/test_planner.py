@@ -195,6 +195,32 @@ def test_moves_go_to_the_newest_revision_as_long_as_it_has_room() -> None:
     assert [one.pod_id for one in many.targets] == ["old", "new"]
 
 
+def in_rollout(*, knows_new: bool) -> Cluster:
+    """ "a" is stopped for "new", of which the controller may not have heard yet."""
+    pods = {"a": 100, "b": 100} | ({"new": 0} if knows_new else {})
+    return cluster(pods, deleted={"a": 60.0}, revisions={"a": "r0", "b": "r0"}, replicas=2)
+
+
+def test_a_rollout_moves_nobody_to_an_old_pod_before_the_new_one_is_known() -> None:
+    planner = Planner()
+    for now in (1000.0, 1001.0, 1002.9):
+        order = drain_of(planner, in_rollout(knows_new=False), "a", now)
+        assert (order.rate_per_second, order.shares) == (0.0, ())
+    assert "new revision" in planner.book.listed()[0].waiting_for
+    order = drain_of(planner, in_rollout(knows_new=True), "a", 1002.95)
+    assert [share.pod_id for share in order.shares] == ["new"]
+    again = drain_of(planner, in_rollout(knows_new=False), "a", 1010.0)
+    assert again.shares == (), "it was gone for a moment"
+
+
+def test_new_pods_that_do_not_come_up_stop_no_drain() -> None:
+    planner = Planner()
+    drain_of(planner, in_rollout(knows_new=False), "a", 1000.0)
+    order = drain_of(planner, in_rollout(knows_new=False), "a", 1003.0)
+    assert [share.pod_id for share in order.shares] == ["b"]
+    assert order.rate_per_second > 0
+
+
 def test_no_target_gets_more_than_its_budget() -> None:
     targets = [
         Candidate("a", "a:1", 0, started_at=-1000.0, arrivals_per_second=20.0),

@@ -11,8 +11,9 @@ from typing import Final
 
 from whimbrel.core.drain.pod_drain_types import DrainTimes
 
-_SETTLE_SHARE: Final = 0.25
-"""The settle time is at most this part of the deadline: a short drain is for moving."""
+SETTLE_SHARE: Final = 0.25
+"""What is waited for before the first move takes at most this part of the deadline: a short drain
+is for moving."""
 
 
 class DrainClock:
@@ -36,7 +37,7 @@ class DrainClock:
     @property
     def settled_at(self) -> float:
         """When those who look for pods have noticed."""
-        return min(self.began_at + self._times.settle_seconds, self._at(_SETTLE_SHARE))
+        return min(self.began_at + self._times.settle_seconds, self._at(SETTLE_SHARE))
 
     @property
     def last_call_at(self) -> float:
