@@ -42,6 +42,10 @@ class DrainRate:
         """An order came, whatever it says: a leader is alive."""
         self._heard_at = now
 
+    def hears_leader(self, now: float) -> bool:
+        """Whether a leader was alive a moment ago."""
+        return now - self._heard_at < self._times.order_seconds
+
     def set_own(self, per_second: float, now: float) -> None:
         """The pod's own share."""
         self._own = per_second
@@ -55,7 +59,7 @@ class DrainRate:
     def wait_for_order(self, deadline: float, now: float) -> None:
         """The drain that began now is the pod's own, and must be over by `deadline`: the leader
         that was heard a moment ago has the first word, if it comes soon."""
-        if now - self._heard_at < self._times.order_seconds:
+        if self.hears_leader(now):
             patience = min(self._times.order_seconds, SETTLE_SHARE * max(0.0, deadline - now))
             self._patient_until = now + patience
             self.see(now)

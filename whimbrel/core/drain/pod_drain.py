@@ -118,6 +118,10 @@ class PodDrain:
         while it is not being stopped."""
         return self._clock.stop_deadline
 
+    def hears_leader(self, now: float) -> bool:
+        """Whether an order came within the last `DrainTimes.order_seconds`."""
+        return self._rate.hears_leader(now)
+
     def statistics(self) -> DrainStatistics:
         """The figures for the report."""
         counts = self._counts
