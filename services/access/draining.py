@@ -106,7 +106,7 @@ class Draining:
         """The process is to end: be empty by then. May be called again."""
         now = self._clock()
         if not self._drain.is_stopping:
-            self._say_if_short(deadline_seconds, now)
+            self._say_if_short(deadline_seconds)
         self._drain.stop(cause, f"self-{cause.lower()}", deadline_seconds, now)
         self.tick()
 
@@ -155,12 +155,12 @@ class Draining:
             except TimeoutError:
                 continue
 
-    def _say_if_short(self, deadline_seconds: float, now: float) -> None:
-        """Whoever set the grace period learns it from the log before anybody is thrown out. Under
-        a leader the drain may be as fast as all targets together."""
+    def _say_if_short(self, deadline_seconds: float) -> None:
+        """Whoever set the grace period learns it from the log before anybody is thrown out. Where
+        there is a leader the drain may be as fast as all targets together."""
         budgets, sessions = self._chooser.budgets(), len(self._table)
-        pods = 1 if self._drain.hears_leader(now) else self._access_pods()
-        rate = own_share(budgets, pods)
+        has_leader = self._drain.term > 0
+        rate = math.fsum(budgets) if has_leader else own_share(budgets, self._access_pods())
         if rate <= 0:
             return  # nobody is there to move to, which is another matter
         needed = least_seconds(sessions, rate, self._settings.settle_seconds)

@@ -120,6 +120,7 @@ async def test_an_old_client_that_does_not_know_migrate_is_let_go_and_loses_noth
         assert crowd.losses == 0, "those who can move do"
 
 
+@pytest.mark.slow
 async def test_a_client_that_never_answers_is_sent_elsewhere_at_the_deadline() -> None:
     async with world(access_grace_seconds=GRACE_SECONDS) as (stack, crowd):
         seen: list[int] = []
@@ -150,6 +151,7 @@ async def test_a_client_that_never_answers_is_sent_elsewhere_at_the_deadline() -
         await held(stack, crowd)
 
 
+@pytest.mark.slow
 async def test_clients_that_defer_for_ever_are_sent_elsewhere_at_the_deadline() -> None:
     async with world(access_grace_seconds=GRACE_SECONDS) as (stack, crowd):
         busy = [c for c in crowd.clients.values() if c.statistics().endpoint == stack.endpoints[1]]
@@ -186,7 +188,8 @@ async def test_a_grace_period_that_is_too_short_is_said_in_time_and_costs_no_mes
         assert "redirect" in ends(log), "some could not be asked"
 
 
-@pytest.mark.parametrize("loss", ["flushed", pytest.param("killed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["flushed", "killed"])
 async def test_redis_that_is_lost_during_swaps_costs_no_message(loss: str) -> None:
     """The way to Redis is long, so that a swap is surely under way when it forgets everything."""
     async with world(30, proxied=True, proxied_sources=("router-0",)) as (stack, crowd):

@@ -6,7 +6,7 @@ import math
 
 from services.drain.domain.facts import Cluster, Registered, Report, merge
 from services.drain.domain.grants import Places, find_places, share_out, split_rate
-from services.drain.domain.orders import Drain, MarkVictim, PlannerLimits, Release, Rest
+from services.drain.domain.orders import Drain, MarkVictim, PlannerLimits, Release, Rest, Shed
 from services.drain.domain.planner import Planner
 from services.drain.domain.plans import PlanKind, PlanName, PlanOutcome, read_name
 from services.drain.ports import PlatformPod, PlatformView, Workload
@@ -219,6 +219,27 @@ def test_new_pods_that_do_not_come_up_stop_no_drain() -> None:
     order = drain_of(planner, in_rollout(knows_new=False), "a", 1003.0)
     assert [share.pod_id for share in order.shares] == ["b"]
     assert order.rate_per_second > 0
+
+
+def sheds(planner: Planner, known: Cluster, now: float) -> list[str]:
+    """Who is asked to give sessions away."""
+    orders = planner.step(known, now, WALL_MS).orders
+    return [pod_id for pod_id, order in orders.items() if isinstance(order, Shed)]
+
+
+def test_nobody_is_rebalanced_while_clients_come_in_numbers() -> None:
+    planner = Planner()
+    for second in range(30):
+        coming = {"a": 30 + 10 * second, "b": 20 + 10 * second, "c": 20 + 10 * second}
+        assert sheds(planner, cluster(coming), 1000.0 + second) == []
+
+
+def test_a_rebalance_begins_when_the_number_of_sessions_has_settled() -> None:
+    planner = Planner()
+    assert sheds(planner, cluster({"a": 100, "b": 40}), 1000.0) == []
+    assert sheds(planner, cluster({"a": 150, "b": 50}), 1004.0) == []
+    assert sheds(planner, cluster({"a": 151, "b": 52}), 1008.9) == []
+    assert sheds(planner, cluster({"a": 150, "b": 51}), 1009.0) == ["a"]
 
 
 def test_no_target_gets_more_than_its_budget() -> None:

@@ -11,9 +11,8 @@ from typing import Final
 
 from whimbrel.core.drain.pod_drain_types import DrainTimes
 
-SETTLE_SHARE: Final = 0.25
-"""What is waited for before the first move takes at most this part of the deadline: a short drain
-is for moving."""
+_SETTLE_SHARE: Final = 0.25
+"""The settle time is at most this part of the deadline: a short drain is for moving."""
 
 
 class DrainClock:
@@ -37,7 +36,7 @@ class DrainClock:
     @property
     def settled_at(self) -> float:
         """When those who look for pods have noticed."""
-        return min(self.began_at + self._times.settle_seconds, self._at(SETTLE_SHARE))
+        return min(self.began_at + self._times.settle_seconds, self._at(_SETTLE_SHARE))
 
     @property
     def last_call_at(self) -> float:

@@ -10,11 +10,10 @@
                 half and four fifths of the deadline, and ended, evenly, in the last tenth
     EMPTY       no session; one that slips in takes it back to STRAGGLERS
 
-It begins by an order of a leader, or by `stop` (SIGTERM, the preStop hook), which no order ends;
-a leader that is alive then has a moment for the first word (`DrainRate`). A shed is the small
-form: some sessions are asked in ACTIVE. An order repeats every second and says the whole of what
-is wanted. A granted rate runs out (rule 22): a drain goes on at the pod's own share, a shed
-pauses. Orders of a lower term raise and change nothing.
+It begins by an order of a leader, or by `stop` (SIGTERM, the preStop hook), which no order ends.
+A shed is the small form: some sessions are asked in ACTIVE. An order repeats every second and
+says the whole of what is wanted. A granted rate runs out (rule 22): a drain goes on at the pod's
+own share, a shed pauses. Orders of a lower term raise and change nothing.
 
 Pure: `now` is monotonic seconds. The driver says what it did (`advised`, `moved`, …), calls `tick`
 at `next_deadline` and when the number of sessions has changed, and acts on `may_advise`,
@@ -28,7 +27,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from whimbrel.core.drain.drain_clock import DrainClock
-from whimbrel.core.drain.drain_rate import DrainRate
+from whimbrel.core.drain.pacing import TokenBucket
 from whimbrel.core.drain.pod_drain_types import (
     DrainPhase,
     DrainStatistics,
@@ -68,7 +67,9 @@ class PodDrain:
         self._clock = DrainClock(self._times)
         self._sessions = 0
         self._unasked = 0
-        self._rate = DrainRate(self._times)
+        self._own_rate = 0.0
+        self._granted_until = -math.inf
+        self._bucket = TokenBucket(0.0, 1.0, 0.0)
 
     # --- what the driver may look at -------------------------------------------------
 
@@ -118,10 +119,6 @@ class PodDrain:
         while it is not being stopped."""
         return self._clock.stop_deadline
 
-    def hears_leader(self, now: float) -> bool:
-        """Whether an order came within the last `DrainTimes.order_seconds`."""
-        return self._rate.hears_leader(now)
-
     def statistics(self) -> DrainStatistics:
         """The figures for the report."""
         counts = self._counts
@@ -135,7 +132,7 @@ class PodDrain:
             deferred=counts.deferred,
             failed=counts.failed,
             forced=counts.forced,
-            rate_per_second=self._rate.per_second,
+            rate_per_second=self._bucket.rate_per_second,
         )
 
     # --- orders ----------------------------------------------------------------------
@@ -151,21 +148,21 @@ class PodDrain:
     ) -> None:
         """Be empty within so long. A drain that is under way takes the plan's name, its rate and
         its deadline over, and goes on where it is. A rate of 0: wait, there is no place."""
-        self._take_term(term, now)
+        self._check_term(term)
         if self._phase is DrainPhase.RELEASED:
             return
         if self._phase is DrainPhase.ACTIVE:
             self._begin(cause, now)
         self._plan_id = plan_id
         self._clock.ordered_deadline = now + max(0.0, deadline_seconds)
-        self._rate.grant(rate_per_second, now)
+        self._grant(rate_per_second, now)
 
     def order_shed(
         self, term: int, plan_id: str, count: int, rate_per_second: float, now: float
     ) -> None:
         """Give `count` sessions away in all since this plan began, and stay. A drain that an order
         began is aborted; one that was begun by `stop` goes on."""
-        self._take_term(term, now)
+        self._check_term(term)
         if self._stopping or self._phase is DrainPhase.RELEASED:
             return
         if self._phase is not DrainPhase.ACTIVE or self._plan_id != plan_id:
@@ -174,15 +171,15 @@ class PodDrain:
             self._counts = _Counts()
         self._shed = count
         self._counts.planned = count
-        self._rate.grant(rate_per_second, now)
+        self._grant(rate_per_second, now)
 
     def order_rest(self, term: int, now: float) -> None:
         """Nothing is wanted. What `stop` began goes on, at the own share."""
-        self._take_term(term, now)
+        self._check_term(term)
         if self._phase is DrainPhase.RELEASED:
             return
         if self._stopping:
-            self._rate.withdraw(now)
+            self._withdraw_grant(now)
             self._clock.ordered_deadline = math.inf
         elif self._plan_id:
             self._abort(now)
@@ -192,27 +189,29 @@ class PodDrain:
         calls the nearer deadline holds. `plan_id` ("self-…") is used if there is no plan yet."""
         if self._phase is DrainPhase.RELEASED:
             return
-        clock = self._clock
-        clock.stop_deadline = min(clock.stop_deadline, now + max(0.0, deadline_seconds))
         if self._phase is DrainPhase.ACTIVE:
             self._abort(now)  # a shed
             self._begin(cause, now)
-            self._rate.wait_for_order(clock.stop_deadline, now)
             self._plan_id = plan_id
         self._stopping = True
         self._cause = cause
+        clock = self._clock
+        clock.stop_deadline = min(clock.stop_deadline, now + max(0.0, deadline_seconds))
 
     def set_own_rate(self, rate_per_second: float, now: float) -> None:
         """The pod's own share of the targets' budgets (`pacing.own_share`), for when nobody has
         granted a rate or the grant has run out."""
-        self._rate.set_own(rate_per_second, now)
+        self._own_rate = rate_per_second
+        if now >= self._granted_until and self.is_cordoned:
+            self._set_rate(rate_per_second, now)
 
     # --- what happens ----------------------------------------------------------------
 
     def tick(self, sessions: int, unasked: int, now: float) -> None:
         """So many sessions are held, `unasked` of which have not been asked under this plan."""
         self._sessions, self._unasked = sessions, unasked
-        self._rate.see(now)
+        if now >= self._granted_until and self._granted_until > -math.inf:
+            self._withdraw_grant(now)
         if not self.is_cordoned or self._phase is DrainPhase.RELEASED:
             return
         self._counts.planned = max(
@@ -230,7 +229,7 @@ class PodDrain:
 
     def advised(self, count: int, now: float) -> None:
         """So many were asked; at most what `may_advise` said."""
-        self._rate.take(count, now)
+        self._bucket.take_up_to(count, now)
         self._counts.advised += min(count, self._unasked)
         self._unasked -= min(count, self._unasked)
         self._counts.waiting += count
@@ -266,11 +265,11 @@ class PodDrain:
     def may_advise(self, now: float) -> int:
         """How many sessions may be asked to move now; say with `advised` how many were."""
         if self._phase in _ASKING:
-            return self._rate.available(now)
+            return self._bucket.available(now)
         if self._shed is None or self._phase is not DrainPhase.ACTIVE:
             return 0
         wanted = self._shed - self._counts.moved - self._counts.waiting
-        return max(0, min(wanted, self._rate.available(now)))
+        return max(0, min(wanted, self._bucket.available(now)))
 
     def re_advise_due(self, now: float) -> bool:
         """True once at half and once at four fifths of the deadline: whoever was asked and is
@@ -283,23 +282,22 @@ class PodDrain:
 
     def next_deadline(self, now: float) -> float | None:
         """When to call `tick` if nothing happens before; None when time changes nothing."""
-        moments = [self._rate.next_change(now)]
+        moments = [self._granted_until] if self._granted_until > now else []
         if self._phase in _BUSY:
             moments.append(self._clock.next_mark(self._sessions, now))
             if self._phase is DrainPhase.CORDONED:
                 moments.append(max(now, self._clock.settled_at))
         if (self._unasked and self._phase in _ASKING) or self._wants_more():
-            token_at = self._rate.next_at(now)
+            token_at = self._bucket.next_at(now)
             moments += [token_at] if token_at is not None else []
         return min((moment for moment in moments if moment < math.inf), default=None)
 
     # --- inside ----------------------------------------------------------------------
 
-    def _take_term(self, term: int, now: float) -> None:
+    def _check_term(self, term: int) -> None:
         if term < self._term:
             raise StaleTermError(term, self._term)
         self._term = term
-        self._rate.heard(now)
 
     def _begin(self, cause: str, now: float) -> None:
         self._phase = DrainPhase.CORDONED
@@ -307,7 +305,7 @@ class PodDrain:
         self._shed = None
         self._counts = _Counts()
         self._clock.begin(now)
-        self._rate.begin(now)
+        self._set_rate(self._own_rate, now)
 
     def _abort(self, now: float) -> None:
         self._phase = DrainPhase.ACTIVE
@@ -316,7 +314,20 @@ class PodDrain:
         self._shed = None
         self._counts = _Counts()
         self._clock.ordered_deadline = math.inf
-        self._rate.end(now)
+        self._granted_until = -math.inf
+        self._set_rate(0.0, now)
+
+    def _grant(self, rate_per_second: float, now: float) -> None:
+        self._granted_until = now + self._times.grant_seconds
+        self._set_rate(rate_per_second, now)
+
+    def _withdraw_grant(self, now: float) -> None:
+        self._granted_until = -math.inf
+        self._set_rate(self._own_rate if self.is_cordoned else 0.0, now)
+
+    def _set_rate(self, rate_per_second: float, now: float) -> None:
+        burst = max(1.0, rate_per_second * self._times.burst_seconds)
+        self._bucket.set_rate(rate_per_second, now, burst)
 
     def _answered(self, count: int) -> None:
         self._counts.waiting = max(0, self._counts.waiting - count)

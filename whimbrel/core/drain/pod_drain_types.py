@@ -26,10 +26,6 @@ class DrainTimes:
     look for pods need to notice. Default 5. At most a quarter of the deadline."""
     grant_seconds: float = 10.0
     """Seconds for which a granted rate holds. Default 10: ten orders that were lost (rule 22)."""
-    order_seconds: float = 3.0
-    """Seconds for which a pod that is told to stop waits for the first order of a leader that it
-    has heard within as long; at most a quarter of the deadline. Default 3: three orders that were
-    lost, and less than the settle time, so that it costs nothing where that is 5 s."""
     ask_again_at: tuple[float, float] = (0.5, 0.8)
     """Parts of the deadline at which stragglers are asked again. Default half and four fifths."""
     force_from: float = 0.9

@@ -120,56 +120,6 @@ def test_a_pod_that_stops_drains_whatever_the_controller_says() -> None:
     assert drain.deadline == 14.0
 
 
-def stopped_under_a_leader(seconds: float = 60.0) -> PodDrain:
-    """It heard the leader 0.9 s before SIGTERM at 10.0, and settles at once."""
-    drain = PodDrain(DrainTimes(settle_seconds=0.0))
-    drain.set_own_rate(10.0, 0.0)
-    drain.order_rest(1, 9.1)
-    drain.stop("SIGTERM", "self-a", seconds, 10.0)
-    drain.tick(100, 100, 10.0)
-    return drain
-
-
-def test_a_pod_that_stops_under_a_leader_moves_nobody_before_its_first_order() -> None:
-    drain = stopped_under_a_leader()
-    assert drain.next_deadline(10.0) == 13.0
-    drain.order_rest(1, 10.1)  # was on its way when the pod was told to stop
-    drain.set_own_rate(10.0, 12.9)
-    drain.tick(100, 100, 12.9)
-    assert drain.may_advise(12.9) == 0
-    drain.order_drain(1, "p1", 20.0, 50.0, 12.9)
-    assert drain.may_advise(12.9) == 1
-
-
-def test_a_leader_that_stays_silent_is_not_waited_for() -> None:
-    drain = stopped_under_a_leader()
-    drain.tick(100, 100, 13.0)
-    assert drain.may_advise(13.0) == 1
-    assert drain.statistics().rate_per_second == 10.0
-
-
-def test_a_leader_that_was_silent_before_is_not_waited_for() -> None:
-    drain = PodDrain(DrainTimes(settle_seconds=0.0))
-    drain.set_own_rate(10.0, 0.0)
-    drain.order_rest(1, 7.0)
-    drain.stop("SIGTERM", "self-a", 60.0, 10.0)
-    drain.tick(100, 100, 10.0)
-    assert drain.may_advise(10.0) == 1
-
-
-def test_a_short_deadline_leaves_little_time_to_wait_for_an_order() -> None:
-    drain = stopped_under_a_leader(seconds=2.0)
-    drain.tick(100, 100, 10.5)
-    assert drain.may_advise(10.5) == 1
-
-
-def test_after_the_first_order_a_pod_goes_on_by_itself_at_once() -> None:
-    drain = stopped_under_a_leader()
-    drain.order_drain(1, "p1", 20.0, 50.0, 10.1)
-    drain.order_rest(1, 10.2)
-    assert drain.statistics().rate_per_second == 10.0
-
-
 def test_a_pod_that_is_drained_and_then_stopped_goes_on_where_it_is() -> None:
     drain = ordered()
     drain.tick(50, 30, 6.0)
