@@ -21,6 +21,7 @@ from services.logic.adapters.undelivered_index_redis import RedisUndeliveredInde
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.desk import Desk
 from services.logic.link import LinkTable
+from services.logic.metrics import logic_metrics
 from services.logic.parts import Stores, assemble
 from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
@@ -85,6 +86,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         LogicServicer(desk, links, parts.groups, parts.ids), chassis.server
     )
     chassis.serves("whimbrel.api.logic.v1.LogicService")
+    chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker), **desk.loops()}.items():
         chassis.spawn(loop(), name)

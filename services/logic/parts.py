@@ -32,6 +32,7 @@ from services.logic.usecases.give_up_online import GiveUpOnline
 from services.logic.usecases.groups import Groups
 from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.patience import Clock
+from services.logic.usecases.pipeline import PipelineStatistics
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
@@ -81,6 +82,16 @@ class LogicParts:
             "cursors": self.use_cases.cursors.pipeline.run,
             "worker_lease": lambda: self.ids.run(worker.renew_seconds),
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
+        }
+
+    def statistics(self) -> dict[str, PipelineStatistics]:
+        """The figures of each pipeline, by name, at this moment."""
+        return {
+            "commit": self.use_cases.submit.pipeline.statistics(),
+            "fan_out": self.fan_out.pipeline.statistics(),
+            "recent_sends": self.fan_out.memory_pipeline.statistics(),
+            "offline": self.offline.pipeline.statistics(),
+            "cursors": self.use_cases.cursors.pipeline.statistics(),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
