@@ -10,7 +10,7 @@ from services.access.acks import AckStatistics
 from services.access.arrivals import Arrivals
 from services.access.metrics import access_metrics
 from services.drain.attendance import AttendanceStatistics
-from services.drain.domain.plans import Plan, PlanKind, PlanOutcome
+from services.drain.domain.plans import Plan, PlanKind
 from services.drain.metrics import drain_metrics
 from services.drain.tally import Tally
 from services.drain.usecases.lead import LeaderStatistics
@@ -25,17 +25,14 @@ from whimbrel.core.drain.pod_drain import PodDrain
 
 
 def _drain() -> list[Metric]:
-    plan = Plan("p", PlanKind.DRAIN, "access-0", "operator", 1, outcome=PlanOutcome.DONE)
-    tally = Tally()
-    tally.see([plan], [plan], 1)
     return list(
         drain_metrics(
             LeaderStatistics(leads=True, term=1, holder="drain-0", failures=0, failures_in_all=0),
             AttendanceStatistics(attending=0, reports=0, orders=0, replaced=0),
             ReconcileStatistics(looks=0, views=0, watch_failures=0),
             PaceStatistics(rate_per_second=0.0, ceiling_per_second=0.0, halvings=0),
-            [plan],
-            tally.statistics(),
+            [Plan("p", PlanKind.DRAIN, "access-0", "operator", started_ms=1)],
+            Tally().statistics(),
         )
     )
 

@@ -133,7 +133,7 @@ def _sums(tally: TallyStatistics) -> Iterator[Metric]:
 
 
 def _kind_of(plan: Plan) -> tuple[str, str]:
-    return plan.kind.name.lower(), bounded_cause(plan.cause)
+    return plan.kind.name.lower(), bounded_cause(plan)
 
 
 def _state_of(plan: Plan) -> str:

@@ -1,12 +1,12 @@
 """Sums over the plans that have ended, since this controller started: what the book forgets after
 fifty plans, and what happens between two scrapes.
 
-A plan is counted once, by the leader that saw its end.
+A plan is counted once, by the leader that saw its end. Every sum that there can be is there from
+the start, at 0: Prometheus does not see the first event of a series that begins with it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -15,14 +15,16 @@ from services.drain.domain.rebalances import SCALE_OUT, UNEVEN
 from services.drain.domain.wishes import DELETED, NODE_DRAINED, OPERATOR, SCALE_IN
 
 _OTHER: Final = "other"
-_CAUSES: Final = frozenset(
-    {OPERATOR, SCALE_IN, DELETED, NODE_DRAINED, SCALE_OUT, UNEVEN, "SIGTERM", "preStop"}
-)
+_CAUSES: Final = {
+    PlanKind.DRAIN: (OPERATOR, SCALE_IN, DELETED, NODE_DRAINED, "SIGTERM", "preStop", _OTHER),
+    PlanKind.REBALANCE: (SCALE_OUT, UNEVEN, _OTHER),
+}
+_FATES: Final = ("moved", "deferred", "failed", "forced")
 
 
-def bounded_cause(cause: str) -> str:
+def bounded_cause(plan: Plan) -> str:
     """The cause as a label. Some come from pods: whatever is not known is one of "other"."""
-    return cause if cause in _CAUSES else _OTHER
+    return plan.cause if plan.cause in _CAUSES[plan.kind] else _OTHER
 
 
 class Ending(NamedTuple):
@@ -53,21 +55,18 @@ class Tally:
     """A PlanObserver."""
 
     def __init__(self) -> None:
-        self._plans: Counter[Ending] = Counter()
-        self._sessions: Counter[Fate] = Counter()
+        kinds = [(kind, cause) for kind, causes in _CAUSES.items() for cause in causes]
+        self._plans = {Ending(*kind, outcome): 0 for kind in kinds for outcome in PlanOutcome}
+        self._sessions = {Fate(*kind, fate): 0 for kind in kinds for fate in _FATES}
 
     def see(self, held: Sequence[Plan], ended: Sequence[Plan], wall_ms: int) -> None:
         """See PlanObserver."""
         for plan in ended:
-            cause = bounded_cause(plan.cause)
+            cause = bounded_cause(plan)
             if plan.outcome is not None:
                 self._plans[Ending(plan.kind, cause, plan.outcome)] += 1
-            for fate, count in (
-                ("moved", plan.moved),
-                ("deferred", plan.deferred),
-                ("failed", plan.failed),
-                ("forced", plan.forced),
-            ):
+            counts = (plan.moved, plan.deferred, plan.failed, plan.forced)
+            for fate, count in zip(_FATES, counts, strict=True):
                 self._sessions[Fate(plan.kind, cause, fate)] += count
 
     def statistics(self) -> TallyStatistics:

@@ -31,6 +31,9 @@ _EXPORT_SECONDS: Final = 2.0
 process, which waits for two of them at most."""
 _NS_PER_MS: Final = 1_000_000
 
+_Key = tuple[str, str]
+"""Pod and plan: pods that stop by themselves all call their plan the same."""
+
 
 @dataclass
 class _Open:
@@ -47,7 +50,7 @@ class PlanSpans:
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
-        self._open: dict[str, _Open] = {}
+        self._open: dict[_Key, _Open] = {}
 
     def see(self, held: Sequence[Plan], ended: Sequence[Plan], wall_ms: int) -> None:
         """See PlanObserver."""
@@ -56,11 +59,11 @@ class PlanSpans:
         running = [plan for plan in held if plan.is_running]
         for plan in running:
             self._follow(self._opened(plan), wall_ms)
-        for plan_id in self._open.keys() - {plan.plan_id for plan in running}:
-            self._end(self._open[plan_id], wall_ms)
+        for key in self._open.keys() - {_key(plan) for plan in running}:
+            self._end(self._open[key], wall_ms)
 
     def _opened(self, plan: Plan) -> _Open:
-        known = self._open.get(plan.plan_id)
+        known = self._open.get(_key(plan))
         if known is None:
             kind = plan.kind.name.lower()
             span = self._tracer.start_span(
@@ -75,34 +78,36 @@ class PlanSpans:
                     "whimbrel.plan.is_forced": plan.is_forced,
                 },
             )
-            known = self._open[plan.plan_id] = _Open(plan, span)
+            known = self._open[_key(plan)] = _Open(plan, span)
         known.plan = plan  # a new leader in the same process makes the plan anew
         return known
 
+    def _follow(self, known: _Open, wall_ms: int) -> None:
+        self._see_phase(known, wall_ms)
+        reason, known.waiting_for = known.waiting_for, known.plan.waiting_for
+        if bool(reason) != bool(known.waiting_for):  # its figures change each second
+            name = "waiting" if known.waiting_for else "going_on"
+            known.span.add_event(
+                name, {"whimbrel.plan.waiting_for": known.waiting_for}, wall_ms * _NS_PER_MS
+            )
+
     @staticmethod
-    def _follow(known: _Open, wall_ms: int) -> None:
-        plan, at = known.plan, wall_ms * _NS_PER_MS
+    def _see_phase(known: _Open, wall_ms: int) -> None:
+        plan = known.plan
         if plan.phase is not known.phase:
             known.phase = plan.phase
             sessions = {
                 "whimbrel.plan.remaining": plan.remaining,
                 "whimbrel.plan.moved": plan.moved,
             }
-            known.span.add_event(plan.phase.name.lower(), sessions, at)
-        if plan.waiting_for != known.waiting_for:
-            if (
-                not known.waiting_for or not plan.waiting_for
-            ):  # the figures in it change each second
-                name = "waiting" if plan.waiting_for else "going_on"
-                known.span.add_event(name, {"whimbrel.plan.waiting_for": plan.waiting_for}, at)
-            known.waiting_for = plan.waiting_for
+            known.span.add_event(plan.phase.name.lower(), sessions, wall_ms * _NS_PER_MS)
 
     def _end(self, known: _Open, wall_ms: int) -> None:
         """Of a plan without an outcome: somebody else leads."""
-        del self._open[known.plan.plan_id]
+        del self._open[_key(known.plan)]
         plan, outcome = known.plan, known.plan.outcome
         ended_ms = plan.ended_ms if outcome is not None else wall_ms
-        self._follow(known, ended_ms)
+        self._see_phase(known, ended_ms)
         known.span.set_attributes(
             {
                 "whimbrel.plan.outcome": outcome.name.lower() if outcome else HANDED_OVER,
@@ -114,12 +119,15 @@ class PlanSpans:
                 "whimbrel.plan.remaining": plan.remaining,
             }
         )
-        if outcome is PlanOutcome.POD_LOST or plan.forced:
-            reason = (
-                "the pod was lost" if outcome is PlanOutcome.POD_LOST else "sessions were ended"
-            )
-            known.span.set_status(Status(StatusCode.ERROR, reason))
+        if outcome is PlanOutcome.POD_LOST:
+            known.span.set_status(Status(StatusCode.ERROR, "the pod was lost"))
+        elif plan.forced:
+            known.span.set_status(Status(StatusCode.ERROR, "sessions were ended"))
         known.span.end(ended_ms * _NS_PER_MS)
+
+
+def _key(plan: Plan) -> _Key:
+    return plan.pod_id, plan.plan_id
 
 
 def open_plan_spans(exporter: SpanExporter, pod: PodSettings, stack: AsyncExitStack) -> PlanSpans:

@@ -72,7 +72,7 @@ async def test_who_does_not_lead_shows_no_plans() -> None:
         await until_ended(leader)
         seen = await scrape(other.metrics_address)
         assert value(seen, "whimbrel_drain_leads") == 0
-        assert not [name for name, _ in seen if name.startswith("whimbrel_drain_plans_ended")]
+        assert value(seen, "whimbrel_drain_plans_ended_total", **PLAN, outcome="done") == 0
         assert not [name for name, _ in seen if name.startswith("whimbrel_drain_plan_sessions")]
 
 
