@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
@@ -131,3 +132,25 @@ async def test_a_leader_that_stops_in_the_middle_hands_its_span_over() -> None:
     assert dict(rest.attributes or {})["whimbrel.plan.id"] == plan_id
     assert dict(rest.attributes or {})["whimbrel.plan.outcome"] == "done"
     assert rest.start_time == span.start_time
+
+
+async def test_a_leader_that_lost_its_lease_shows_its_plans_no_more_and_ends_their_spans(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")  # milliseconds
+    spans = InMemorySpanExporter()
+    async with world() as made:
+        controller = await made.led(50, 100, spans=spans)
+        made.pods["access-0"].moves_blocked = True
+        await controller.drain("access-0")
+
+        async def shows_plans() -> bool:
+            seen = await scrape(controller.metrics_address)
+            return any(name.startswith("whimbrel_drain_plan_sessions") for name, _ in seen)
+
+        await until(shows_plans)
+        made.lease.away = True
+        await until(spans.get_finished_spans)
+        assert not await shows_plans()
+    (span,) = spans.get_finished_spans()
+    assert dict(span.attributes or {})["whimbrel.plan.outcome"] == "handed_over"
