@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -79,3 +81,11 @@ async def test_a_collector_that_is_away_does_not_hold_up_the_end() -> None:
     async with asyncio.timeout(10.0), AsyncExitStack() as stack:
         spans = open_plan_spans(otlp_exporter(endpoint), PodSettings(), stack)
         spans.see((), [ended_plan()], WALL_MS + 7_500)
+
+
+def test_who_sends_no_traces_does_not_import_what_sends_them() -> None:
+    program = (
+        "import sys, services.drain.bootstrap;"
+        "assert not [one for one in sys.modules if one.partition('.')[0] == 'opentelemetry']"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
