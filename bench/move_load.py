@@ -57,6 +57,7 @@ class MoveResult:
     losses: list[tuple[str, float]] = field(default_factory=list)
     """(user, when it was without a stream)"""
     moves: dict[str, int] = field(default_factory=dict)
+    """Of each client since `began`: what happened while they connected tells nothing."""
     homes: dict[str, str] = field(default_factory=dict)
     """Where each client is in the end."""
     began: float = 0.0
@@ -102,6 +103,7 @@ class _Load:
             await self._everybody_is_here.wait()
             receivers = self._receivers()
             await self._warm_up(receivers)
+            before = {user: im.statistics().moves.moved for user, im in self._clients.items()}
             _say(READY)
             stopping = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
             stopping.add_done_callback(lambda _: self._stopping.set())
@@ -109,7 +111,7 @@ class _Load:
             await self._settle()
             for user, client in self._clients.items():
                 figures = client.statistics()
-                self.result.moves[user] = figures.moves.moved
+                self.result.moves[user] = figures.moves.moved - before[user]
                 self.result.homes[user] = figures.endpoint or ""
             self.result.ended = time.monotonic()
             self._closing.set()

@@ -16,6 +16,7 @@ from services.access.kicks import Kicks
 from services.access.link import HighestId, Link
 from services.access.links import Links
 from services.access.membership import Membership
+from services.access.metrics import access_metrics
 from services.access.requests import LogicRequests
 from services.access.responses import LogicResponses
 from services.access.routes import Routes
@@ -114,6 +115,17 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     access_pb2_grpc.add_AccessServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name)
 
+    chassis.metrics.add(
+        lambda: access_metrics(
+            sessions=len(table),
+            drain=parts.drain,
+            arrivals=parts.arrivals,
+            loop_lag_ms=membership.loop_lag_ms,
+            acks=acks.statistics(),
+            links=[link.statistics() for link in links if link.up],
+            now=clock(),
+        )
+    )
     loops = {
         **membership.loops,
         "links": links.run,

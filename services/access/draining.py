@@ -18,6 +18,7 @@ from services.access.moves import Moves
 from services.access.session_table import SessionTable
 from services.access.settings import DrainSettings
 from whimbrel.api.drain.v1 import drain_pb2
+from whimbrel.core.drain.grace import least_seconds
 from whimbrel.core.drain.pacing import own_share
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.pod_drain_types import DrainPhase, StaleTermError
@@ -104,6 +105,8 @@ class Draining:
     def begin_stop(self, cause: str, deadline_seconds: float) -> None:
         """The process is to end: be empty by then. May be called again."""
         now = self._clock()
+        if not self._drain.is_stopping:
+            self._say_if_short(deadline_seconds)
         self._drain.stop(cause, f"self-{cause.lower()}", deadline_seconds, now)
         self.tick()
 
@@ -151,6 +154,24 @@ class Draining:
                     await self._stirred.wait()
             except TimeoutError:
                 continue
+
+    def _say_if_short(self, deadline_seconds: float) -> None:
+        """Whoever set the grace period learns it from the log before anybody is thrown out. Where
+        there is a leader the drain may be as fast as all targets together."""
+        budgets, sessions = self._chooser.budgets(), len(self._table)
+        has_leader = self._drain.term > 0
+        rate = math.fsum(budgets) if has_leader else own_share(budgets, self._access_pods())
+        if rate <= 0:
+            return  # nobody is there to move to, which is another matter
+        needed = least_seconds(sessions, rate, self._settings.settle_seconds)
+        if needed > deadline_seconds:
+            _log.warning(
+                "deadline_too_short",
+                sessions=sessions,
+                per_second=round(rate, 1),
+                needed_seconds=math.ceil(needed),
+                deadline_seconds=deadline_seconds,
+            )
 
     def _shares(self, targets: Collection[drain_pb2.TargetShare], now: float) -> None:
         shares = [(one.pod_id, one.endpoint, one.weight) for one in targets]

@@ -99,6 +99,11 @@ class Membership:
         """The phase, and the sessions."""
         return self._parts.drain.phase, len(self._table)
 
+    @property
+    def loop_lag_ms(self) -> float:
+        """How late the event loop was at its worst in the last 5 s."""
+        return self._lag.worst_ms
+
     # --- inside ----------------------------------------------------------------------
 
     def _access_pods(self) -> list[router_pb2.Pod]:

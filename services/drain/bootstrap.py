@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from services.drain.adapters.platform_local import open_local
 from services.drain.attendance import Attendance
 from services.drain.domain.facts import Registered
 from services.drain.domain.planner import Planner
-from services.drain.ports import Leadership, Platform
+from services.drain.metrics import drain_metrics
+from services.drain.ports import Leadership, PlanObserver, Platform
 from services.drain.servicer import DrainServicer
 from services.drain.settings import DrainSettings
+from services.drain.tally import Tally
 from services.drain.translate import registered_of
 from services.drain.usecases.lead import Leader
 from services.drain.usecases.operate import Operate
@@ -34,7 +37,18 @@ _LOAD_SECONDS = 1.0
 async def start(settings: DrainSettings, chassis: Chassis) -> None:
     """Open the platform, then stand on it."""
     platform, leadership = await open_platform(settings, chassis.incarnation, chassis.stack)
-    await start_on(platform, leadership, settings, chassis)
+    await start_on(platform, leadership, settings, chassis, _tracing(settings, chassis))
+
+
+def _tracing(settings: DrainSettings, chassis: Chassis) -> list[PlanObserver]:
+    """Who makes traces of plans: nobody without a collector."""
+    if settings.otlp_endpoint is None:
+        return []
+    # Imported when asked for: it starts a thread, and weighs on everybody's start.
+    from services.drain.adapters import plan_observer_otel as otel  # noqa: PLC0415
+
+    exporter = otel.otlp_exporter(settings.otlp_endpoint)
+    return [otel.open_plan_spans(exporter, settings.pod, chassis.stack)]
 
 
 async def open_platform(
@@ -67,7 +81,11 @@ def _own_namespace() -> str:
 
 
 async def start_on(
-    platform: Platform, leadership: Leadership, settings: DrainSettings, chassis: Chassis
+    platform: Platform,
+    leadership: Leadership,
+    settings: DrainSettings,
+    chassis: Chassis,
+    observers: Sequence[PlanObserver] = (),
 ) -> None:
     """The controller on any platform; tests bring one in memory."""
     clock, wall_clock = time.monotonic, time.time
@@ -92,14 +110,32 @@ async def start_on(
         lease_seconds=settings.leader.lease_seconds,
         renew_seconds=settings.leader.renew_seconds,
     )
+    tally = Tally()
     reconcile = Reconcile(
-        platform, attendance, registry, leader, planner, clock=clock, wall_clock=wall_clock
+        platform,
+        attendance,
+        registry,
+        leader,
+        planner,
+        [tally, *observers],
+        clock=clock,
+        wall_clock=wall_clock,
     )
     operate = Operate(platform, leader, reconcile, planner, clock=clock, wall_clock=wall_clock)
     servicer = DrainServicer(attendance, leader, reconcile, planner, operate, clock)
     drain_pb2_grpc.add_DrainServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(drain_pb2.DESCRIPTOR.services_by_name["DrainService"].full_name)
     registration.on_pods(lambda _: soon())
+    chassis.metrics.add(
+        lambda: drain_metrics(
+            leader.statistics(),
+            attendance.statistics(),
+            reconcile.statistics(),
+            planner.statistics().pace,
+            planner.book.all_holding() if leader.leads else [],
+            tally.statistics(),
+        )
+    )
 
     chassis.spawn(registration.run(), "registration")
     chassis.spawn(leader.run(), "lease")

@@ -7,9 +7,12 @@ after the eleventh.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # the domain stands on this module
+    from services.drain.domain.plans import Plan
 
 
 @dataclass(frozen=True)
@@ -102,4 +105,14 @@ class Leadership(Protocol):
 
     async def resign(self) -> None:
         """Give it back, if it is ours. Best effort."""
+        ...
+
+
+class PlanObserver(Protocol):
+    """Whoever wants to know how plans go: told after each look, never asked, and not the owner
+    of what it sees."""
+
+    def see(self, held: Sequence[Plan], ended: Sequence[Plan], wall_ms: int) -> None:
+        """The plans that hold a pod, none when this controller does not lead; those that have
+        ended since the last call; milliseconds since the Unix epoch. Must not raise nor wait."""
         ...

@@ -39,6 +39,7 @@ from services.logic.desk import Desk
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
 from services.logic.link import LinkTable
+from services.logic.metrics import logic_metrics
 from services.logic.parts import Stores, assemble
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
@@ -146,6 +147,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.serves("whimbrel.api.logic.v1.LogicService")
     chassis.serves("whimbrel.api.history.v1.HistoryService")
     serve_people(parts.people, chassis)
+    chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)

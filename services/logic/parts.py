@@ -51,6 +51,7 @@ from services.logic.usecases.give_up_online import GiveUpOnline
 from services.logic.usecases.groups import Groups
 from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.patience import Clock
+from services.logic.usecases.pipeline import PipelineStatistics
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.say import Say
@@ -114,6 +115,20 @@ class LogicParts:
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
             **self.history.loops(search or SearchSettings()),
             **self.people.loops(),
+        }
+
+    def statistics(self) -> dict[str, PipelineStatistics]:
+        """The figures of each pipeline, by name, at this moment."""
+        return {
+            "commit": self.use_cases.submit.pipeline.statistics(),
+            "fan_out": self.fan_out.pipeline.statistics(),
+            "recent_sends": self.fan_out.memory_pipeline.statistics(),
+            "offline": self.offline.pipeline.statistics(),
+            "cursors": self.use_cases.cursors.pipeline.statistics(),
+            "unread": self.history.count_unread.pipeline.statistics(),
+            "search": self.history.feed_search.pipeline.statistics(),
+            "signals": self.signals.passing.pipeline.statistics(),
+            "presence": self.signals.presence.changes.statistics(),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:

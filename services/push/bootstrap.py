@@ -10,6 +10,7 @@ from services.push.adapters.mark_store_mongo import MongoMarkStore
 from services.push.adapters.provider_console import ConsoleProvider
 from services.push.adapters.rescan_ledger_redis import RedisRescanLedger
 from services.push.adapters.wake_memory_redis import RedisWakeMemory
+from services.push.metrics import push_metrics
 from services.push.settings import PushSettings
 from services.push.usecases.consume_jobs import ConsumeJobs
 from services.push.usecases.rescan_backlog import RescanBacklog
@@ -57,6 +58,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
         stream,
         interval_seconds=rescan.interval_seconds,
     )
+    chassis.metrics.add(lambda: push_metrics(wake_users.statistics(), consume.times_lost))
     registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
     chassis.spawn(consume.run(), "consume")
     chassis.spawn(rescan_backlog.run(), "rescan")

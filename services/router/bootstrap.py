@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from services.router.adapters.directory_redis import RedisDirectory
+from services.router.metrics import router_metrics
 from services.router.pod_feed import PodFeed
 from services.router.ports import Directory
 from services.router.servicer import RouterServicer
@@ -36,6 +37,7 @@ async def start(settings: RouterSettings, chassis: Chassis) -> None:
     router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(router_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name)
 
+    chassis.metrics.add(lambda: router_metrics(feed.pods, feed.watchers))
     pod = router_pb2.Pod(
         pod_id=chassis.pod_id,
         incarnation=chassis.incarnation,

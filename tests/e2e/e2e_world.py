@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from pymongo import AsyncMongoClient
 
@@ -22,6 +24,23 @@ async def stack_of(access: int = 2, logic: int = 2) -> AsyncIterator[Stack]:
 def crowd_of(stack: Stack, count: int, seed: int) -> Crowd:
     users = [f"user-{number}" for number in range(count)]
     return Crowd(users, stack.endpoints, stack.token, seed=seed)
+
+
+async def talk_during(crowd: Crowd, event: Awaitable[Any]) -> None:
+    """The crowd talks before, while and after it happens."""
+    happening = asyncio.ensure_future(event)
+    while not happening.done():
+        await crowd.talk(200, at_once=20)
+    await happening
+    await crowd.talk(200, at_once=20)
+
+
+async def held(stack: Stack, crowd: Crowd) -> None:
+    """Nothing is lost, doubled or out of order, to the clients and in the stores."""
+    await crowd.wait_delivered(20)
+    verdict = crowd.history.verdict()
+    assert verdict.violations == 0, verdict
+    assert (await report_of(stack, crowd)).problems == []
 
 
 async def report_of(stack: Stack, crowd: Crowd) -> TimelineReport:

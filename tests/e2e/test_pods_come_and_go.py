@@ -10,16 +10,15 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.e2e_world import crowd_of, report_of
+from tests.e2e.e2e_world import crowd_of, held, talk_during
 from whimbrel.local.stack import Stack, StackSpec
-from whimbrel.testing.crowd import Crowd
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -33,28 +32,11 @@ async def world(access: int = 3, drain: int = 1, users: int = 40) -> AsyncIterat
         yield stack, crowd
 
 
-async def talk_during(crowd: Crowd, event: Awaitable[Any]) -> None:
-    """The crowd talks before, while and after it happens."""
-    happening = asyncio.ensure_future(event)
-    while not happening.done():
-        await crowd.talk(200, at_once=20)
-    await happening
-    await crowd.talk(200, at_once=20)
-
-
-async def held(stack: Stack, crowd: Crowd) -> None:
-    """Nothing is lost, doubled or out of order, to the clients and in the stores."""
-    await crowd.wait_delivered(20)
-    verdict = crowd.history.verdict()
-    assert verdict.violations == 0, verdict
-    assert (await report_of(stack, crowd)).problems == []
-
-
-async def command(stack: Stack, *words: str) -> Any:
-    """What `whimbrel WORDS --json` says."""
+async def command(data: Path, *words: str) -> Any:
+    """What `whimbrel WORDS --json` says about the stack of this data directory."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "whimbrel.cli.app", *words, "--json",
-        "--data", str(stack.folder.path), stdout=asyncio.subprocess.PIPE,
+        "--data", str(data), stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     said, _ = await process.communicate()
     assert process.returncode == 0, said
@@ -142,15 +124,20 @@ async def test_a_paused_pod_comes_back_as_a_zombie_and_harms_nobody() -> None:
 
 async def test_an_operator_drains_scales_and_restarts_by_command(tmp_path: Path) -> None:
     async with world(access=2, users=30) as (stack, crowd):
+        here = stack.folder.path
+
+        async def from_elsewhere(*words: str) -> Any:
+            """By somebody who has an address of it alone."""
+            return await command(tmp_path, *words, "--controller", stack.endpoint_of("drain-0"))
 
         async def operate() -> None:
-            await command(stack, "scale", "access=3")
+            await command(here, "scale", "access=3")
             await stack.platform.wait_settled("access")
-            await command(stack, "drain", "access-0")
-            plans = (await command(stack, "drains"))["plans"]
+            await command(here, "drain", "access-0")
+            plans = (await from_elsewhere("drains"))["plans"]
             assert any(plan["pod"] == "access-0" and plan["remaining"] == 0 for plan in plans)
-            await command(stack, "drain", "access-0", "--abort")
-            await command(stack, "scale", "access=2")
+            await from_elsewhere("drain", "access-0", "--abort")
+            await command(here, "scale", "access=2")
             await stack.platform.wait_settled("access")
 
         await talk_during(crowd, asyncio.wait_for(operate(), 100))

@@ -68,7 +68,9 @@ def test_every_object_is_one_that_kubernetes_knows(version: str) -> None:
         json.dumps(each, sort_keys=True) for name in VARIANTS for each in variant(name).objects
     }
     for each in sorted(different):
-        kubernetes_validate.validate(json.loads(each), version, strict=True)
+        found = json.loads(each)
+        if "monitoring.coreos.com" not in found["apiVersion"]:  # an operator's: test_metrics.py
+            kubernetes_validate.validate(found, version, strict=True)
 
 
 def test_a_misspelt_field_is_found() -> None:

@@ -1,14 +1,18 @@
-"""Finds the drain controllers of a stack, and asks the one that leads."""
+"""Finds the drain controllers of a stack, here or elsewhere, and asks the one that leads."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from whimbrel.cli.edge import CommandError
+from whimbrel.cli.options import folder_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
 
 T = TypeVar("T")
@@ -19,14 +23,49 @@ FIND_SECONDS = 15.0
 _RETRY_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class Controllers:
+    """Where to look for them. Addresses are host:port."""
+
+    routers: str = ""
+    """Of the stack that runs here, host:port[,host:port]."""
+    given: tuple[str, ...] = ()
+    """Controllers, or Routers; if there are any, `routers` counts for nothing."""
+
+    @classmethod
+    def of(cls, given: list[str] | None, data: Path | None) -> Controllers:
+        """As the options say. Raises StackError when nothing is given and no stack runs here."""
+        if given:
+            return cls(given=tuple(given))
+        return cls(routers=folder_of(data).running().router_addresses)
+
+    async def addresses(self) -> list[str]:
+        """Those that may lead. Raises StackError or CommandError when nobody answers."""
+        if not self.given:
+            return await _known_to(self.routers)
+        found = [await _answering_at(address) for address in self.given]
+        if not any(one is not None for one in found):
+            raise CommandError(
+                f"nothing answers at {', '.join(self.given)}: is it the address of a drain "
+                "controller or a Router, and does `kubectl port-forward` still run?"
+            )
+        return [address for addresses in found for address in addresses or ()]
+
+    def nobody_leads(self, reason: str) -> str:
+        """What to say when none of them does, and what to do."""
+        if self.given:
+            return f"no leader at {', '.join(self.given)} ({reason}): give the address of that one"
+        return f"no drain controller leads ({reason}): `whimbrel pods` shows which there are"
+
+
 async def ask_leader(
-    routers: str,
+    controllers: Controllers,
     ask: Callable[[drain_pb2_grpc.DrainServiceStub], Awaitable[T]],
 ) -> T:
     """The leader's answer to a request that is safe to repeat.
 
-    `routers` is host:port[,host:port]. Each controller is tried, again for a while when none
-    leads. Raises WhimbrelError for what the leader refuses, CommandError when there is none.
+    Each controller is tried, again for a while when none leads. Raises WhimbrelError for what the
+    leader refuses, CommandError when there is none.
     """
     import asyncio
     import time
@@ -39,7 +78,7 @@ async def ask_leader(
     give_up_at = time.monotonic() + FIND_SECONDS
     while True:
         reason = "none is registered"
-        for address in await controller_addresses(routers):
+        for address in await controllers.addresses():
             async with _stub(address) as stub:
                 try:
                     return await ask(stub)
@@ -51,31 +90,20 @@ async def ask_leader(
                 raise error
             reason = error.detail
         if time.monotonic() >= give_up_at:
-            raise CommandError(
-                f"no drain controller leads ({reason}): `whimbrel pods` shows which there are"
-            )
+            raise CommandError(controllers.nobody_leads(reason))
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def watch_leader(routers: str) -> AsyncIterator[drain_pb2_grpc.DrainServiceStub]:
+async def watch_leader(controllers: Controllers) -> AsyncIterator[drain_pb2_grpc.DrainServiceStub]:
     """A stub of the leader, and of the next one whenever the caller asks again. For watches."""
     import asyncio
 
     while True:
-        for address in await controller_addresses(routers):
+        for address in await controllers.addresses():
             async with _stub(address) as stub:
                 if await _leads(stub):
                     yield stub
         await asyncio.sleep(_RETRY_SECONDS)
-
-
-async def controller_addresses(routers: str) -> list[str]:
-    """Where the drain pods are, as the Router knows them."""
-    from whimbrel.api.router.v1 import router_pb2
-    from whimbrel.local.cluster import list_pods
-
-    pods: Iterable[router_pb2.Pod] = await list_pods(routers)
-    return [pod.address for pod in pods if pod.role == router_pb2.POD_ROLE_DRAIN and pod.address]
 
 
 async def plans_of(stub: drain_pb2_grpc.DrainServiceStub) -> drain_pb2.ListPlansResponse:
@@ -87,6 +115,37 @@ async def plans_of(stub: drain_pb2_grpc.DrainServiceStub) -> drain_pb2.ListPlans
     if not plans.leads:
         raise unavailable("this drain controller does not lead")
     return plans
+
+
+async def _known_to(routers: str) -> list[str]:
+    """Where the drain pods are, as the Router knows them."""
+    from whimbrel.api.router.v1 import router_pb2
+    from whimbrel.local.cluster import list_pods
+
+    pods = await list_pods(routers)
+    return [pod.address for pod in pods if pod.role == router_pb2.POD_ROLE_DRAIN and pod.address]
+
+
+async def _answering_at(address: str) -> list[str] | None:
+    """The address if it is a controller's, those that it knows if it is a Router's; None when
+    nothing answers there."""
+    import grpc
+
+    from whimbrel.api.drain.v1 import drain_pb2
+    from whimbrel.local.errors import StackError
+
+    async with _stub(address) as stub:
+        try:
+            await stub.ListPlans(drain_pb2.ListPlansRequest(), timeout=CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                return None
+        else:
+            return [address]
+    try:
+        return await _known_to(address)
+    except StackError as error:
+        raise CommandError(f"{address} is no drain controller, and {error}") from None
 
 
 async def _leads(stub: drain_pb2_grpc.DrainServiceStub) -> bool:

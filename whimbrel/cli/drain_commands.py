@@ -6,13 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whimbrel.cli.controllers import Controllers
 from whimbrel.cli.edge import CommandError, EdgeGroup
-from whimbrel.cli.options import Data, Json, folder_of
+from whimbrel.cli.options import Controller, Data, Json
 
 if TYPE_CHECKING:
     from whimbrel.api.drain.v1 import drain_pb2
@@ -41,6 +41,7 @@ def drain(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Show the progress until the pod is empty.")
     ] = True,
+    controller: Controller = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -57,11 +58,14 @@ def drain(
         whimbrel drain access-0 --deadline 120 --no-wait
 
         whimbrel drain access-0 --abort
+
+        whimbrel drain access-7d9f8b6c5d-x2x4z --controller localhost:7400
     """
+    where = Controllers.of(controller, data)
     asyncio.run(
-        _abort(pod, data, as_json=as_json)
+        _abort(pod, where, as_json=as_json)
         if abort
-        else _drain(pod, deadline, data, force=force, wait=wait, as_json=as_json)
+        else _drain(pod, deadline, where, force=force, wait=wait, as_json=as_json)
     )
 
 
@@ -69,6 +73,7 @@ def drains(
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it again after each change, until Ctrl-C.")
     ] = False,
+    controller: Controller = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +88,8 @@ def drains(
 
         whimbrel drains --watch
     """
-    asyncio.run(_watch(data, as_json=as_json) if watch else _list(data, as_json=as_json))
+    where = Controllers.of(controller, data)
+    asyncio.run(_watch(where, as_json=as_json) if watch else _list(where, as_json=as_json))
 
 
 @rollout.command()
@@ -92,6 +98,7 @@ def restart(
     surge: Annotated[
         int, typer.Option(min=1, max=100, help="New pods that start before old ones go.")
     ] = 1,
+    controller: Controller = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -101,13 +108,14 @@ def restart(
 
     Example: whimbrel rollout restart access --surge 2
     """
-    asyncio.run(_restart(role, surge, data, as_json=as_json))
+    asyncio.run(_restart(role, surge, Controllers.of(controller, data), as_json=as_json))
 
 
 def scale(
     wanted: Annotated[
         str, typer.Argument(metavar="ROLE=PODS", help="How many pods of which role.")
     ],
+    controller: Controller = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -125,29 +133,28 @@ def scale(
     role, equals, number = wanted.partition("=")
     if not (role and equals and number.isdecimal()):
         raise typer.BadParameter("write ROLE=PODS, as in access=4", param_hint="ROLE=PODS")
-    asyncio.run(_scale(role, int(number), data, as_json=as_json))
+    asyncio.run(_scale(role, int(number), Controllers.of(controller, data), as_json=as_json))
 
 
 # --- what they do ------------------------------------------------------------------------
 
 
 async def _drain(
-    pod: str, deadline: float, data: Path | None, *, force: bool, wait: bool, as_json: bool
+    pod: str, deadline: float, where: Controllers, *, force: bool, wait: bool, as_json: bool
 ) -> None:
     from whimbrel.api.drain.v1 import drain_pb2
     from whimbrel.cli.controllers import CALL_SECONDS, ask_leader
     from whimbrel.cli.drain_view import plan_json, plan_line
 
-    routers = folder_of(data).running().router_addresses
     request = drain_pb2.StartDrainRequest(
         pod_id=pod, deadline_ms=round(deadline * 1000), force=force
     )
-    answer = await ask_leader(routers, lambda stub: stub.StartDrain(request, timeout=CALL_SECONDS))
+    answer = await ask_leader(where, lambda stub: stub.StartDrain(request, timeout=CALL_SECONDS))
     for warning in answer.warnings:
         typer.echo(f"warning: {warning}", err=True)
     plan = answer.plan
     if wait:
-        plan = await _follow(routers, plan, is_quiet=as_json)
+        plan = await _follow(where, plan, is_quiet=as_json)
     if as_json:
         typer.echo(json.dumps({**plan_json(plan), "warnings": list(answer.warnings)}, indent=2))
     elif not wait:
@@ -159,7 +166,7 @@ async def _drain(
         raise CommandError(f"{plan.forced} clients of {pod} were thrown out at the deadline")
 
 
-async def _follow(routers: str, plan: drain_pb2.Plan, *, is_quiet: bool) -> drain_pb2.Plan:
+async def _follow(where: Controllers, plan: drain_pb2.Plan, *, is_quiet: bool) -> drain_pb2.Plan:
     """Show the plan until it has ended; the last state of it."""
     from rich.console import Console
     from rich.live import Live
@@ -168,7 +175,7 @@ async def _follow(routers: str, plan: drain_pb2.Plan, *, is_quiet: bool) -> drai
 
     console = Console(quiet=is_quiet, soft_wrap=True)
     with Live(plan_line(plan), console=console, auto_refresh=False) as live:
-        async with aclosing(_views(routers)) as views:  # type: ignore[type-var]
+        async with aclosing(_views(where)) as views:  # type: ignore[type-var]
             async for plans in views:
                 plan = next((one for one in plans.plans if one.plan_id == plan.plan_id), plan)
                 live.update(plan_line(plan), refresh=True)
@@ -177,14 +184,14 @@ async def _follow(routers: str, plan: drain_pb2.Plan, *, is_quiet: bool) -> drai
     return plan
 
 
-async def _abort(pod: str, data: Path | None, *, as_json: bool) -> None:
+async def _abort(pod: str, where: Controllers, *, as_json: bool) -> None:
     from whimbrel.api.drain.v1 import drain_pb2
     from whimbrel.cli.controllers import CALL_SECONDS, ask_leader
     from whimbrel.cli.drain_view import plan_json
 
     request = drain_pb2.AbortDrainRequest(pod_id=pod)
     answer = await ask_leader(
-        folder_of(data).running().router_addresses,
+        where,
         lambda stub: stub.AbortDrain(request, timeout=CALL_SECONDS),
     )
     if as_json:
@@ -193,13 +200,13 @@ async def _abort(pod: str, data: Path | None, *, as_json: bool) -> None:
         typer.echo(f"{pod} works again; {answer.plan.moved} sessions had moved, and stay there")
 
 
-async def _list(data: Path | None, *, as_json: bool) -> None:
+async def _list(where: Controllers, *, as_json: bool) -> None:
     from rich.console import Console
 
     from whimbrel.cli.controllers import ask_leader, plans_of
     from whimbrel.cli.drain_view import plans_json, plans_table
 
-    plans = await ask_leader(folder_of(data).running().router_addresses, plans_of)
+    plans = await ask_leader(where, plans_of)
     if as_json:
         typer.echo(json.dumps(plans_json(plans), indent=2))
     elif plans.plans:
@@ -208,29 +215,28 @@ async def _list(data: Path | None, *, as_json: bool) -> None:
         typer.echo("nothing is being drained, and nothing was")
 
 
-async def _watch(data: Path | None, *, as_json: bool) -> None:
+async def _watch(where: Controllers, *, as_json: bool) -> None:
     from rich.console import Console
     from rich.live import Live
 
     from whimbrel.cli.drain_view import plans_json, plans_table
 
-    routers = folder_of(data).running().router_addresses
     with Live(console=Console(quiet=as_json), auto_refresh=False) as live:
-        async for plans in _views(routers):
+        async for plans in _views(where):
             if as_json:
                 typer.echo(json.dumps(plans_json(plans)))
             else:
                 live.update(plans_table(plans.plans), refresh=True)
 
 
-async def _views(routers: str) -> AsyncIterator[drain_pb2.ListPlansResponse]:
+async def _views(where: Controllers) -> AsyncIterator[drain_pb2.ListPlansResponse]:
     """The leader's plans after each change; the next leader's when it has gone."""
     import grpc
 
     from whimbrel.api.drain.v1 import drain_pb2
     from whimbrel.cli.controllers import watch_leader
 
-    async with aclosing(watch_leader(routers)) as leaders:  # type: ignore[type-var]
+    async with aclosing(watch_leader(where)) as leaders:  # type: ignore[type-var]
         async for stub in leaders:
             call = stub.WatchPlans(drain_pb2.WatchPlansRequest())
             try:
@@ -244,13 +250,13 @@ async def _views(routers: str) -> AsyncIterator[drain_pb2.ListPlansResponse]:
                 call.cancel()
 
 
-async def _restart(role: str, surge: int, data: Path | None, *, as_json: bool) -> None:
+async def _restart(role: str, surge: int, where: Controllers, *, as_json: bool) -> None:
     from whimbrel.api.drain.v1 import drain_pb2
     from whimbrel.cli.controllers import CALL_SECONDS, ask_leader
 
     request = drain_pb2.RestartRolloutRequest(role=role, surge=surge)
     answer = await ask_leader(
-        folder_of(data).running().router_addresses,
+        where,
         # Not safe to repeat blindly, but a second rollout of the same pods harms nobody.
         lambda stub: stub.RestartRollout(request, timeout=CALL_SECONDS),
     )
@@ -260,13 +266,13 @@ async def _restart(role: str, surge: int, data: Path | None, *, as_json: bool) -
         typer.echo(f"the {role} pods are being replaced by new ones, revision {answer.revision}")
 
 
-async def _scale(role: str, replicas: int, data: Path | None, *, as_json: bool) -> None:
+async def _scale(role: str, replicas: int, where: Controllers, *, as_json: bool) -> None:
     from whimbrel.api.drain.v1 import drain_pb2
     from whimbrel.cli.controllers import CALL_SECONDS, ask_leader
 
     request = drain_pb2.ScaleRequest(role=role, replicas=replicas)
     answer = await ask_leader(
-        folder_of(data).running().router_addresses,
+        where,
         lambda stub: stub.Scale(request, timeout=CALL_SECONDS),
     )
     leaving = list(answer.leaving_pod_ids)

@@ -30,6 +30,16 @@ Endpoint = Annotated[
         show_default=False,
     ),
 ]
+Controller = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="WHIMBREL_CONTROLLER",
+        metavar="HOST:PORT",
+        help="A drain controller, or a Router that knows them, again for more. Default: those of "
+        "the stack that runs here.",
+        show_default=False,
+    ),
+]
 Token = Annotated[
     str | None,
     typer.Option(

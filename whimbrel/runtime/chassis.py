@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 
 from whimbrel.runtime.interception import ErrorInterceptor
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.metrics import Metrics
 
 _log = get_logger(__name__)
 
@@ -30,13 +31,19 @@ class Chassis:
         server: grpc.aio.Server,
         interceptor: ErrorInterceptor,
         stack: AsyncExitStack,
+        metrics: Metrics,
         pod_id: str,
         address: str,
+        metrics_address: str,
     ) -> None:
         self.server = server
         """Add servicers to it in start(); errors are already turned into statuses."""
         self.stack = stack
         """Enter adapters here; closed in reverse at the end, after the tasks."""
+        self.metrics = metrics
+        """Add collectors to it in start()."""
+        self.metrics_address = metrics_address
+        """host:port of GET /metrics as bound; empty when nobody asked for it."""
         self.address = address
         """host:port where other pods reach this one."""
         self.client_address = address

@@ -1,8 +1,8 @@
 """The only start and stop sequence of a service.
 
-Start: port, adapters and servicers (the service's `start`), server, health SERVING. Stop, on
-SIGTERM or SIGINT: NOT_SERVING, drain, server, tasks, adapters in reverse. Must not know any
-service.
+Start: metrics, port, adapters and servicers (the service's `start`), server, health SERVING.
+Stop, on SIGTERM or SIGINT: NOT_SERVING, drain, server, tasks, adapters in reverse, metrics: what a
+pod does while it empties is what is watched most. Must not know any service.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from whimbrel.runtime import logs
 from whimbrel.runtime.channels import server_options
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.interception import ErrorInterceptor
-from whimbrel.runtime.settings import PodSettings, ServiceSettings
+from whimbrel.runtime.metrics import Metrics
+from whimbrel.runtime.metrics_endpoint import metrics_endpoint
+from whimbrel.runtime.settings import MetricsSettings, PodSettings, ServiceSettings
 from whimbrel.runtime.settings_loading import SettingsError, load_settings
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -84,12 +86,14 @@ async def serve(
 ) -> None:
     """Run the service until `stop` is set; `started` is called once it reports SERVING.
 
-    Raises ServiceFailedError when the port is taken or a spawned task raised; what the
+    Raises ServiceFailedError when a port is taken or a spawned task raised; what the
     service's own start raises passes through. Cancelling it stops without draining.
     """
     stop = stop or asyncio.Event()
     grace = settings.pod.grace_seconds
+    metrics = Metrics(spec.name, settings.pod.revision)
     async with AsyncExitStack() as stack:
+        metrics_address = await _show(metrics, settings.metrics, stack)
         interceptor = ErrorInterceptor()
         server = grpc.aio.server(
             interceptors=[interceptor], options=server_options(client_facing=spec.client_facing)
@@ -98,13 +102,20 @@ async def serve(
             server=server,
             interceptor=interceptor,
             stack=stack,
+            metrics=metrics,
             pod_id=settings.pod.id,
             address=_bind(server, settings.pod),
+            metrics_address=metrics_address,
         )
         try:
             if await _started(spec.start(settings, chassis), stop):
                 await chassis.open()
-                _log.info("service_started", service=spec.name, address=chassis.address)
+                _log.info(
+                    "service_started",
+                    service=spec.name,
+                    address=chassis.address,
+                    metrics=metrics_address,
+                )
                 if started is not None:
                     started(chassis)
                 await _first(stop, chassis.failed)
@@ -114,6 +125,18 @@ async def serve(
     if chassis.failed.done():
         raise ServiceFailedError("a background task failed") from chassis.failed.result()
     _log.info("service_stopped", service=spec.name)
+
+
+async def _show(metrics: Metrics, settings: MetricsSettings, stack: AsyncExitStack) -> str:
+    """Open the endpoint if it is wanted; its address."""
+    if settings.listen is None:
+        return ""
+    try:
+        return await stack.enter_async_context(metrics_endpoint(settings.listen, metrics))
+    except OSError as error:
+        raise ServiceFailedError(
+            f"cannot show metrics on {settings.listen}: {error.strerror}"
+        ) from error
 
 
 def _bind(server: grpc.aio.Server, pod: PodSettings) -> str:

@@ -87,6 +87,15 @@ class LogSettings(SettingsGroup):
     """Least severe level that is written. Default info: state changes, never one per message."""
 
 
+class MetricsSettings(SettingsGroup):
+    """Where Prometheus finds the figures."""
+
+    listen: Address | None = None
+    """host:port to bind for GET /metrics; port 0 takes a free one, which the log names. Default
+    none: nothing listens unless somebody says so. No login and no secrets there, but only those
+    who watch should reach it."""
+
+
 class MongoSettings(SettingsGroup):
     """Where messages are stored."""
 
@@ -147,6 +156,8 @@ class ServiceSettings(BaseSettings):
     """Who this process is."""
     log: LogSettings = LogSettings()
     """How it logs."""
+    metrics: MetricsSettings = MetricsSettings()
+    """Where its figures are."""
 
     @model_validator(mode="after")
     def _name_the_pod(self) -> Self:
@@ -159,6 +170,7 @@ class ServiceSettings(BaseSettings):
 SHARED_GROUPS: dict[str, type[SettingsGroup]] = {
     "pod": PodSettings,
     "log": LogSettings,
+    "metrics": MetricsSettings,
     "mongo": MongoSettings,
     "redis": RedisSettings,
     "router": RouterTarget,

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError as PydanticSettingsError
 
@@ -69,6 +70,8 @@ def unknown_variables(
 
 def _variables(model: type[BaseModel], prefix: str = _PREFIX) -> Iterator[str]:
     for name, field in model.model_fields.items():
+        if field.validation_alias is not None:
+            continue  # a standard variable of others, under its own name
         variable = f"{prefix}{name.upper()}"
         group = _group(field.annotation)
         if group is None:
@@ -85,6 +88,14 @@ def _group(annotation: object) -> type[BaseModel] | None:
     return None
 
 
+def _field(model: type[BaseModel], name: str) -> FieldInfo | None:
+    """A field by its name, or by the standard variable that it stands under."""
+    for known, field in model.model_fields.items():
+        if name in (known, field.validation_alias):
+            return field
+    return None
+
+
 def _sentences(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         yield from _sentence(model, problem)
@@ -96,8 +107,9 @@ def _sentence(model: type[BaseModel], problem: ErrorDetails) -> Iterator[str]:
     description = ""
     group: type[BaseModel] | None = model
     for part in problem["loc"]:
-        field = group.model_fields.get(str(part)) if group else None
-        variable = f"{variable}{delimiter}{str(part).upper()}"
+        field = _field(group, str(part)) if group else None
+        is_standard = field is not None and field.validation_alias is not None
+        variable = str(part) if is_standard else f"{variable}{delimiter}{str(part).upper()}"
         delimiter = "__"
         description = " ".join((field.description or "").split()) if field else ""
         group = _group(field.annotation) if field else None

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from services.drain.domain.facts import Cluster, PodFacts
-from services.drain.domain.grants import Places, Share, find_places, share_out, split_rate
+from services.drain.domain.grants import (
+    Places,
+    RevisionGap,
+    Share,
+    find_places,
+    share_out,
+    split_rate,
+)
 from services.drain.domain.orders import REST, Action, Drain, Order, PlannerLimits, Release
 from services.drain.domain.plans import (
     Plan,
@@ -26,6 +33,7 @@ from whimbrel.core.drain.pacing import DrainPace, ceiling
 from whimbrel.core.drain.pod_drain_types import DrainPhase
 
 NOBODY_OPEN: Final = "no room: no other Access pod is open; start one"
+NEWEST_COMES: Final = "a pod of the new revision that is open"
 _ALONE_SECONDS: Final = 10.0
 
 
@@ -39,6 +47,7 @@ class Drains:
         self._seen_at: float | None = None
         self._unheard_since: dict[str, float] = {}
         self._alone_since: dict[str, float] = {}
+        self._gap = RevisionGap()
 
     def follow(self, cluster: Cluster, now: float, wall_ms: int) -> list[str]:
         """Take in what the pods say of their plans. Those that are gone: by another process, or
@@ -83,6 +92,10 @@ class Drains:
             sum(plan.remaining for plan in moving),
         )
         going = self._admit(moving, wishes, places)
+        if self._gap.is_open(places if moving else None, cluster.revision, now):
+            going = []
+            for plan in moving:
+                plan.waiting_for = NEWEST_COMES
         for plan in moving:
             self._keep_time(plan, wishes[plan.pod_id], plan in going, elapsed, now)
             self._stand_back(plan, wishes[plan.pod_id], now)

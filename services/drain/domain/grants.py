@@ -17,6 +17,7 @@ ROOM_FACTOR: Final = 1.1
 """How much more room than sessions there must be: new clients come while others move."""
 
 
+_GAP_SECONDS: Final = 3.0
 _HORIZON_SECONDS: Final = 2.0
 """An order and the figures under it may be so old: what a target takes in this time must fit."""
 
@@ -44,6 +45,33 @@ class Places(NamedTuple):
     def takes(self, sessions: int) -> bool:
         """Whether so many can be moved without overloading anybody."""
         return bool(self.targets) and self.room >= ROOM_FACTOR * sessions
+
+
+class RevisionGap:
+    """Whether to wait for a pod of the newest revision, because only old ones are open.
+
+    The platform stops an old pod when a new one is ready, and the pod that is stopped says so at
+    once; the registry, half a second old, and the platform's watch tell of the new one later.
+    Whoever is moved to an old pod meanwhile moves twice. A gap that lasts is none: the new pods
+    do not come up.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def is_open(self, places: Places | None, revision: str | None, now: float) -> bool:
+        """Look at the targets; None when nobody is to move. True for 3 s at most."""
+        if (
+            places is None
+            or not places.targets
+            or revision is None
+            or any(one.revision == revision for one in places.targets)
+        ):
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = now
+        return now - self._since < _GAP_SECONDS
 
 
 def find_places(

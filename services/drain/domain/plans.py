@@ -138,7 +138,11 @@ class PlanBook:
 
     def holding(self, kind: PlanKind) -> list[Plan]:
         """All that hold a pod, by the pod's name, ended or not."""
-        return [plan for _, plan in sorted(self._holding.items()) if plan.kind is kind]
+        return [plan for plan in self.all_holding() if plan.kind is kind]
+
+    def all_holding(self) -> list[Plan]:
+        """Of every kind, by the pod's name."""
+        return [plan for _, plan in sorted(self._holding.items())]
 
     def begin(self, plan: Plan) -> None:
         """A pod has at most one; the one before must have been let go."""
@@ -172,5 +176,5 @@ class PlanBook:
 
     def listed(self) -> list[Plan]:
         """Running ones first, by pod, then those that ended, the last first."""
-        running = [plan for _, plan in sorted(self._holding.items()) if plan.is_running]
+        running = [plan for plan in self.all_holding() if plan.is_running]
         return running + list(reversed(self._ended))

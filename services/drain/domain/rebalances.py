@@ -27,6 +27,11 @@ _REST_SECONDS: Final = 15.0
 """Between two rebalances: the figures must have come back."""
 _STALLED_REST_SECONDS: Final = 300.0
 
+_CALM_SHARE: Final = 0.02
+_CALM_SECONDS: Final = 5.0
+"""None begins before the number of sessions has stayed within 2 % for so long: while clients come
+in numbers the pods are uneven by chance, and will not be in a moment."""
+
 
 class Rebalances:
     """All rebalance plans of one leader."""
@@ -38,6 +43,8 @@ class Rebalances:
         self._receivers: dict[str, int] = {}
         self._not_before = 0.0
         self._moved: dict[str, tuple[int, float]] = {}
+        self._calm_total = 0
+        self._calm_since = 0.0
 
     def step(
         self, cluster: Cluster, *, is_draining: bool, now: float, wall_ms: int
@@ -102,7 +109,8 @@ class Rebalances:
     def _begin(self, pods: Mapping[str, PodFacts], now: float, wall_ms: int) -> list[Plan]:
         sessions = {pod_id: pod.sessions for pod_id, pod in pods.items()}
         was_added = _was_added(pods, now)
-        if not is_uneven(sessions, was_added=was_added):
+        is_calm = self._is_calm(sum(sessions.values()), now)
+        if not is_calm or not is_uneven(sessions, was_added=was_added):
             return []
         wanted = plan_rebalance(sessions)
         if wanted is None:
@@ -126,6 +134,11 @@ class Rebalances:
             )
             self._book.begin(plan)
         return self._book.holding(PlanKind.REBALANCE)
+
+    def _is_calm(self, total: int, now: float) -> bool:
+        if abs(total - self._calm_total) > _CALM_SHARE * self._calm_total:
+            self._calm_total, self._calm_since = total, now
+        return now - self._calm_since >= _CALM_SECONDS
 
     def _shares(self, pods: Mapping[str, PodFacts]) -> tuple[Share, ...]:
         """The receivers, each by what it is to get in all: nobody becomes a donor by it."""

@@ -28,6 +28,8 @@ class LeaderStatistics(NamedTuple):
     term: int
     holder: str
     failures: int
+    """In a row, until now."""
+    failures_in_all: int
 
 
 class Leader:
@@ -54,7 +56,7 @@ class Leader:
         self._tenure = Tenure(term=0, holder="", is_own=False)
         self._held_until = 0.0
         self._resigned = asyncio.Event()
-        self._failures = 0
+        self._failures = self._failures_in_all = 0
 
     @property
     def leads(self) -> bool:
@@ -104,7 +106,9 @@ class Leader:
 
     def statistics(self) -> LeaderStatistics:
         """The figures at this moment."""
-        return LeaderStatistics(self.leads, self.term, self.holder, self._failures)
+        return LeaderStatistics(
+            self.leads, self.term, self.holder, self._failures, self._failures_in_all
+        )
 
     async def _hold(self) -> float:
         """Once; seconds until the next time."""
@@ -121,6 +125,7 @@ class Leader:
             if self._failures == 0:
                 _log.warning("lease_not_held", reason=str(error) or "timeout")
             self._failures += 1
+            self._failures_in_all += 1
             return _RETRY_SECONDS
         self._failures = 0
         if (

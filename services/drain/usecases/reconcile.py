@@ -6,14 +6,14 @@ It runs in every controller, so that a new leader knows the pods at once; only t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from services.drain.attendance import Attendance, Told
 from services.drain.domain.facts import Cluster, Registered, Report, merge
 from services.drain.domain.planner import Planner
 from services.drain.domain.plans import Plan
-from services.drain.ports import Platform, PlatformView
+from services.drain.ports import PlanObserver, Platform, PlatformView
 from services.drain.usecases.act import Act
 from services.drain.usecases.lead import Leader
 from whimbrel.core.errors import WhimbrelError
@@ -46,6 +46,7 @@ class Reconcile:
         registry: Callable[[], Iterable[Registered]],
         leader: Leader,
         planner: Planner,
+        observers: Sequence[PlanObserver] = (),
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -55,6 +56,7 @@ class Reconcile:
         self._registry = registry
         self._leader = leader
         self._planner = planner
+        self._observers = observers
         self._clock = clock
         self._wall_clock = wall_clock
         self._act = Act(platform)
@@ -103,21 +105,22 @@ class Reconcile:
         kill would be taken for a target."""
         self._looks += 1
         last_words = self._attendance.take_last_words()
+        now, wall_ms = self._clock(), round(self._wall_clock() * 1000)
         if self._view is None or not self._leader.leads:
             self._led_term = None
-            self._announce()
+            self._announce((), (), wall_ms)
             return
         if self._led_term != self._leader.term:
             self._planner.forget()
             self._led_term = self._leader.term
-        now, wall_ms = self._clock(), round(self._wall_clock() * 1000)
         decision = self._planner.step(self._merge(last_words), now, wall_ms)
         for pod_id, order in decision.orders.items():
             self._attendance.tell(pod_id, Told(self._leader.term, order))
         self._act.want(decision.actions)
-        for plan in self._planner.book.take_ended():
+        ended = self._planner.book.take_ended()
+        for plan in ended:
             _log_end(plan)
-        self._announce()
+        self._announce(self._planner.book.all_holding(), ended, wall_ms)
 
     def statistics(self) -> ReconcileStatistics:
         """The figures at this moment."""
@@ -127,7 +130,9 @@ class Reconcile:
         view = self._view or PlatformView()
         return merge(view, self._registry(), self._attendance.reports(), last_words)
 
-    def _announce(self) -> None:
+    def _announce(self, held: Sequence[Plan], ended: Sequence[Plan], wall_ms: int) -> None:
+        for observer in self._observers:
+            observer.see(held, ended, wall_ms)
         self._plans_changed.set()
         self._plans_changed = asyncio.Event()
 

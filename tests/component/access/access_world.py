@@ -21,7 +21,7 @@ from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2_grpc
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.runtime.chassis import Chassis
-from whimbrel.runtime.settings import AuthSettings, PodSettings, RouterTarget
+from whimbrel.runtime.settings import AuthSettings, MetricsSettings, PodSettings, RouterTarget
 from whimbrel.runtime.tokens import sign_token
 from whimbrel.testing.servers import running_service
 
@@ -175,6 +175,7 @@ async def access_world(
     *,
     logic_pods: int = 1,
     grace_seconds: float = 3.0,
+    metrics_listen: str | None = None,
     drain: dict[str, Any] | None = None,
     **stream: Any,
 ) -> AsyncIterator[World]:
@@ -195,6 +196,7 @@ async def access_world(
             router.set_pod(logic.pod)
         settings = AccessSettings(
             pod=PodSettings(id="access-0", grace_seconds=grace_seconds),
+            metrics=MetricsSettings(listen=metrics_listen),
             router=RouterTarget(addresses=router_address),
             auth=AuthSettings(secret_file=secret_file),
             stream=StreamSettings(**{"goodbye_seconds": 0.5, **stream}),

@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 import grpc
+from opentelemetry.sdk.trace.export import SpanExporter
 
+from services.drain.adapters.plan_observer_otel import open_plan_spans
 from services.drain.bootstrap import start_on
 from services.drain.ports import PlatformPod
 from services.drain.settings import (
@@ -30,7 +32,12 @@ from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.errors import error_from_rpc
 from whimbrel.runtime.serve import ServiceSpec, serve
-from whimbrel.runtime.settings import PodSettings, RouterTarget, ServiceSettings
+from whimbrel.runtime.settings import (
+    MetricsSettings,
+    PodSettings,
+    RouterTarget,
+    ServiceSettings,
+)
 from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.memory_platform import MemoryLeadership, MemoryLease, MemoryPlatform
 from whimbrel.testing.servers import running_service
@@ -46,6 +53,7 @@ class Controller:
 
     def __init__(self, chassis: Chassis, task: asyncio.Task[None], stop: asyncio.Event) -> None:
         self.address = chassis.address
+        self.metrics_address = chassis.metrics_address
         self.name = chassis.pod_id
         self.task = task
         self.stop = stop
@@ -128,16 +136,20 @@ class World:
         *,
         lease: MemoryLease | None = None,
         lease_seconds: float = LEASE_SECONDS,
+        spans: SpanExporter | None = None,
         **plans: Any,
     ) -> Controller:
-        """A controller that has the pods' reports and, unless another one leads, leads."""
+        """A controller that has the pods' reports and, unless another one leads, leads. `spans`
+        is where its traces go."""
         leadership = MemoryLeadership(lease or self.lease, name)
 
         async def start(settings: DrainSettings, chassis: Chassis) -> None:
-            await start_on(self.platform, leadership, settings, chassis)
+            observers = [open_plan_spans(spans, settings.pod, chassis.stack)] if spans else []
+            await start_on(self.platform, leadership, settings, chassis, observers)
 
         settings = DrainSettings(
             pod=PodSettings(id=name, grace_seconds=2),
+            metrics=MetricsSettings(listen="127.0.0.1:0"),
             platform=PlatformSettings(kind="local", address="127.0.0.1:1"),
             router=RouterTarget(addresses=self.router_address),
             leader=LeaderSettings(lease_seconds=lease_seconds, renew_seconds=LEASE_SECONDS / 3),

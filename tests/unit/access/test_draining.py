@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from structlog.testing import capture_logs
+
 from services.access.drain_parts import DrainParts
 from services.access.draining import Draining
 from services.access.session_table import SessionTable
@@ -15,13 +17,27 @@ NO_PLACE_NOW = drain_pb2.AttendResponse(
 )
 
 
+REST = drain_pb2.AttendResponse(term=1, rest=drain_pb2.Rest())
+
+
+class Crowded(SessionTable):
+    """A pod's table as far as its deadline goes: somebody is on it."""
+
+    def __init__(self, sessions: int) -> None:
+        super().__init__()
+        self._sessions = sessions
+
+    def __len__(self) -> int:
+        return self._sessions
+
+
 class Pod:
     """Its parts, and a clock that the test moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: int = 0) -> None:
         self.now = 1_000.0
         settings = DrainSettings(nowhere_seconds=3.0)
-        table = SessionTable()
+        table = Crowded(sessions)
         self.parts = DrainParts.make("access-0", b"s" * 32, table, settings, clock=lambda: self.now)
         self.draining = Draining(
             self.parts.drain,
@@ -74,3 +90,25 @@ def test_shares_that_no_longer_hold_are_nobody() -> None:
     pod.passes(2.0)
     pod.passes(3.0)
     assert pod.parts.drain.deadline == pod.now, "and then fell silent, and nobody is there"
+
+
+def test_a_deadline_that_is_too_short_is_said_at_the_beginning_and_once() -> None:
+    pod = Pod(sessions=100)
+    pod.sees(OTHER)
+    with capture_logs() as lines:
+        pod.draining.begin_stop("preStop", 20.0)
+        pod.draining.begin_stop("SIGTERM", 20.0)
+    (said,) = [line for line in lines if line["event"] == "deadline_too_short"]
+    assert said["sessions"] == 100
+    assert said["per_second"] == 6.0, "two pods share what the other one takes"
+    assert said["needed_seconds"] == 22
+    assert said["deadline_seconds"] == 20.0
+
+
+def test_under_a_leader_a_pod_may_be_as_fast_as_its_targets_together() -> None:
+    pod = Pod(sessions=100)
+    pod.sees(OTHER)
+    pod.draining.order(REST)
+    with capture_logs() as lines:
+        pod.draining.begin_stop("SIGTERM", 20.0)
+    assert "deadline_too_short" not in {line["event"] for line in lines}

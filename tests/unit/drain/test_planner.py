@@ -6,7 +6,7 @@ import math
 
 from services.drain.domain.facts import Cluster, Registered, Report, merge
 from services.drain.domain.grants import Places, find_places, share_out, split_rate
-from services.drain.domain.orders import Drain, MarkVictim, PlannerLimits, Release, Rest
+from services.drain.domain.orders import Drain, MarkVictim, PlannerLimits, Release, Rest, Shed
 from services.drain.domain.planner import Planner
 from services.drain.domain.plans import PlanKind, PlanName, PlanOutcome, read_name
 from services.drain.ports import PlatformPod, PlatformView, Workload
@@ -193,6 +193,53 @@ def test_moves_go_to_the_newest_revision_as_long_as_it_has_room() -> None:
     assert [one.pod_id for one in few.targets] == ["new"]
     many = find_places(pods, [], "r1", 150)
     assert [one.pod_id for one in many.targets] == ["old", "new"]
+
+
+def in_rollout(*, knows_new: bool) -> Cluster:
+    """ "a" is stopped for "new", of which the controller may not have heard yet."""
+    pods = {"a": 100, "b": 100} | ({"new": 0} if knows_new else {})
+    return cluster(pods, deleted={"a": 60.0}, revisions={"a": "r0", "b": "r0"}, replicas=2)
+
+
+def test_a_rollout_moves_nobody_to_an_old_pod_before_the_new_one_is_known() -> None:
+    planner = Planner()
+    for now in (1000.0, 1001.0, 1002.9):
+        order = drain_of(planner, in_rollout(knows_new=False), "a", now)
+        assert (order.rate_per_second, order.shares) == (0.0, ())
+    assert "new revision" in planner.book.listed()[0].waiting_for
+    order = drain_of(planner, in_rollout(knows_new=True), "a", 1002.95)
+    assert [share.pod_id for share in order.shares] == ["new"]
+    again = drain_of(planner, in_rollout(knows_new=False), "a", 1010.0)
+    assert again.shares == (), "it was gone for a moment"
+
+
+def test_new_pods_that_do_not_come_up_stop_no_drain() -> None:
+    planner = Planner()
+    drain_of(planner, in_rollout(knows_new=False), "a", 1000.0)
+    order = drain_of(planner, in_rollout(knows_new=False), "a", 1003.0)
+    assert [share.pod_id for share in order.shares] == ["b"]
+    assert order.rate_per_second > 0
+
+
+def sheds(planner: Planner, known: Cluster, now: float) -> list[str]:
+    """Who is asked to give sessions away."""
+    orders = planner.step(known, now, WALL_MS).orders
+    return [pod_id for pod_id, order in orders.items() if isinstance(order, Shed)]
+
+
+def test_nobody_is_rebalanced_while_clients_come_in_numbers() -> None:
+    planner = Planner()
+    for second in range(30):
+        coming = {"a": 30 + 10 * second, "b": 20 + 10 * second, "c": 20 + 10 * second}
+        assert sheds(planner, cluster(coming), 1000.0 + second) == []
+
+
+def test_a_rebalance_begins_when_the_number_of_sessions_has_settled() -> None:
+    planner = Planner()
+    assert sheds(planner, cluster({"a": 100, "b": 40}), 1000.0) == []
+    assert sheds(planner, cluster({"a": 150, "b": 50}), 1004.0) == []
+    assert sheds(planner, cluster({"a": 151, "b": 52}), 1008.9) == []
+    assert sheds(planner, cluster({"a": 150, "b": 51}), 1009.0) == ["a"]
 
 
 def test_no_target_gets_more_than_its_budget() -> None:

@@ -36,14 +36,16 @@ def drain_seconds(sessions: int, rate_per_second: float) -> float:
     return SETTLE_SECONDS + sessions / rate_per_second + STRAGGLER_SECONDS + GOODBYE_SECONDS
 
 
-def least_seconds(sessions: int, rate_per_second: float) -> float:
+def least_seconds(
+    sessions: int, rate_per_second: float, settle_seconds: float = SETTLE_SECONDS
+) -> float:
     """The shortest deadline at which everybody can at least be asked once: below it some are
     thrown out unasked, whatever happens."""
     if sessions == 0:
         return 0.0
     if rate_per_second <= 0:
         return math.inf
-    return SETTLE_SECONDS + sessions / rate_per_second
+    return settle_seconds + sessions / rate_per_second
 
 
 def grace_seconds(sessions: int, rate_per_second: float) -> int:

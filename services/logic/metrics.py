@@ -1,0 +1,41 @@
+"""What a Logic pod tells Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client.core import Metric
+
+from services.logic.usecases.pipeline import PipelineStatistics
+from whimbrel.runtime.metrics import counter, gauge
+
+_LABELS = ("pipeline",)
+
+
+def logic_metrics(pipelines: Mapping[str, PipelineStatistics]) -> Iterator[Metric]:
+    """Every family of this role; `pipelines` by name. Items by batches is the mean batch."""
+    figures = pipelines.items()
+    yield gauge(
+        "whimbrel_logic_waiting",
+        "Items that wait for the next batch.",
+        {(name,): one.waiting for name, one in figures},
+        labels=_LABELS,
+    )
+    yield counter(
+        "whimbrel_logic_batches_total",
+        "Batches that were begun.",
+        {(name,): one.batches for name, one in figures},
+        labels=_LABELS,
+    )
+    yield counter(
+        "whimbrel_logic_items_total",
+        "Items in those batches: messages, fan-outs, jobs, acks.",
+        {(name,): one.items for name, one in figures},
+        labels=_LABELS,
+    )
+    yield gauge(
+        "whimbrel_logic_largest_batch",
+        "Items of the largest batch since the start.",
+        {(name,): one.largest_batch for name, one in figures},
+        labels=_LABELS,
+    )
