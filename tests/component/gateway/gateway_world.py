@@ -37,10 +37,18 @@ class GatewayWorld:
     database: Database
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, token: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        key: str | None = None,
     ) -> httpx.Response:
-        """One request; `token` is an access token."""
+        """One request; `token` is an access token, `key` the Idempotency-Key."""
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        if key is not None:
+            headers["idempotency-key"] = key
         return await self.http.request(method, path, json=body, headers=headers)
 
     async def register(self, user_id: str, **fields: Any) -> dict[str, Any]:
