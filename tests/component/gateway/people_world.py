@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from tests.component.gateway.gateway_world import SECRET, GatewayWorld, gateway
+from tests.component.gateway.gateway_world import SECRET, GatewayWorld, gateway, until_logic_answers
 from tests.component.logic.history_world import HistoryWorld, history_world
-from tests.waiting import until
 from whimbrel.runtime.tokens import sign_token
 
 PEOPLE = ("alice", "bob", "carol", "dora")
@@ -67,9 +66,5 @@ async def people_world(folder: Path, mongo_url: str, redis_url: str) -> AsyncIte
         world = PeopleWorld(logic, http)
         for name in PEOPLE:
             await http.register(name)
-
-        async def reached() -> bool:
-            return (await world.call("alice", "GET", "/v1/friends")).status_code == 200
-
-        await until(reached)
+        await until_logic_answers(http)
         yield world
