@@ -264,7 +264,7 @@ BIG = (1 << 63) - 1
     ],
 )
 def test_what_a_message_says_beside_its_body_is_shown_and_what_is_absent_is_null(
-    attributes: types_pb2.Attributes | None, by: dict[str, int], shown: dict[str, Any]
+    attributes: types_pb2.Attributes | None, by: dict[str, Any], shown: dict[str, Any]
 ) -> None:
     message = types_pb2.Message(message_id=1, attributes=attributes, **by)
     told = entry_json(types_pb2.Entry(seq=1, message=message))
