@@ -45,6 +45,7 @@ HTTP_STATUS_OF: Final[dict[ErrorCode, int]] = {
     ErrorCode.GROUP_FULL: 409,
     ErrorCode.ALREADY_EXISTS: 409,
     ErrorCode.CONFLICT: 409,
+    ErrorCode.TOO_LATE: 409,
 }
 _MAX_DETAIL: Final = 300
 

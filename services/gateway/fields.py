@@ -23,6 +23,10 @@ Platform = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,16}$")]
 Secret = Annotated[str, Field(min_length=1, max_length=1024)]
 """A password as it is typed."""
 PathName = Annotated[str, Path(pattern=NAME_PATTERN)]
+_CONVERSATION = r"^[dg]:[A-Za-z0-9_.\-]{1,64}(:[A-Za-z0-9_.\-]{1,64})?$"
+ConversationId = Annotated[str, StringConstraints(pattern=_CONVERSATION)]
+"""d:USER:USER or g:ID."""
+PathConversation = Annotated[str, Path(pattern=_CONVERSATION)]
 PageSize = Annotated[int, Query(ge=1, le=100)]
 After = Annotated[str, Query(pattern=r"^([A-Za-z0-9_.\-]{1,64})?$")]
 """The last id of the page before; empty for the first page."""

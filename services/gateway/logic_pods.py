@@ -22,6 +22,7 @@ CALL_SECONDS: Final = 5.0
 """What one call may take: half of what a message may."""
 _NO_POD_RETRY_SECONDS: Final = 0.5
 
+A = TypeVar("A")
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -53,11 +54,7 @@ class LogicPods:
             self._pods[address] = _Pod(self._open_to(address))
 
     def stub(self, key: str, stub_class: Callable[[grpc.aio.Channel], S]) -> S:
-        """A stub of this class at the pod that serves `key`; UNAVAILABLE when there is none.
-
-        answer = await asked(logic.stub(user_id, SomeServiceStub).Some(request,
-        timeout=CALL_SECONDS))
-        """
+        """A stub of this class at the pod that serves `key`; UNAVAILABLE when there is none."""
         ranked = rank(key, self._pods)
         reachable = (one for one in ranked if self._pods[one].seems_reachable)
         address = next(reachable, ranked[0] if ranked else None)
@@ -70,6 +67,24 @@ class LogicPods:
         channels = [pod.channel.close() for pod in self._pods.values()]
         self._pods.clear()
         await asyncio.gather(*channels, *self._closing)
+
+
+async def ask(
+    logic: LogicPods,
+    key: str,
+    stub_class: Callable[[grpc.aio.Channel], S],
+    method: Callable[[S], Callable[..., Awaitable[A]]],
+    request: object,
+    *,
+    seconds: float = CALL_SECONDS,
+) -> A:
+    """The answer to `request`, from the Logic pod that serves `key`.
+
+    page = await ask(logic, user_id, SomeServiceStub, lambda stub: stub.Some, request)
+
+    Raises what the pod refused, UNAVAILABLE when there is none, DEADLINE_EXCEEDED after `seconds`.
+    """
+    return await asked(method(logic.stub(key, stub_class))(request, timeout=seconds))
 
 
 class _Pod:

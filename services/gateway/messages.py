@@ -18,6 +18,15 @@ from pydantic_core import to_json
 from whimbrel.api.types.v1 import types_pb2
 
 
+class ForwardedFromAnswer(BaseModel):
+    """The message of which another one is a copy."""
+
+    message_id: str
+    conversation_id: str
+    sender_id: str
+    """Who said it first."""
+
+
 class MessageAnswer(BaseModel):
     """A message in the caller's timeline."""
 
@@ -34,6 +43,21 @@ class MessageAnswer(BaseModel):
     content: str | None
     """Of others, in base64; null for those with a text."""
     sent_at_ms: int
+    reply_to: str | None
+    """The message_id that it answers; null for none, as below."""
+    forwarded_from: ForwardedFromAnswer | None
+    mentions: list[str] | None
+    """Members who are meant."""
+    mentions_all: bool | None
+    """True: everybody is meant."""
+    recalls: str | None
+    """The message_id that it takes back."""
+    edits: str | None
+    """The message_id whose body it replaces."""
+    recalled_by: str | None
+    """The message_id of the recall; the body is empty then."""
+    edited_by: str | None
+    """The message_id of the newest edit; the body is that edit's then."""
 
 
 def entry_json(entry: types_pb2.Entry) -> dict[str, Any]:
@@ -54,6 +78,9 @@ def entry_json(entry: types_pb2.Entry) -> dict[str, Any]:
         "text": content.decode("utf-8", errors="replace") if has_text else None,
         "content": None if has_text else b64encode(content).decode(),
         "sent_at_ms": message.sent_at_ms,
+        **(_attributes(message.attributes) if message.HasField("attributes") else _PLAIN),
+        "recalled_by": _id(message.recalled_by),
+        "edited_by": _id(message.edited_by),
     }
 
 
@@ -67,6 +94,30 @@ def json_response(content: Any) -> Response:
     return Response(to_json(content), media_type="application/json")
 
 
+def _attributes(attributes: types_pb2.Attributes) -> dict[str, Any]:
+    source = attributes.forwarded_from
+    return {
+        "reply_to": _id(attributes.reply_to),
+        "forwarded_from": {
+            "message_id": str(source.message_id),
+            "conversation_id": source.conversation_id,
+            "sender_id": source.sender_id,
+        }
+        if attributes.HasField("forwarded_from")
+        else None,
+        "mentions": list(attributes.mentions) or None,
+        "mentions_all": attributes.mentions_all or None,
+        "recalls": _id(attributes.recalls),
+        "edits": _id(attributes.edits),
+    }
+
+
+def _id(message_id: int) -> str | None:
+    return str(message_id) if message_id else None
+
+
+_PLAIN = _attributes(types_pb2.Attributes())
+"""What nearly every message says: nothing."""
 _WITH_TEXT = {"text", "system"}
 _KINDS = {"text", "bytes", "encrypted", "system"}
 _KIND_OF = {

@@ -1,7 +1,8 @@
 """Whatever a client sends, the gateway answers in its own form, and never 5xx: `make fuzz`.
 
 schemathesis reads the gateway's OpenAPI, sends what it permits and what it does not, as an
-administrator with an account, and checks each answer against it.
+administrator with an account, and checks each answer against it. A Logic on real stores answers
+behind the gateway.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.gateway.gateway_world import SECONDS, gateway
+from tests.component.gateway.gateway_world import SECONDS, gateway, until_logic_answers
+from tests.component.logic.history_world import history_world
 
 pytestmark = pytest.mark.fuzz
 
@@ -23,10 +25,14 @@ LIMIT_SECONDS = 300
 
 @pytest.mark.timeout(LIMIT_SECONDS)
 async def test_nothing_that_a_client_sends_is_a_server_error(
-    tmp_path: Path, mongo_url: str
+    tmp_path: Path, mongo_url: str, redis_url: str
 ) -> None:
-    async with gateway(tmp_path, mongo_url) as world:
+    async with (
+        history_world(redis_url, mongo_url) as logic,
+        gateway(tmp_path, mongo_url, router=logic.router_address) as world,
+    ):
         await world.register("root")
+        await until_logic_answers(world)
         process = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("schemathesis"),
             "run",

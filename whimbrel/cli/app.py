@@ -11,6 +11,7 @@ import typer
 from whimbrel.cli import (
     bench,
     drain_commands,
+    group_commands,
     history_commands,
     stack_commands,
     talk_commands,
@@ -61,7 +62,7 @@ app.command(rich_help_panel=_TALK)(talk_commands.listen)
 app.command(rich_help_panel=_TALK)(talk_commands.chat)
 app.command(rich_help_panel=_TALK)(history_commands.history)
 app.command(rich_help_panel=_TALK)(history_commands.unread)
-app.add_typer(talk_commands.group, name="group", rich_help_panel=_TALK)
+app.add_typer(group_commands.group, name="group", rich_help_panel=_TALK)
 app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)

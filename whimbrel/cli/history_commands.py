@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from whimbrel.cli.edge import CommandError
-from whimbrel.cli.options import Data, Json, folder_of
+from whimbrel.cli.logic_calls import ask_logic
+from whimbrel.cli.options import Data, Json
 
 if TYPE_CHECKING:
     from whimbrel.api.history.v1 import history_pb2, history_pb2_grpc
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CALL_SECONDS = 30.0
 REBUILD_PAGE = 20
 _PAGE = 100
 
@@ -113,7 +112,7 @@ async def _history(
     request = history_pb2.ReadHistoryRequest(
         caller_id=user, conversation_id=name, limit=limit, **position
     )
-    page = await _ask(data, lambda stub: stub.ReadHistory(request, timeout=CALL_SECONDS))
+    page = await _ask(data, lambda stub: stub.ReadHistory, request)
     if as_json:
         rows = [entry_json(entry) for entry in page.entries]
         found = {"entries": rows, "has_older": page.has_older, "has_newer": page.has_newer}
@@ -158,7 +157,7 @@ async def _page(data: Any, user: str, token: str) -> history_pb2.ListConversatio
     from whimbrel.api.history.v1 import history_pb2
 
     request = history_pb2.ListConversationsRequest(caller_id=user, limit=_PAGE, page_token=token)
-    return await _ask(data, lambda stub: stub.ListConversations(request, timeout=CALL_SECONDS))
+    return await _ask(data, lambda stub: stub.ListConversations, request)
 
 
 async def _rebuild(user: str | None, data: Any, *, as_json: bool) -> None:
@@ -167,7 +166,7 @@ async def _rebuild(user: str | None, data: Any, *, as_json: bool) -> None:
     rebuilt, after = 0, ""
     while True:
         request = history_pb2.RebuildRequest(user_id=user or "", after=after, limit=REBUILD_PAGE)
-        answer = await _ask(data, lambda stub: stub.Rebuild(request, timeout=CALL_SECONDS))  # noqa: B023 - used at once
+        answer = await _ask(data, lambda stub: stub.Rebuild, request)
         rebuilt += answer.rebuilt
         after = answer.next_after
         if not after:
@@ -175,31 +174,14 @@ async def _rebuild(user: str | None, data: Any, *, as_json: bool) -> None:
     print(json.dumps({"rebuilt": rebuilt}) if as_json else f"counted again: {rebuilt} users")
 
 
-async def _ask(data: Any, ask: Callable[[history_pb2_grpc.HistoryServiceStub], Awaitable[T]]) -> T:
-    """The answer of the first Logic pod that gives one. Raises WhimbrelError for what it refuses,
-    CommandError when there is no such pod."""
-    import grpc
+async def _ask(
+    data: Any,
+    method: Callable[[history_pb2_grpc.HistoryServiceStub], Callable[..., Awaitable[T]]],
+    request: object,
+) -> T:
+    from whimbrel.api.history.v1.history_pb2_grpc import HistoryServiceStub
 
-    from whimbrel.api.history.v1 import history_pb2_grpc
-    from whimbrel.api.router.v1 import router_pb2
-    from whimbrel.core.errors import ErrorCode
-    from whimbrel.local.cluster import list_pods
-    from whimbrel.runtime.channels import open_channel
-    from whimbrel.runtime.errors import error_from_rpc
-
-    reason = "none is registered"
-    for pod in await list_pods(folder_of(data).running().router_addresses):
-        if pod.role != router_pb2.POD_ROLE_LOGIC or not pod.address:
-            continue
-        async with open_channel(pod.address) as channel:
-            try:
-                return await ask(history_pb2_grpc.HistoryServiceStub(channel))
-            except grpc.aio.AioRpcError as failure:
-                error = error_from_rpc(failure)
-        if error.code is not ErrorCode.UNAVAILABLE:
-            raise error
-        reason = error.detail
-    raise CommandError(f"no Logic pod answers ({reason}): `whimbrel pods` shows which there are")
+    return await ask_logic(data, HistoryServiceStub, method, request)
 
 
 def entry_json(entry: types_pb2.Entry) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`whimbrel send`, `listen`, `chat` and `group`: a client in the terminal."""
+"""`whimbrel send`, `listen` and `chat`: a client in the terminal."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from typing import Annotated
 
 import typer
 
-from whimbrel.cli.edge import EdgeGroup
 from whimbrel.cli.options import As, Data, Endpoint, Json, Timeout, Token
 from whimbrel.cli.talk import Access, access_of, connected, event_json, handled, shown
 
 Device = Annotated[
     str, typer.Option(help="Name of this device. One device is attached once at a time.")
 ]
-
-group = typer.Typer(
-    cls=EdgeGroup, no_args_is_help=True, help="Groups: create one, list its members."
-)
 
 
 def send(
@@ -186,50 +181,3 @@ def _typed_lines() -> asyncio.Queue[str | None]:
 
     threading.Thread(target=read, daemon=True, name="stdin").start()
     return lines
-
-
-@group.command()
-def create(
-    name: Annotated[str, typer.Argument(help="Name of the group, for people.")],
-    members: Annotated[list[str], typer.Argument(metavar="USER...", help="Members beside you.")],
-    as_user: As = None,
-    as_json: Json = False,
-    endpoint: Endpoint = None,
-    token: Token = None,
-    data: Data = None,
-) -> None:
-    """Create a group and print the id of its conversation.
-
-    Example: whimbrel group create --as alice "bird watchers" bob carol
-    """
-    access = access_of(as_user, endpoint, token, data)
-
-    async def run() -> str:
-        async with connected(access, "cli-group") as client:
-            return await client.create_group(members, name=name)
-
-    conversation = asyncio.run(run())
-    typer.echo(json.dumps({"conversation_id": conversation}) if as_json else conversation)
-
-
-@group.command("members")
-def list_members(
-    conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", help="Id of the group.")],
-    as_user: As = None,
-    as_json: Json = False,
-    endpoint: Endpoint = None,
-    token: Token = None,
-    data: Data = None,
-) -> None:
-    """List the members of a conversation that you are in, one a line.
-
-    Example: whimbrel group members --as alice g:5f3a
-    """
-    access = access_of(as_user, endpoint, token, data)
-
-    async def run() -> list[str]:
-        async with connected(access, "cli-group") as client:
-            return list(await client.members(conversation))
-
-    members = asyncio.run(run())
-    typer.echo(json.dumps(members) if as_json else "\n".join(members))

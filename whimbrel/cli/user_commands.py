@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,6 +11,7 @@ import typer
 from whimbrel.cli.edge import EdgeGroup
 from whimbrel.cli.gateway_calls import AdminGateway
 from whimbrel.cli.options import Data, Json
+from whimbrel.cli.spans import seconds_of, time_of, until
 
 user = typer.Typer(
     cls=EdgeGroup, no_args_is_help=True, help="Accounts: add, list, ban. Asks the gateway."
@@ -20,8 +19,6 @@ user = typer.Typer(
 
 User = Annotated[str, typer.Argument(metavar="USER", help="The user id.")]
 _PAGE: Final = 100
-_SPAN: Final = re.compile(r"([1-9][0-9]{0,4})([mhd])")
-_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
 @user.command()
@@ -71,7 +68,7 @@ def list_users(data: Data = None, as_json: Json = False) -> None:
     for one in users:
         ban = one["ban"]
         banned = "" if ban is None else f"{_until(ban['until_ms'])}: {ban['reason']}"
-        since = f"{_time(one['created_ms']):%Y-%m-%d}"
+        since = f"{time_of(one['created_ms']):%Y-%m-%d}"
         table.add_row(one["user_id"], one["name"], since, " ".join(one["scopes"]), banned)
     Console().print(table)
 
@@ -104,7 +101,7 @@ def ban(
         return
     body: dict[str, str | int] = {"reason": reason}
     if span is not None:
-        body["until_ms"] = round((time.time() + _seconds(span)) * 1000)
+        body["until_ms"] = round((time.time() + seconds_of(span)) * 1000)
     banned = gateway.call("PUT", f"/v1/admin/bans/{user_id}", body)
     typer.echo(f"{user_id} is banned {_until(banned['until_ms'])}")
 
@@ -120,16 +117,5 @@ def _all(gateway: AdminGateway, path: str) -> list[dict[str, Any]]:
             return rows
 
 
-def _seconds(span: str) -> int:
-    form = _SPAN.fullmatch(span)
-    if form is None:
-        raise typer.BadParameter(f"{span!r} is no span of time: 30m, 12h, 7d")
-    return int(form[1]) * _SECONDS[form[2]]
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
 def _until(ms: int | None) -> str:
-    return "for ever" if ms is None else f"until {_time(ms):%Y-%m-%d %H:%M} UTC"
+    return "for ever" if ms is None else until(ms)

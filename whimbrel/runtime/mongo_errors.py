@@ -2,7 +2,7 @@
 
 Both drivers raise PyMongo's errors. Which of them means "not done" cannot be told apart well
 enough (a step-down may raise although all of it was stored), so a write that raised is always an
-unknown outcome.
+unknown outcome; what is tried again has to be a write that can be repeated as it was.
 """
 
 from __future__ import annotations

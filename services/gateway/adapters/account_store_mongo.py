@@ -6,7 +6,7 @@ users   _id (user), name, password_hash?, created_ms, avatar_media_id, settings,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -58,6 +58,15 @@ class MongoAccountStore:
         """The account; raises NOT_FOUND."""
         return _known(await self.find(user_id), user_id)
 
+    async def need(self, user_ids: Collection[str]) -> None:
+        """Raises NOT_FOUND, naming one, unless each of these users has an account."""
+        wanted = set(user_ids)
+        with reading():
+            found = await self._users.find({"_id": {"$in": list(wanted)}}, {"_id": 1}).to_list(None)
+        missing = wanted - {one["_id"] for one in found}
+        if missing:
+            raise _unknown(min(missing))
+
     async def change(self, user_id: str, fields: Mapping[str, Any]) -> User:
         """Set these fields of `User`; the account as it is then. Raises NOT_FOUND."""
         changed = dict(fields)
@@ -107,5 +116,9 @@ def _user(document: Mapping[str, Any]) -> User:
 
 def _known(user: User | None, user_id: str) -> User:
     if user is None:
-        raise WhimbrelError(ErrorCode.NOT_FOUND, f"there is no user {user_id!r}")
+        raise _unknown(user_id)
     return user
+
+
+def _unknown(user_id: str) -> WhimbrelError:
+    return WhimbrelError(ErrorCode.NOT_FOUND, f"there is no user {user_id!r}")

@@ -10,6 +10,8 @@ FOR_EVER_MS: Final = 2**53 - 1
 """The end of a ban without an end: the largest integer that every JSON reader keeps."""
 IDENTITY_PREFIX: Final = "idp-"
 """User ids that begin so belong to people whom an identity provider has named."""
+SYSTEM_USER: Final = "system"
+"""Who says broadcasts: Logic speaks under this id, so no person may have it."""
 
 
 @dataclass(frozen=True, slots=True)

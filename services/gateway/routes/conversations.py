@@ -9,11 +9,14 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from services.gateway.caller import Caller
-from services.gateway.fields import Id64, PageSize, RequestBody
-from services.gateway.history import PathConversation, ask_history
+from services.gateway.fields import Id64, PageSize, PathConversation, RequestBody
+from services.gateway.logic_pods import ask
 from services.gateway.messages import MessageAnswer, entry_json, json_response
 from services.gateway.parts import PartsDep
 from whimbrel.api.history.v1 import history_pb2 as pb
+from whimbrel.api.history.v1.history_pb2_grpc import HistoryServiceStub
+from whimbrel.api.logic.v1 import logic_pb2
+from whimbrel.api.logic.v1.logic_pb2_grpc import LogicServiceStub
 from whimbrel.core.errors import invalid
 
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
@@ -72,6 +75,20 @@ class ReadAnswer(BaseModel):
     """The read mark: a place in the caller's timeline."""
 
 
+class MemberReadAnswer(BaseModel):
+    """How far a member has read."""
+
+    user_id: str
+    message_id: str
+    """Everything of the conversation up to here."""
+
+
+class MemberReadsAnswer(BaseModel):
+    """The members who have read anything, in the order of joining."""
+
+    reads: list[MemberReadAnswer]
+
+
 @router.get("", response_model=ConversationsAnswer)
 async def list_conversations(
     caller: Caller,
@@ -80,9 +97,10 @@ async def list_conversations(
     after: Annotated[str, Query(pattern=r"^([01]\.[0-9]{1,19})?$")] = "",
 ) -> Response:
     """Pinned ones first, then those with the newest message."""
-    page = await ask_history(
+    page = await ask(
         parts.logic,
         caller.user_id,
+        HistoryServiceStub,
         lambda stub: stub.ListConversations,
         pb.ListConversationsRequest(caller_id=caller.user_id, limit=limit, page_token=after),
     )
@@ -113,9 +131,10 @@ async def change_conversation(
     """Pin or mute it for the caller alone. A muted one wakes no device."""
     if body.pinned is None and body.muted is None:
         raise invalid("nothing to change")
-    now = await ask_history(
+    now = await ask(
         parts.logic,
         caller.user_id,
+        HistoryServiceStub,
         lambda stub: stub.ChangeConversation,
         pb.ChangeConversationRequest(
             caller_id=caller.user_id,
@@ -134,9 +153,10 @@ async def mark_read(
     conversation_id: PathConversation, body: ReadMark, caller: Caller, parts: PartsDep
 ) -> ReadAnswer:
     """The caller has read everything up to this message. A mark never goes back."""
-    answer = await ask_history(
+    answer = await ask(
         parts.logic,
         caller.user_id,
+        HistoryServiceStub,
         lambda stub: stub.MarkRead,
         pb.MarkReadRequest(
             caller_id=caller.user_id,
@@ -145,3 +165,23 @@ async def mark_read(
         ),
     )
     return ReadAnswer(conversation_id=conversation_id, unread=answer.unread, seq=str(answer.seq))
+
+
+@router.get("/{conversation_id}/reads")
+async def list_reads(
+    conversation_id: PathConversation, caller: Caller, parts: PartsDep
+) -> MemberReadsAnswer:
+    """How far the present members have read."""
+    answer = await ask(
+        parts.logic,
+        conversation_id,
+        LogicServiceStub,
+        lambda stub: stub.ListReads,
+        logic_pb2.ListReadsRequest(caller_id=caller.user_id, conversation_id=conversation_id),
+    )
+    return MemberReadsAnswer(
+        reads=[
+            MemberReadAnswer(user_id=one.user_id, message_id=str(one.message_id))
+            for one in answer.reads
+        ]
+    )

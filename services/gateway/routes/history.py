@@ -9,11 +9,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from services.gateway.caller import Caller
-from services.gateway.fields import Id64, PageSize
-from services.gateway.history import ConversationId, PathConversation, ask_history
+from services.gateway.fields import ConversationId, Id64, PageSize, PathConversation
+from services.gateway.logic_pods import ask
 from services.gateway.messages import MessageAnswer, entries_json, json_response
 from services.gateway.parts import PartsDep
 from whimbrel.api.history.v1 import history_pb2 as pb
+from whimbrel.api.history.v1.history_pb2_grpc import HistoryServiceStub
 from whimbrel.core.errors import invalid
 
 router = APIRouter(prefix="/v1", tags=["history"])
@@ -54,7 +55,9 @@ async def read_history(
     request = pb.ReadHistoryRequest(
         caller_id=caller.user_id, conversation_id=conversation_id, limit=limit, **chosen
     )
-    page = await ask_history(parts.logic, caller.user_id, lambda stub: stub.ReadHistory, request)
+    page = await ask(
+        parts.logic, caller.user_id, HistoryServiceStub, lambda stub: stub.ReadHistory, request
+    )
     return json_response(
         {
             "messages": entries_json(page.entries),
@@ -81,7 +84,9 @@ async def search_messages(
         before=int(before or 0),
         limit=limit,
     )
-    page = await ask_history(parts.logic, caller.user_id, lambda stub: stub.Search, request)
+    page = await ask(
+        parts.logic, caller.user_id, HistoryServiceStub, lambda stub: stub.Search, request
+    )
     return json_response(
         {
             "messages": entries_json(page.entries),

@@ -9,11 +9,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from services.gateway.caller import Caller
-from services.gateway.fields import Id64
-from services.gateway.history import ConversationId, ask_history
+from services.gateway.fields import ConversationId, Id64
+from services.gateway.logic_pods import ask
 from services.gateway.messages import MessageAnswer, entries_json, json_response
 from services.gateway.parts import PartsDep
 from whimbrel.api.history.v1 import history_pb2 as pb
+from whimbrel.api.history.v1.history_pb2_grpc import HistoryServiceStub
 
 router = APIRouter(prefix="/v1", tags=["offline pull"])
 
@@ -64,9 +65,10 @@ async def pull_recent(
     messages: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Response:
     """The first undelivered messages of each conversation. Changes nothing."""
-    page = await ask_history(
+    page = await ask(
         parts.logic,
         caller.user_id,
+        HistoryServiceStub,
         lambda stub: stub.PullRecent,
         pb.PullRecentRequest(
             caller_id=caller.user_id, conversations=conversations, messages=messages
@@ -89,9 +91,10 @@ async def pull_recent(
 async def mark_pulled(body: LastAccessed, caller: Caller, parts: PartsDep) -> list[PulledAnswer]:
     """These were pulled: they are no longer undelivered. All of them, or none when one of the
     messages is not in the caller's timeline. No cursor moves: a stream brings them all the same."""
-    answer = await ask_history(
+    answer = await ask(
         parts.logic,
         caller.user_id,
+        HistoryServiceStub,
         lambda stub: stub.MarkPulled,
         pb.MarkPulledRequest(
             caller_id=caller.user_id,

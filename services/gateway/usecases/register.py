@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from services.gateway.adapters.account_store_mongo import MongoAccountStore
 from services.gateway.adapters.passwords_argon2 import Argon2Passwords
-from services.gateway.domain.accounts import IDENTITY_PREFIX, User
+from services.gateway.domain.accounts import IDENTITY_PREFIX, SYSTEM_USER, User
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
 
 
@@ -35,7 +35,9 @@ class Register:
                 f"user ids that begin with {IDENTITY_PREFIX!r} are an identity provider's"
             )
         self.check(password)
-        if await self._accounts.find(user_id) is not None:  # before the costly part
+        # To whoever chooses an id, that of the system is one that somebody else has.
+        is_taken = user_id == SYSTEM_USER or await self._accounts.find(user_id) is not None
+        if is_taken:  # before the costly part
             raise WhimbrelError(ErrorCode.ALREADY_EXISTS, f"the user id {user_id!r} is taken")
         user = User(user_id, name or user_id, self._now_ms(), await self._passwords.hash(password))
         await self._accounts.create(user)

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from pymongo import ASCENDING, DESCENDING
 
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.social_ports import Changes
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database
 
 CHANGED_AT: Final = "changed_at"

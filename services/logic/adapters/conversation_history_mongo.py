@@ -13,9 +13,9 @@ from typing import Any
 from bson import Int64
 from pymongo import ASCENDING, DESCENDING
 
-from services.logic.adapters.mongo_errors import reading
 from services.logic.adapters.timeline_store_mongo import COLLECTION
 from services.logic.domain.model import Placement, TimelineEntry
+from whimbrel.runtime.mongo_errors import reading
 from whimbrel.runtime.stores import Database
 
 LOOK_UP_CHUNK = 100

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from pymongo import ASCENDING
 
 from services.logic.adapters.mongo_bulk import insert_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.groups import Group, Joining, Member, Notice, Role, Standing, founded
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
 
 CONVERSATIONS = "conversations"

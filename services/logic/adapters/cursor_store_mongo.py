@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from pymongo import ASCENDING
 
 from services.logic.adapters.mongo_bulk import update_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.model import DeviceCursor
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
 
 COLLECTION = "cursors"

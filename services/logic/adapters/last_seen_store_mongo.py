@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from bson import Int64
 
 from services.logic.adapters.mongo_bulk import update_unordered
-from services.logic.adapters.mongo_errors import reading
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.mongo_errors import reading
 from whimbrel.runtime.stores import Database, Document
 
 COLLECTION = "last_seen"

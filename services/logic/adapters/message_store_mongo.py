@@ -23,9 +23,9 @@ from services.logic.adapters.message_changes_mongo import (
     updates_of,
 )
 from services.logic.adapters.mongo_bulk import insert_unordered, update_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.model import Change, ClientKey, StoredMessage
 from whimbrel.core.ids import COUNTER_BITS, MAX_WORKER, compose
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
 
 COLLECTION = "messages"

@@ -16,10 +16,10 @@ from pymongo.errors import DuplicateKeyError
 
 from services.logic.adapters.changes_mongo import CHANGED_AT, MongoChanges
 from services.logic.adapters.mongo_bulk import insert_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.risk import Risk
 from services.logic.moderation_ports import Ban, Flagged, Report
 from services.logic.social_ports import Changes
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from pymongo import WriteConcern
 
-from services.logic.adapters.mongo_errors import writing
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.mongo_errors import writing
 from whimbrel.runtime.stores import Database, Document
 
 DUPLICATE_KEY = 11000

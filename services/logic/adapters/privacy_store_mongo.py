@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from services.logic.adapters.changes_mongo import CHANGED_AT, MongoChanges
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.people import Audience, Privacy
 from services.logic.social_ports import Changes
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database
 
 COLLECTION = "privacy"

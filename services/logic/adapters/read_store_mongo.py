@@ -13,8 +13,8 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from services.logic.adapters.mongo_bulk import update_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
 
 READS = "reads"

@@ -11,9 +11,9 @@ from bson import Int64
 from pymongo import ASCENDING
 
 from services.logic.adapters.mongo_bulk import update_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.model import ReadReceipt
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
 
 COLLECTION = "receipts"

@@ -15,9 +15,9 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from services.logic.adapters.changes_mongo import CHANGED_AT, MongoChanges
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.people import Friendship, Pair, Relation
 from services.logic.social_ports import Changes
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database
 
 COLLECTION = "relations"

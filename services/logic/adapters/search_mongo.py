@@ -19,10 +19,10 @@ from pymongo.errors import DuplicateKeyError
 
 from services.logic.adapters.message_store_mongo import COLLECTION as MESSAGES
 from services.logic.adapters.mongo_bulk import insert_unordered, update_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.history import Found, SearchDocument
 from services.logic.domain.search_words import Query
 from whimbrel.api.types.v1 import types_pb2
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
 
 SEARCH = "search"

@@ -12,8 +12,8 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.history import ConversationSettings
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database
 
 COLLECTION = "settings"

@@ -18,8 +18,8 @@ from bson import Int64
 from pymongo import ASCENDING, DESCENDING
 
 from services.logic.adapters.mongo_bulk import insert_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.model import Placement, TimelineEntry
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
 
 COLLECTION = "timelines"

@@ -17,10 +17,10 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from services.logic.adapters.mongo_bulk import update_unordered
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.words import Action
 from services.logic.moderation_ports import WordBook
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database
 
 COLLECTION = "words"

@@ -18,10 +18,10 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from services.logic.adapters.mongo_errors import reading, writing
 from services.logic.domain.model import DeadWorker, WorkerLease
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
 from whimbrel.core.ids import MAX_WORKER
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
 
 COLLECTION = "workers"

@@ -14,6 +14,7 @@ import httpx
 
 from services.gateway.bootstrap import SERVICE
 from services.gateway.settings import GatewaySettings, LimitSettings, PasswordSettings
+from tests.waiting import until
 from whimbrel.runtime.settings import AuthSettings, MongoSettings, PodSettings, RouterTarget
 from whimbrel.runtime.stores import Database, open_mongo
 from whimbrel.runtime.tokens import sign_token
@@ -37,10 +38,18 @@ class GatewayWorld:
     database: Database
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, token: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        key: str | None = None,
     ) -> httpx.Response:
-        """One request; `token` is an access token."""
+        """One request; `token` is an access token, `key` the Idempotency-Key."""
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        if key is not None:
+            headers["idempotency-key"] = key
         return await self.http.request(method, path, json=body, headers=headers)
 
     async def register(self, user_id: str, **fields: Any) -> dict[str, Any]:
@@ -90,6 +99,15 @@ async def gateway(
         open_mongo(read.mongo) as database,
     ):
         yield GatewayWorld(http, chassis.client_address, database)
+
+
+async def until_logic_answers(world: GatewayWorld) -> None:
+    """Wait until the registry's Logic pods have come to the gateway."""
+
+    async def answers() -> bool:
+        return (await world.call("GET", "/v1/friends", token=world.admin())).status_code == 200
+
+    await until(answers)
 
 
 def code_of(response: httpx.Response) -> tuple[int, str]:

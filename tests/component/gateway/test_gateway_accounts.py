@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from services.logic.usecases.say import SYSTEM_USER
 from tests.component.gateway.gateway_world import PASSWORD, GatewayWorld, code_of
 
 
@@ -35,6 +36,15 @@ async def test_of_two_who_want_one_id_exactly_one_gets_it(world: GatewayWorld) -
         401,
         "UNAUTHENTICATED",
     )
+
+
+async def test_nobody_takes_the_name_of_the_system(world: GatewayWorld) -> None:
+    wish = {"user_id": SYSTEM_USER, "password": PASSWORD}
+    assert code_of(await world.call("POST", "/v1/users", wish)) == (409, "ALREADY_EXISTS")
+    added = await world.call("POST", "/v1/admin/users", wish, token=world.admin())
+    assert code_of(added) == (409, "ALREADY_EXISTS")
+    assert code_of(await world.call("POST", "/v1/logins", wish)) == (401, "UNAUTHENTICATED")
+    assert await world.database["users"].count_documents({}) == 0
 
 
 async def test_a_profile_changes_field_by_field_and_others_see_its_public_part(

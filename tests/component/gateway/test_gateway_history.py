@@ -157,6 +157,16 @@ async def test_history_and_search(world: World) -> None:
     ]
 
 
+async def test_reads_say_how_far_each_member_has_read(world: World) -> None:
+    path = f"/v1/conversations/{CHAT}/reads"
+    assert await world.get(path) == {"reads": []}
+    message_id = str(await world.logic.send("hi"))
+    await eventually(world.counts, {CHAT: (1, 1)})
+    await world.call("POST", f"/v1/conversations/{CHAT}/read", {"message_id": message_id})
+    told = {"reads": [{"user_id": "bob", "message_id": message_id}]}
+    await eventually(lambda: world.get(path), told)
+
+
 BAD: list[tuple[str, str, Any, int]] = [
     ("GET", "/v1/conversations?limit=101", None, 400),
     ("GET", "/v1/conversations?after=x", None, 400),
@@ -210,6 +220,58 @@ async def test_bad_input_is_a_4xx_with_a_code_and_changes_nothing(world: World) 
     assert await world.recent() == {CHAT: ["hi"]}
 
 
+BESIDE = [
+    "reply_to",
+    "forwarded_from",
+    "mentions",
+    "mentions_all",
+    "recalls",
+    "edits",
+    "recalled_by",
+    "edited_by",
+]
+BIG = (1 << 63) - 1
+
+
+@pytest.mark.parametrize(
+    ("attributes", "by", "shown"),
+    [
+        (types_pb2.Attributes(reply_to=BIG), {}, {"reply_to": str(BIG)}),
+        (
+            types_pb2.Attributes(
+                forwarded_from=types_pb2.ForwardedFrom(
+                    message_id=BIG, conversation_id=CHAT, sender_id="alice"
+                )
+            ),
+            {},
+            {
+                "forwarded_from": {
+                    "message_id": str(BIG),
+                    "conversation_id": CHAT,
+                    "sender_id": "alice",
+                }
+            },
+        ),
+        (
+            types_pb2.Attributes(mentions=["bob", "carol"], mentions_all=True),
+            {},
+            {"mentions": ["bob", "carol"], "mentions_all": True},
+        ),
+        (types_pb2.Attributes(recalls=BIG), {}, {"recalls": str(BIG)}),
+        (types_pb2.Attributes(edits=BIG), {}, {"edits": str(BIG)}),
+        (None, {"recalled_by": BIG}, {"recalled_by": str(BIG)}),
+        (None, {"edited_by": BIG}, {"edited_by": str(BIG)}),
+    ],
+)
+def test_what_a_message_says_beside_its_body_is_shown_and_what_is_absent_is_null(
+    attributes: types_pb2.Attributes | None, by: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    message = types_pb2.Message(message_id=1, attributes=attributes, **by)
+    told = entry_json(types_pb2.Entry(seq=1, message=message))
+    assert MessageAnswer.model_validate(told, strict=True).model_dump() == told
+    assert {name: told[name] for name in BESIDE} == dict.fromkeys(BESIDE) | shown
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "shown"),
     [
@@ -231,5 +293,6 @@ def test_a_message_is_shown_as_openapi_says(
     )
     told = entry_json(types_pb2.Entry(seq=1 << 40, message=message))
     assert MessageAnswer.model_validate(told, strict=True).model_dump() == told
+    assert {told[name] for name in BESIDE} == {None}
     assert (told["text"], told["content"]) == shown
     assert (told["message_id"], told["seq"]) == ("9223372036854775807", "1099511627776")

@@ -13,6 +13,7 @@ from whimbrel.cli.app import app
 
 COMMANDS = ["up", "down", "status", "pods", "token", "drain", "drains", "scale"]
 COMMANDS += ["send", "listen", "chat", "history", "unread", "demo"]
+GROUP = ["create", "members", "show", "invite", "leave", "remove", "role", "mute", "dissolve"]
 
 
 @pytest.fixture
@@ -36,7 +37,9 @@ def test_help_names_every_command_and_shows_a_first_session(run: CliRunner) -> N
     assert 'whimbrel send --as alice bob "hello"' in result.output
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "group create", "group members", "rollout restart"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"group {command}" for command in GROUP), "rollout restart"]
+)
 def test_the_help_of_each_command_has_an_example(run: CliRunner, command: str) -> None:
     result = run.invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0
@@ -69,6 +72,11 @@ def test_help_needs_nothing_but_the_base_package() -> None:
         (["up", "--port", "70000"], "--port"),
         (["chat", "--as", "alice"], "USER"),
         (["group", "create", "--as", "alice", "birds"], "USER"),
+        (["group", "show", "g:1"], "--as"),
+        (["group", "invite", "g:1", "--as", "alice"], "USER"),
+        (["group", "role", "g:1", "bob", "owner", "--as", "alice"], "ROLE"),
+        (["group", "mute", "g:1", "--for", "1y", "--as", "alice"], "no span of time"),
+        (["group", "mute", "g:1", "--for", "1h", "--lift", "--as", "alice"], "give one of"),
         (["drain"], "POD"),
         (["drain", "access-0", "--deadline", "601"], "--deadline"),
         (["rollout", "restart"], "ROLE"),
@@ -105,6 +113,8 @@ def test_a_wrong_command_line_is_refused_with_status_2(
         ["listen", "--as", "bob"],
         ["chat", "--as", "alice", "bob"],
         ["group", "members", "--as", "alice", "g:1"],
+        ["group", "show", "--as", "alice", "g:1"],
+        ["group", "dissolve", "--as", "alice", "g:1"],
         ["history", "alice", "--as", "bob"],
         ["unread", "--as", "bob"],
         ["unread", "--all"],
