@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
+
+# No test is about how fast this machine is just now.
+settings.register_profile("whimbrel", deadline=None)
+settings.load_profile("whimbrel")
 
 
 class _Server(Protocol):

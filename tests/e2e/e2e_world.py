@@ -17,7 +17,7 @@ from whimbrel.testing.timeline_check import TimelineReport, check_database
 
 @asynccontextmanager
 async def stack_of(access: int = 2, logic: int = 2) -> AsyncIterator[Stack]:
-    async with Stack.start(StackSpec(access=access, logic=logic)) as stack:
+    async with Stack.start(StackSpec(access=access, logic=logic, gateway=0)) as stack:
         yield stack
 
 

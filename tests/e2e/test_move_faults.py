@@ -39,7 +39,7 @@ GRACE_SECONDS = 8.0
 @asynccontextmanager
 async def world(users: int = 12, **spec: Any) -> AsyncIterator[tuple[Stack, Crowd]]:
     """Two Access pods without a controller, and a crowd on both."""
-    made = StackSpec(**{"access": 2, "logic": 1, "push": 0, "drain": 0, **spec})
+    made = StackSpec(**{"access": 2, "logic": 1, "push": 0, "gateway": 0, "drain": 0, **spec})
     async with Stack.start(made) as stack, crowd_of(stack, users, seed=11) as crowd:
         yield stack, crowd
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(180)
 @asynccontextmanager
 async def world(access: int = 3, drain: int = 1, users: int = 40) -> AsyncIterator[Any]:
     async with (
-        Stack.start(StackSpec(access=access, drain=drain)) as stack,
+        Stack.start(StackSpec(access=access, drain=drain, gateway=0)) as stack,
         crowd_of(stack, users, seed=5) as crowd,
     ):
         yield stack, crowd

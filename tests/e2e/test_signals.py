@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.e2e_world import stack_of
+from whimbrel.api.social.v1 import social_pb2, social_pb2_grpc
 from whimbrel.client import (
     Client,
     DeliveredEvent,
@@ -23,6 +24,7 @@ from whimbrel.client import (
 )
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.local.stack import Stack
+from whimbrel.runtime.channels import open_channel
 
 pytestmark = pytest.mark.timeout(120)
 CHAT = "d:alice:bob"
@@ -96,8 +98,18 @@ async def test_what_is_said_beside_the_messages_is_heard_on_the_other_pod() -> N
         assert old.client.statistics().streams == 1, "who knows no signals is not disturbed"
 
 
+async def show_presence(stack: Stack, user: str) -> None:
+    """Let everybody see that this user is online: by default only friends do."""
+    shown = social_pb2.Privacy(presence=social_pb2.AUDIENCE_EVERYBODY)
+    async with open_channel(stack.endpoint_of("logic-0")) as channel:
+        await social_pb2_grpc.SocialServiceStub(channel).SetPrivacy(
+            social_pb2.SetPrivacyRequest(caller_id=user, privacy=shown), timeout=10
+        )
+
+
 async def test_presence_follows_devices_and_comes_again_after_a_reconnect() -> None:
     async with stack_of() as stack, hearing(stack, "alice", pod=0) as alice:
+        await show_presence(stack, "bob")
         alice.client.signals.watch(["bob", "carol"])
         await alice.until(lambda one: PresenceEvent("bob", (), 0) in one.signals)
         async with hearing(stack, "bob", "phone", pod=1):

@@ -1,4 +1,5 @@
-"""`whimbrel demo`: people talk while pods are killed and replaced; what arrived is counted."""
+"""`whimbrel demo`: people talk while pods are killed and replaced, and use what is around the
+stream; what arrived is counted."""
 
 from __future__ import annotations
 
@@ -9,19 +10,25 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from whimbrel.cli.demo_play import Play
+    from whimbrel.cli.demo_play import Play, Say
     from whimbrel.cli.demo_rollout import Rollout
+    from whimbrel.local.stack import Stack
+    from whimbrel.testing.story.story import Story
 
+_TOKEN_SECONDS = 60.0
 DEADLINE_SECONDS = 230.0
 
 
 def demo() -> None:
-    """Show that nothing is lost: killed pods, one person who was away, and a rolling restart.
+    """Show that nothing is lost: killed pods, one person who was away, a rolling restart; and
+    what there is around the stream.
 
     Starts a stack of its own (2 Access, 2 Logic), in a temporary directory that is removed. In
     the first act three people exchange 300 messages while pods are killed, in the second every
-    Access pod is replaced while 30 people talk. The last lines count what the clients really
-    saw; exit status 1 when anything was lost, doubled or out of order.
+    Access pod is replaced while 30 people talk, in the third people register, befriend, form a
+    group of 50, pull over HTTP, read and recall. The last lines count what the clients really
+    saw; exit status 1 when anything was lost, doubled or out of order, or a scene of the third
+    act did not come out.
 
     Example: whimbrel demo
     """
@@ -29,13 +36,14 @@ def demo() -> None:
     from whimbrel.cli.demo_rollout import Rollout
     from whimbrel.cli.edge import CommandError
     from whimbrel.local.stack import Stack, StackSpec
+    from whimbrel.testing.story.person import StoryError
 
     began = time.monotonic()
 
     def say(line: str) -> None:
         typer.echo(f"{time.monotonic() - began:6.1f} s  {line}")
 
-    async def run() -> tuple[Play, Rollout]:
+    async def run() -> tuple[Play, Rollout, Story]:
         try:
             async with (
                 asyncio.timeout(DEADLINE_SECONDS),
@@ -45,21 +53,48 @@ def demo() -> None:
                 await play.run()
                 rollout = Rollout()
                 await rollout.run(stack, say)
-                return play, rollout
+                story = _story_on(stack, say)
+                await story.run()
+                return play, rollout, story
         except TimeoutError:
             raise CommandError(
                 f"the demo did not end within {DEADLINE_SECONDS:.0f} s: the machine is too busy, "
                 "or something hangs"
             ) from None
+        except StoryError as error:
+            raise CommandError(f"the story did not come out: {error}") from error
 
-    play, rollout = asyncio.run(run())
+    play, rollout, story = asyncio.run(run())
     _show(play)
     _show_rollout(rollout)
+    _show_story(story)
     verdict = play.history.verdict()
     typer.echo(f"killed pods: {verdict}")
     typer.echo(f"rolling restart: {rollout.verdict}")
     if verdict.violations or rollout.verdict.violations:
         raise typer.Exit(1)
+
+
+def _story_on(stack: Stack, say: Say) -> Story:
+    from whimbrel.runtime.tokens import sign_token
+    from whimbrel.testing.story.story import Story
+
+    secret = stack.folder.secret()
+
+    def admin_token() -> str:
+        return sign_token(secret, "operator", _TOKEN_SECONDS, now=time.time(), scope="admin")
+
+    return Story(stack.gateway_url, stack.endpoints, admin_token, say)
+
+
+def _show_story(story: Story) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("around the stream", "", "s")
+    for name, outcome, seconds in story.scenes:
+        table.add_row(name, outcome, f"{seconds:.1f}")
+    Console().print(table)
 
 
 def _show_rollout(rollout: Rollout) -> None:

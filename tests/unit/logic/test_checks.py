@@ -24,6 +24,7 @@ from services.logic.domain.words import Action
 from services.logic.parts import LogicParts
 from services.logic.settings import CheckSettings
 from tests.unit.logic.logic_world import World, code_of, draft, running, send
+from whimbrel.core.attributes import Attributes
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.testing.memory_stores.facts import MemoryRelationStore
 from whimbrel.testing.memory_stores.moderation import MemoryBanList, MemoryCaseStore
@@ -190,6 +191,11 @@ async def test_no_client_sends_a_system_message() -> None:
     said = Draft(ClientKey("alice", "phone", "c1"), "d:alice:bob", 4, b"{}")
     async with running(world.logic()) as logic:
         assert code_of(await send(logic, said)) == "INVALID_ARGUMENT"
+        slip = await send(logic, draft("a slip", client_id="c2"))
+        assert isinstance(slip, Answer)
+        recalls = Attributes(recalls=slip.message_id)
+        recall = Draft(ClientKey("alice", "phone", "c3"), "d:alice:bob", 4, b"{}", recalls)
+        assert isinstance(await send(logic, recall), Answer), "its body is made by Access"
 
 
 async def test_a_resend_is_answered_whatever_the_checks_would_say_now() -> None:

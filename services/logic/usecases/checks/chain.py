@@ -77,8 +77,9 @@ def not_at_risk(rates: SendRates, half_life_seconds: float) -> Check:
 
 
 def not_of_the_system(asked: Asked) -> WhimbrelError | None:
-    """Only Logic itself writes system messages, and it asks no check."""
-    if asked.draft.body_kind == body_kinds.SYSTEM:
+    """Only Logic itself writes system messages, and it asks no check. The body of a recall is
+    Access's, for clients that know no attributes."""
+    if asked.draft.body_kind == body_kinds.SYSTEM and not asked.draft.attributes.recalls:
         return invalid("clients send no system messages")
     return None
 

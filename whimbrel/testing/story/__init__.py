@@ -1,0 +1,1 @@
+"""A story of people who use everything around the stream, on a running stack."""
