@@ -21,8 +21,8 @@ A = TypeVar("A")
 
 LIST: Final = "words"
 """What the audit log calls it. Also the key of its pod: two changes at once meet there."""
-MAX_CHANGED: Final = 10_000
-MAX_WORDS: Final = 200_000
+MAX_WORDS: Final = 5000
+"""In one request: as many as fit into one, nearly. The list itself may have 200,000."""
 
 ActionName = Literal["flag", "mask", "reject"]
 _ACTION_OF: dict[ActionName, pb.WordAction.ValueType] = {
@@ -47,20 +47,20 @@ class Word(RequestBody):
 class WordsChange(RequestBody):
     """Words to add, or with another action."""
 
-    words: Annotated[list[Word], Field(min_length=1, max_length=MAX_CHANGED)]
+    words: Annotated[list[Word], Field(min_length=1, max_length=MAX_WORDS)]
 
 
 class WordsRemoval(RequestBody):
     """Words to take away."""
 
-    texts: Annotated[list[WordText], Field(min_length=1, max_length=MAX_CHANGED)]
+    texts: Annotated[list[WordText], Field(min_length=1, max_length=MAX_WORDS)]
 
 
 class WordsReplacement(RequestBody):
-    """The whole list."""
+    """The whole list, or the first of it."""
 
     words: Annotated[list[Word], Field(max_length=MAX_WORDS)]
-    """Empty: nothing is forbidden. What does not fit into a request is added afterwards."""
+    """Empty: nothing is forbidden. More than one request takes is added afterwards."""
 
 
 class WordAnswer(BaseModel):

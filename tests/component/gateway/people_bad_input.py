@@ -132,6 +132,7 @@ MODERATION = [
         )
     ),
     Bad(ROOT, "POST", _WORDS, {"words": []}, *MALFORMED),
+    Bad(ROOT, "PUT", _WORDS, {"words": [_CROW] * 5_001}, *MALFORMED),
     Bad(ROOT, "PUT", _WORDS, {"words": [_CROW] * 10_000}, 413, "BODY_TOO_LARGE"),
     *each(
         ROOT,
@@ -140,7 +141,7 @@ MODERATION = [
         {},
         {"texts": []},
         {"texts": [LONG]},
-        {"texts": ["a"] * 10_001},
+        {"texts": ["a"] * 5_001},
     ),
     Bad(ROOT, "GET", "/v1/admin/risks/nobody", None, *UNKNOWN),
     Bad(ROOT, "POST", "/v1/admin/risks/nobody", {"points": 1}, *UNKNOWN),
