@@ -66,7 +66,7 @@ def token(key: Any = KEY, algorithm: str = "EdDSA", kid: str = "k1", **claims: A
         "aud": "whimbrel",
         "sub": "1234",
         "name": "Alice Liddell",
-        "exp": time.time() + 60,
+        "exp": time.time() + 3600,  # made when tests are collected, used when their turn has come
     }
     said = {k: v for k, v in (good | claims).items() if v is not None}
     return jwt.encode(said, key, algorithm=algorithm, headers={"kid": kid})
