@@ -9,7 +9,7 @@ from typing import Any
 from tests.component.gateway.gateway_world import code_of
 from tests.component.gateway.people_world import PeopleWorld
 
-SOON_MS = int(time.time() * 1000) + 3_600_000
+SOON_MS = int(time.time() * 1000) + 86_400_000
 
 
 def roles(group: Any) -> dict[str, str]:
