@@ -51,11 +51,10 @@ check: $(GENERATED)  ## Format, lint, types, import contracts, unit tests; under
 	$(BIN)/pytest tests/unit -n 2 -m "not slow and not simulation" $(ARGS); tests=$$?; \
 	wait $$types && exit $$tests
 
-# First what shares the machine well, two files at a time; then whole stacks under load, one after
-# the other: what they promise to those who talk needs the machine.
+# First what shares the machine well, two files at a time; then whole stacks, one after the other.
 test: $(GENERATED)  ## Every test that is not slow; what CI runs
-	@$(BIN)/pytest tests --ignore tests/e2e -m "not slow and not fuzz" -n 2 --dist loadfile $(ARGS)
-	@$(BIN)/pytest tests/e2e -m "not slow" $(ARGS)
+	@$(BIN)/pytest tests --ignore tests/e2e --ignore tests/local -m "not slow and not fuzz" -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest tests/e2e tests/local -m "not slow" $(ARGS)
 
 test-long: $(GENERATED)  ## The slow tests: soaks and all schedules
 	@$(BIN)/pytest -m slow $(ARGS)
