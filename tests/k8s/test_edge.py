@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -56,7 +55,6 @@ def target_of(server_name: str, configuration: str) -> str:
     return str(entries["default"])
 
 
-@pytest.mark.skipif(shutil.which("sh") is None, reason="the command needs a shell")
 @pytest.mark.parametrize("name", EDGES)
 def test_the_name_that_a_pod_tells_leads_back_to_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

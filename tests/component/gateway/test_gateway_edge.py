@@ -20,6 +20,7 @@ from services.gateway.errors import HTTP_STATUS_OF, install_error_handlers
 from services.gateway.http_server import HttpServer
 from services.gateway.settings import HttpSettings
 from tests.component.gateway.gateway_world import code_of, gateway
+from tests.waiting import until
 from whimbrel.core.errors import ErrorCode
 from whimbrel.runtime.serve import ServiceFailedError
 
@@ -124,6 +125,17 @@ async def test_an_error_of_ours_is_logged_once_and_hidden(client: httpx.AsyncCli
     assert [line["event"] for line in logs] == ["request_failed"]
 
 
+async def refuses(address: str) -> bool:
+    """Whether nobody listens there any more."""
+    host, _, port = address.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False
+
+
 async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
     release = asyncio.Event()
     app = small_app(release)
@@ -131,10 +143,10 @@ async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
     running = asyncio.create_task(server.run())
     async with httpx.AsyncClient(base_url=f"http://{server.address}") as http:
         asking = asyncio.create_task(http.get("/slow"))
-        while not server.connections:
-            await asyncio.sleep(0.01)
+        await until(lambda: server.connections)
         stopping = asyncio.create_task(server.stop())
-        await asyncio.sleep(0.15)
+        await until(lambda: refuses(server.address))
+        assert not asking.done()
         release.set()
         assert (await asking).json() == {"done": True}
         async with asyncio.timeout(3):
@@ -168,9 +180,7 @@ async def test_a_head_without_end_is_cut_off() -> None:
                     await writer.drain()
                     pieces += 1
         assert pieces < 1000
-        async with asyncio.timeout(5):
-            while server.connections:
-                await asyncio.sleep(0.01)
+        await until(lambda: not server.connections, seconds=5)
         writer.close()
 
 

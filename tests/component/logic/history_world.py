@@ -15,6 +15,7 @@ from services.logic.bootstrap import SERVICE as LOGIC
 from services.logic.settings import LogicSettings
 from services.router.bootstrap import SERVICE as ROUTER
 from services.router.settings import RouterSettings
+from tests.waiting import until
 from whimbrel.api.history.v1 import history_pb2 as pb
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
@@ -145,10 +146,14 @@ class HistoryWorld:
 async def eventually(look: Callable[[], Awaitable[object]], wanted: object) -> None:
     """Wait until `look` sees what is wanted: what follows a commit follows soon."""
     seen: object = None
+
+    async def is_seen() -> bool:
+        nonlocal seen
+        seen = await look()
+        return seen == wanted
+
     try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            while (seen := await look()) != wanted:
-                await asyncio.sleep(0.02)
+        await until(is_seen, seconds=WAIT_SECONDS)
     except TimeoutError:
         assert seen == wanted
 

@@ -17,6 +17,7 @@ from services.logic.bootstrap import SERVICE
 from services.logic.settings import LogicSettings
 from services.router.bootstrap import SERVICE as ROUTER
 from services.router.settings import RouterSettings
+from tests.waiting import until
 from whimbrel.api.groups.v1 import groups_pb2, groups_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.api.moderation.v1 import moderation_pb2, moderation_pb2_grpc
@@ -74,9 +75,11 @@ class World:
 
     async def send_until(self, code: str, sender: str, to: str, text: str) -> None:
         """Send new messages until one has this outcome: facts are up to 2 s old."""
-        async with asyncio.timeout(5):
-            while await self.send(sender, to, text, uuid4().hex) != code:
-                await asyncio.sleep(0.05)
+
+        async def has_it() -> bool:
+            return await self.send(sender, to, text, uuid4().hex) == code
+
+        await until(has_it, seconds=5)
 
 
 @pytest.fixture
@@ -181,12 +184,12 @@ async def test_words_are_put_in_force_without_a_restart(world: World) -> None:
     assert stored["body"] == b"my *****"
     words = await world.moderation.ListWords(moderation_pb2.ListWordsRequest(limit=1))
     assert [word.text for word in words.words] == ["badger"]
-    async with asyncio.timeout(5):
-        while True:
-            flagged = await world.moderation.ListFlagged(moderation_pb2.ListFlaggedRequest())
-            if any(list(one.words) == ["stoat"] for one in flagged.flagged):
-                break
-            await asyncio.sleep(0.02)
+
+    async def is_flagged() -> bool:
+        flagged = await world.moderation.ListFlagged(moderation_pb2.ListFlaggedRequest())
+        return any(list(one.words) == ["stoat"] for one in flagged.flagged)
+
+    await until(is_flagged, seconds=5)
     await world.moderation.ReplaceWords(moderation_pb2.ReplaceWordsRequest())
     await world.send_until("", "alice", "d:alice:bob", "badger")
 
