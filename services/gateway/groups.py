@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol, TypeVar
 
-from fastapi import Path
+from fastapi import Depends, Path
 from pydantic import BaseModel
 
+from services.gateway.caller import Caller
+from services.gateway.idempotency import RequestId
 from services.gateway.logic_pods import ask
-from services.gateway.parts import Parts
+from services.gateway.parts import Parts, PartsDep
 from whimbrel.api.groups.v1 import groups_pb2 as pb
 from whimbrel.api.groups.v1.groups_pb2_grpc import GroupsServiceStub
 
@@ -81,11 +84,55 @@ class GroupAnswer(BaseModel):
         )
 
 
-async def ask_groups(
-    parts: Parts,
-    key: str,
-    method: Callable[[GroupsServiceStub], Callable[..., Awaitable[A]]],
-    request: object,
-) -> A:
+Method = Callable[[GroupsServiceStub], Callable[..., Awaitable[A]]]
+
+
+async def ask_groups(parts: Parts, key: str, method: Method[A], request: object) -> A:
     """As `ask`. `key` is the group, so that its changes meet in one pod and seldom each other."""
     return await ask(parts.logic, key, GroupsServiceStub, method, request)
+
+
+class _Change(Protocol):
+    """What the requests of all changes have in common."""
+
+    caller_id: str
+    request_id: str
+    conversation_id: str
+
+
+class _Changed(Protocol):
+    """What the answers of most changes are."""
+
+    @property
+    def group(self) -> pb.Group: ...
+
+
+@dataclass(frozen=True)
+class GroupChange:
+    """One change to one group: who makes it, and by what name it is known when it comes again."""
+
+    parts: Parts
+    caller_id: str
+    request_id: str
+    conversation_id: str
+
+    async def ask(self, method: Method[A], request: _Change) -> A:
+        """Have it made; `request` says what else is to be known. The answer as Logic gave it."""
+        request.caller_id = self.caller_id
+        request.request_id = self.request_id
+        request.conversation_id = self.conversation_id
+        return await ask_groups(self.parts, self.conversation_id, method, request)
+
+    async def make(self, method: Method[_Changed], request: _Change) -> GroupAnswer:
+        """Have it made; the group as it is then."""
+        return GroupAnswer.of((await self.ask(method, request)).group)
+
+
+def _change(
+    conversation_id: PathGroup, caller: Caller, parts: PartsDep, request_id: RequestId
+) -> GroupChange:
+    return GroupChange(parts, caller.user_id, request_id, conversation_id)
+
+
+Change = Annotated[GroupChange, Depends(_change)]
+"""As the type of a route's parameter: the group of the path, the caller, the Idempotency-Key."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.gateway.caller import Caller
 from services.gateway.fields import Name, PathName, RequestBody
-from services.gateway.groups import GroupAnswer, PathGroup, ask_groups
+from services.gateway.groups import Change, GroupAnswer, ask_groups
 from services.gateway.idempotency import RequestId
 from services.gateway.parts import PartsDep
 from services.gateway.routes.groups import Mute
@@ -48,149 +48,58 @@ class JoinedAnswer(BaseModel):
 
 
 @router.post("/groups/{conversation_id}/members")
-async def invite_members(
-    conversation_id: PathGroup,
-    body: Invitation,
-    caller: Caller,
-    parts: PartsDep,
-    request_id: RequestId,
-) -> GroupAnswer:
+async def invite_members(body: Invitation, change: Change) -> GroupAnswer:
     """Bring users in."""
-    await parts.accounts.need(body.user_ids)
-    request = pb.InviteMembersRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
-        user_ids=body.user_ids,
-    )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.InviteMembers, request)
-    return GroupAnswer.of(answer.group)
+    await change.parts.accounts.need(body.user_ids)
+    request = pb.InviteMembersRequest(user_ids=body.user_ids)
+    return await change.make(lambda stub: stub.InviteMembers, request)
 
 
 @router.delete("/groups/{conversation_id}/members/{user_id}")
-async def remove_member(
-    conversation_id: PathGroup,
-    user_id: PathName,
-    caller: Caller,
-    parts: PartsDep,
-    request_id: RequestId,
-) -> GroupAnswer:
+async def remove_member(user_id: PathName, change: Change) -> GroupAnswer:
     """Remove somebody with a lower role. For admins."""
-    request = pb.RemoveMemberRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
-        user_id=user_id,
-    )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.RemoveMember, request)
-    return GroupAnswer.of(answer.group)
+    request = pb.RemoveMemberRequest(user_id=user_id)
+    return await change.make(lambda stub: stub.RemoveMember, request)
 
 
 @router.put("/groups/{conversation_id}/members/{user_id}/role")
-async def set_role(
-    conversation_id: PathGroup,
-    user_id: PathName,
-    body: RoleChange,
-    caller: Caller,
-    parts: PartsDep,
-    request_id: RequestId,
-) -> GroupAnswer:
+async def set_role(user_id: PathName, body: RoleChange, change: Change) -> GroupAnswer:
     """Make somebody an admin, or a member again. For the owner."""
-    request = pb.SetRoleRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
-        user_id=user_id,
-        role=_ROLE_OF[body.role],
-    )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.SetRole, request)
-    return GroupAnswer.of(answer.group)
+    request = pb.SetRoleRequest(user_id=user_id, role=_ROLE_OF[body.role])
+    return await change.make(lambda stub: stub.SetRole, request)
 
 
 @router.put("/groups/{conversation_id}/members/{user_id}/mute")
-async def mute_member(
-    conversation_id: PathGroup,
-    user_id: PathName,
-    body: Mute,
-    caller: Caller,
-    parts: PartsDep,
-    request_id: RequestId,
-) -> GroupAnswer:
+async def mute_member(user_id: PathName, body: Mute, change: Change) -> GroupAnswer:
     """Mute somebody with a lower role until then. For admins."""
-    request = pb.MuteRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
-        user_id=user_id,
-        until_ms=body.until_ms,
-    )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.Mute, request)
-    return GroupAnswer.of(answer.group)
+    request = pb.MuteRequest(user_id=user_id, until_ms=body.until_ms)
+    return await change.make(lambda stub: stub.Mute, request)
 
 
 @router.post("/groups/{conversation_id}/leave", status_code=204)
-async def leave_group(
-    conversation_id: PathGroup, caller: Caller, parts: PartsDep, request_id: RequestId
-) -> Response:
+async def leave_group(change: Change) -> None:
     """Go. The owner transfers the group first."""
-    request = pb.LeaveGroupRequest(
-        caller_id=caller.user_id, request_id=request_id, conversation_id=conversation_id
-    )
-    await ask_groups(parts, conversation_id, lambda stub: stub.LeaveGroup, request)
-    return Response(status_code=204)
+    await change.ask(lambda stub: stub.LeaveGroup, pb.LeaveGroupRequest())
 
 
 @router.post("/groups/{conversation_id}/waiting", status_code=204)
-async def ask_to_join(
-    conversation_id: PathGroup, caller: Caller, parts: PartsDep, request_id: RequestId
-) -> Response:
+async def ask_to_join(change: Change) -> None:
     """Ask to be let in."""
-    request = pb.AskToJoinRequest(
-        caller_id=caller.user_id, request_id=request_id, conversation_id=conversation_id
-    )
-    await ask_groups(parts, conversation_id, lambda stub: stub.AskToJoin, request)
-    return Response(status_code=204)
+    await change.ask(lambda stub: stub.AskToJoin, pb.AskToJoinRequest())
 
 
 @router.post("/groups/{conversation_id}/waiting/{user_id}/accept")
-async def let_in(
-    conversation_id: PathGroup,
-    user_id: PathName,
-    caller: Caller,
-    parts: PartsDep,
-    request_id: RequestId,
-) -> GroupAnswer:
+async def let_in(user_id: PathName, change: Change) -> GroupAnswer:
     """Say yes to somebody who has asked to join. For admins."""
-    request = pb.AnswerAskingRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
-        user_id=user_id,
-        let_in=True,
-    )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.AnswerAsking, request)
-    return GroupAnswer.of(answer.group)
+    request = pb.AnswerAskingRequest(user_id=user_id, let_in=True)
+    return await change.make(lambda stub: stub.AnswerAsking, request)
 
 
 @router.delete("/groups/{conversation_id}/waiting/{user_id}", status_code=204)
-async def turn_away(
-    conversation_id: PathGroup,
-    user_id: PathName,
-    caller: Caller,
-    parts: PartsDep,
-    request_id: RequestId,
-) -> Response:
+async def turn_away(user_id: PathName, change: Change) -> None:
     """Say no to somebody who has asked to join (for admins), or take the caller's own request
     back. Without a request nothing changes."""
-    request = pb.AnswerAskingRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
-        user_id=user_id,
-        let_in=False,
-    )
-    await ask_groups(parts, conversation_id, lambda stub: stub.AnswerAsking, request)
-    return Response(status_code=204)
+    await change.ask(lambda stub: stub.AnswerAsking, pb.AnswerAskingRequest(user_id=user_id))
 
 
 @router.post("/group-joins")

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.gateway.caller import Caller
 from services.gateway.fields import Name, PageSize, RequestBody, TimeMs
-from services.gateway.groups import JOINING_OF, GroupAnswer, JoiningName, PathGroup, ask_groups
+from services.gateway.groups import (
+    JOINING_OF,
+    Change,
+    GroupAnswer,
+    JoiningName,
+    PathGroup,
+    ask_groups,
+)
 from services.gateway.idempotency import RequestId
 from services.gateway.parts import PartsDep
 from whimbrel.api.groups.v1 import groups_pb2 as pb
@@ -31,7 +38,7 @@ class GroupFounding(RequestBody):
     name: GroupName = ""
 
 
-class GroupChange(RequestBody):
+class GroupDescription(RequestBody):
     """What to change; an absent field stays."""
 
     name: GroupName | None = None
@@ -111,94 +118,46 @@ async def read_group(conversation_id: PathGroup, caller: Caller, parts: PartsDep
 
 
 @router.patch("/{conversation_id}")
-async def describe_group(
-    conversation_id: PathGroup,
-    body: GroupChange,
-    caller: Caller,
-    parts: PartsDep,
-    request_id: RequestId,
-) -> GroupAnswer:
+async def describe_group(body: GroupDescription, change: Change) -> GroupAnswer:
     """Change name, announcement and who may come in. For admins."""
     if not body.model_dump(exclude_none=True):
         raise invalid("nothing to change")
     request = pb.DescribeGroupRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
         name=body.name,
         announcement=body.announcement,
         joining=JOINING_OF[body.joining] if body.joining else pb.JOINING_UNSPECIFIED,
         members_may_invite=body.members_may_invite,
     )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.DescribeGroup, request)
-    return GroupAnswer.of(answer.group)
+    return await change.make(lambda stub: stub.DescribeGroup, request)
 
 
 @router.delete("/{conversation_id}", status_code=204)
-async def dissolve_group(
-    conversation_id: PathGroup, caller: Caller, parts: PartsDep, request_id: RequestId
-) -> Response:
+async def dissolve_group(change: Change) -> None:
     """End the group; what was said in it stays in the timelines. For the owner."""
-    request = pb.DissolveGroupRequest(
-        caller_id=caller.user_id, request_id=request_id, conversation_id=conversation_id
-    )
-    await ask_groups(parts, conversation_id, lambda stub: stub.DissolveGroup, request)
-    return Response(status_code=204)
+    await change.ask(lambda stub: stub.DissolveGroup, pb.DissolveGroupRequest())
 
 
 @router.put("/{conversation_id}/mute")
-async def mute_group(
-    conversation_id: PathGroup, body: Mute, caller: Caller, parts: PartsDep, request_id: RequestId
-) -> GroupAnswer:
+async def mute_group(body: Mute, change: Change) -> GroupAnswer:
     """Mute everybody but the admins until then. For admins."""
-    request = pb.MuteRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
-        until_ms=body.until_ms,
-    )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.Mute, request)
-    return GroupAnswer.of(answer.group)
+    return await change.make(lambda stub: stub.Mute, pb.MuteRequest(until_ms=body.until_ms))
 
 
 @router.put("/{conversation_id}/owner")
-async def transfer_group(
-    conversation_id: PathGroup,
-    body: NewOwner,
-    caller: Caller,
-    parts: PartsDep,
-    request_id: RequestId,
-) -> GroupAnswer:
+async def transfer_group(body: NewOwner, change: Change) -> GroupAnswer:
     """Make another member the owner; the caller stays as an admin. For the owner."""
-    request = pb.TransferGroupRequest(
-        caller_id=caller.user_id,
-        request_id=request_id,
-        conversation_id=conversation_id,
-        user_id=body.user_id,
-    )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.TransferGroup, request)
-    return GroupAnswer.of(answer.group)
+    request = pb.TransferGroupRequest(user_id=body.user_id)
+    return await change.make(lambda stub: stub.TransferGroup, request)
 
 
 @router.post("/{conversation_id}/link", status_code=201)
-async def make_link(
-    conversation_id: PathGroup, caller: Caller, parts: PartsDep, request_id: RequestId
-) -> LinkAnswer:
+async def make_link(change: Change) -> LinkAnswer:
     """Make a link, which ends the one before. For admins."""
-    request = pb.MakeLinkRequest(
-        caller_id=caller.user_id, request_id=request_id, conversation_id=conversation_id
-    )
-    answer = await ask_groups(parts, conversation_id, lambda stub: stub.MakeLink, request)
+    answer = await change.ask(lambda stub: stub.MakeLink, pb.MakeLinkRequest())
     return LinkAnswer(link=answer.link)
 
 
 @router.delete("/{conversation_id}/link", status_code=204)
-async def end_link(
-    conversation_id: PathGroup, caller: Caller, parts: PartsDep, request_id: RequestId
-) -> Response:
+async def end_link(change: Change) -> None:
     """Take the link back. For admins."""
-    request = pb.EndLinkRequest(
-        caller_id=caller.user_id, request_id=request_id, conversation_id=conversation_id
-    )
-    await ask_groups(parts, conversation_id, lambda stub: stub.EndLink, request)
-    return Response(status_code=204)
+    await change.ask(lambda stub: stub.EndLink, pb.EndLinkRequest())
