@@ -72,8 +72,10 @@ class Spelling:
         text = unicodedata.normalize("NFKC", body.decode(errors="replace")).casefold()
         # Folding can leave a form that is not composed: U+1FB3 and its kind.
         text = unicodedata.normalize("NFKC", text)
-        if self._basic.search(text):
-            text = self._basic.sub("", text)
+        form = text.encode().translate(None, _ASCII_DROPPED)
+        if form.decode().isalnum():
+            return form  # letters and digits alone, as most texts are: nothing falls out
+        text = self._basic.sub("", text)
         if _BEYOND_ANY.search(text):
             text = self._beyond.sub("", text)
         return text.encode().translate(None, _ASCII_DROPPED)
