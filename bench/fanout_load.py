@@ -9,7 +9,6 @@ machine's one monotonic clock, which all its processes share.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 
 import uvloop
 
+from bench import collector
 from bench.load import READY
 from whimbrel.client import Client, connect
 
@@ -85,8 +85,7 @@ class FanOutLoad:
                     plan.members, client_group_id=plan.group_id, timeout_seconds=60
                 )
                 listening.append(asyncio.create_task(self._listen(sender)))
-            gc.collect()
-            gc.freeze()  # a collection over thousands of streams would be measured as latency
+            collector.rest()
             print(READY, flush=True)  # noqa: T201 - the protocol with the parent
             await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
             if sender is not None:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 
 import uvloop
 
+from bench import collector
 from whimbrel.client import Client, connect
 
 READY = "ready"
@@ -80,6 +81,7 @@ class Load:
             # Senders have timelines too: their own messages come to their other devices only,
             # but the events of a client have to be drained by somebody.
             listening += [asyncio.create_task(self._listen(one)) for one in senders]
+            collector.rest()
             print(READY, flush=True)  # noqa: T201 - the protocol with the parent
             await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
             talking = [

@@ -20,6 +20,7 @@ from itertools import cycle
 
 import uvloop
 
+from bench import collector
 from whimbrel.client import Client, ClientSettings, connect
 
 READY = "ready"
@@ -104,6 +105,7 @@ class _Load:
             receivers = self._receivers()
             await self._warm_up(receivers)
             before = {user: im.statistics().moves.moved for user, im in self._clients.items()}
+            collector.rest()
             _say(READY)
             stopping = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
             stopping.add_done_callback(lambda _: self._stopping.set())

@@ -253,6 +253,7 @@ class ClientStream:
     def leave(self) -> None:
         """The stream has ended, however it did: give back everything. Harmless twice."""
         self.finish("gone")
+        self.wake = _nobody  # else the two hold each other until a collection
         services = self.services
         services.deadlines.set(self, None)
         services.table.remove(self)
@@ -277,3 +278,7 @@ class ClientStream:
     def statistics(self) -> SessionStatistics:
         """What the session holds at this moment."""
         return self.session.statistics()
+
+
+def _nobody() -> None:
+    """There is nobody to wake any more."""

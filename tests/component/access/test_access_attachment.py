@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from pathlib import Path
 
 from services.access.settings import DrainSettings
-from tests.component.access.access_world import access_world, ack, hello, sends, text
+from services.access.stream_driver import StreamDriver
+from tests.component.access.access_world import BYE, access_world, ack, hello, sends, text
+from tests.waiting import until
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2
@@ -176,3 +179,22 @@ async def test_a_stopping_pod_closes_its_streams_and_stores_their_acks(tmp_path:
     assert len(world.router.detached) == 3
     assert world.router.unregistered == ["access-0"]
     assert world.router.registered[-1].state == router_pb2.POD_STATE_DRAINING
+
+
+async def test_an_ended_stream_leaves_nothing_for_the_collector(tmp_path: Path) -> None:
+    def drivers() -> int:
+        return sum(type(one) is StreamDriver for one in gc.get_objects())
+
+    async with access_world(tmp_path) as world:
+        gc.collect()
+        gc.disable()  # full collections are rare on purpose: see serve.py
+        try:
+            for number in range(5):
+                world.logic.write(f"u{number}", 1)
+                client = await world.attached(f"u{number}")
+                assert await client.seqs(1) == [1]
+                await client.say(ack(1), BYE)
+                await client.ended()
+            await until(lambda: drivers() == 0)
+        finally:
+            gc.enable()
