@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from services.gateway.app import make_app
-from services.gateway.http_server import HttpServer
 from services.gateway.logic_pods import LogicPods
 from services.gateway.parts import Parts, assemble
-from services.gateway.settings import GatewaySettings
+from services.gateway.settings import GatewaySettings, HttpSettings
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.http_server import App, HttpLimits, HttpServer
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.registration import Registration
-from whimbrel.runtime.serve import ServiceSpec
+from whimbrel.runtime.serve import ServiceFailedError, ServiceSpec
 from whimbrel.runtime.stores import open_mongo
 from whimbrel.runtime.tokens import read_secret
 
@@ -36,7 +36,7 @@ async def start(settings: GatewaySettings, chassis: Chassis) -> None:
     chassis.stack.callback(parts.close)
     await _until_prepared(parts)
     grace_seconds = settings.pod.grace_seconds
-    http = HttpServer(make_app(parts, settings.http), settings.http, grace_seconds=grace_seconds)
+    http = http_server(make_app(parts, settings.http), settings.http, grace_seconds)
     chassis.client_address = settings.http.advertise or http.address
     registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
     registration.on_pods(logic.see)
@@ -45,6 +45,22 @@ async def start(settings: GatewaySettings, chassis: Chassis) -> None:
     # The last added comes first: nobody new, then what is under way.
     chassis.on_drain(http.stop, settings.http.settle_seconds + grace_seconds + 1.0)
     chassis.on_drain(registration.unregister)
+
+
+def http_server(app: App, settings: HttpSettings, grace_seconds: float) -> HttpServer:
+    """The server of an application, its port bound. Raises ServiceFailedError."""
+    limits = HttpLimits(
+        head_seconds=settings.head_seconds,
+        idle_seconds=settings.idle_seconds,
+        max_connections=settings.max_connections,
+        grace_seconds=grace_seconds,
+        settle_seconds=settings.settle_seconds,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    try:
+        return HttpServer(app, settings.listen, limits)
+    except OSError as error:
+        raise ServiceFailedError(f"cannot listen on {settings.listen}: {error.strerror}") from None
 
 
 async def _until_prepared(parts: Parts) -> None:

@@ -8,20 +8,14 @@ is counted while it comes and never collected beyond its bound.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 
 from services.gateway.errors import error_response
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.http_server import App, Message, Receive, Scope, Send
 from whimbrel.runtime.logs import get_logger
 
 _log = get_logger(__name__)
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HIDDEN: Final = "internal error"
 

@@ -1,8 +1,8 @@
 """GET /metrics over HTTP, on the service's own event loop.
 
 The library's own server answers from a thread, which would read figures while the loop changes
-them. One request a connection; whoever is slow, loud or one too many is cut off: this port must
-not cost the pod anything but its scrapes.
+them. One request a connection; whoever is slow, loud or one too many is turned away: this port
+must not cost the pod anything but its scrapes.
 """
 
 from __future__ import annotations
@@ -13,117 +13,59 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 
+from whimbrel.runtime.http_server import HttpLimits, HttpServer, Receive, Scope, Send
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.metrics import Metrics
 
 _log = get_logger(__name__)
 
 PATH: Final = "/metrics"
-_MOST_CONNECTIONS: Final = 8
-_REQUEST_SECONDS: Final = 5.0
-"""For the request to come and for the answer to go, each."""
-_LONGEST_LINE: Final = 8 * 1024
-_MOST_HEADERS: Final = 100
+LIMITS: Final = HttpLimits(head_seconds=5.0, idle_seconds=5, max_connections=8, grace_seconds=1.0)
 _PLAIN: Final = "text/plain; charset=utf-8"
 
 
 @asynccontextmanager
-async def metrics_endpoint(listen: str, metrics: Metrics) -> AsyncIterator[str]:
+async def metrics_endpoint(
+    listen: str, metrics: Metrics, limits: HttpLimits = LIMITS
+) -> AsyncIterator[str]:
     """Serve until the block is left; yields host:port as bound. OSError when the port is taken
     or the address is not ours."""
-    endpoint = _Endpoint(metrics)
-    host, _, port = listen.rpartition(":")
-    server = await asyncio.start_server(
-        endpoint.serve, host.strip("[]"), int(port), limit=_LONGEST_LINE
-    )
+    server = HttpServer(_Exposition(metrics), listen, limits)
+    serving = asyncio.create_task(server.run())
     try:
-        yield f"{host}:{server.sockets[0].getsockname()[1]}"
+        yield server.address
     finally:
-        server.close()
-        await endpoint.close()
+        await server.stop()
+        await serving
 
 
-class _Endpoint:
-    """The connections of one service."""
+class _Exposition:
+    """The application: one path, and a sentence for everything else."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._serving: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        task: asyncio.Task[None] | None = asyncio.current_task()
-        if task is None or len(self._serving) >= _MOST_CONNECTIONS:
-            writer.transport.abort()
-            return
-        self._serving.add(task)
-        try:
-            async with asyncio.timeout(_REQUEST_SECONDS):
-                answer = await self._answer(reader)
-            writer.write(answer)
-            async with asyncio.timeout(_REQUEST_SECONDS):
-                await writer.drain()
-        except (TimeoutError, ConnectionError):
-            writer.transport.abort()
-        finally:
-            self._serving.discard(task)
-            writer.close()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, and end its connection."""
+        status, body, content_type = self._answer(scope)
+        body = body or f"{status.phrase}\n".encode()
+        headers = [
+            (b"content-type", content_type.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        await send({"type": "http.response.start", "status": status.value, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    async def close(self) -> None:
-        """End what is open."""
-        open_now = list(self._serving)
-        for task in open_now:
-            task.cancel()
-        if open_now:
-            await asyncio.wait(open_now)
-
-    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
+    def _answer(self, scope: Scope) -> tuple[HTTPStatus, bytes, str]:
+        if scope["path"] != PATH:
+            return HTTPStatus.NOT_FOUND, b"", _PLAIN
+        if scope["method"] != "GET":
+            return HTTPStatus.METHOD_NOT_ALLOWED, b"", _PLAIN
+        accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         try:
-            method, path, headers = await _request(reader)
-        except ValueError:
-            return _response(HTTPStatus.BAD_REQUEST)
-        if path != PATH:
-            return _response(HTTPStatus.NOT_FOUND)
-        if method != "GET":
-            return _response(HTTPStatus.METHOD_NOT_ALLOWED)
-        try:
-            body, content_type = self._metrics.exposition(headers.get("accept", ""))
+            return HTTPStatus.OK, *self._metrics.exposition(accept)
         # The edge of a scrape: a collector with a bug must not end the service, and not in silence.
         except Exception:  # noqa: BLE001 - a supervised step
             _log.exception("metrics_failed")
-            return _response(HTTPStatus.INTERNAL_SERVER_ERROR)
-        return _response(HTTPStatus.OK, body, content_type)
-
-
-async def _request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str]]:
-    """Method, path without its query, headers by lower-case name. ValueError when it is not
-    HTTP, too long, or cut short."""
-    method, target, version = (await _line(reader)).split(" ")
-    if not version.startswith("HTTP/1."):
-        raise ValueError("not HTTP/1")
-    headers: dict[str, str] = {}
-    for _ in range(_MOST_HEADERS):
-        line = await _line(reader)
-        if not line:
-            return method, target.partition("?")[0], headers
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    raise ValueError("too many headers")
-
-
-async def _line(reader: asyncio.StreamReader) -> str:
-    line = await reader.readline()  # ValueError beyond the limit
-    if not line.endswith(b"\n"):
-        raise ValueError("cut short")
-    return line.decode("latin-1").rstrip("\r\n")
-
-
-def _response(status: HTTPStatus, body: bytes = b"", content_type: str = _PLAIN) -> bytes:
-    body = body or f"{status.phrase}\n".encode()
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        f"Content-Type: {content_type}\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        "Connection: close\r\n\r\n"
-    )
-    return head.encode("ascii") + body
+            return HTTPStatus.INTERNAL_SERVER_ERROR, b"", _PLAIN

@@ -26,7 +26,6 @@ from whimbrel.runtime.channels import server_options
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.interception import ErrorInterceptor
 from whimbrel.runtime.metrics import Metrics
-from whimbrel.runtime.metrics_endpoint import metrics_endpoint
 from whimbrel.runtime.settings import MetricsSettings, PodSettings, ServiceSettings
 from whimbrel.runtime.settings_loading import SettingsError, load_settings
 
@@ -137,6 +136,8 @@ async def _show(metrics: Metrics, settings: MetricsSettings, stack: AsyncExitSta
     """Open the endpoint if it is wanted; its address."""
     if settings.listen is None:
         return ""
+    from whimbrel.runtime.metrics_endpoint import metrics_endpoint  # an HTTP server takes 0.3 s
+
     try:
         return await stack.enter_async_context(metrics_endpoint(settings.listen, metrics))
     except OSError as error:

@@ -15,13 +15,14 @@ import pytest
 from fastapi import FastAPI, Request
 from structlog.testing import capture_logs
 
+from services.gateway.bootstrap import http_server
 from services.gateway.edge import Edge
 from services.gateway.errors import HTTP_STATUS_OF, install_error_handlers
-from services.gateway.http_server import HttpServer
 from services.gateway.settings import HttpSettings
 from tests.component.gateway.gateway_world import code_of, gateway
 from tests.waiting import until
 from whimbrel.core.errors import ErrorCode
+from whimbrel.runtime.http_server import HttpServer
 from whimbrel.runtime.serve import ServiceFailedError
 
 LIMIT = 2048
@@ -55,7 +56,7 @@ def small_app(release: asyncio.Event) -> FastAPI:
 
 @asynccontextmanager
 async def served(settings: HttpSettings) -> AsyncIterator[HttpServer]:
-    server = HttpServer(small_app(asyncio.Event()), settings, grace_seconds=1.0)
+    server = http_server(small_app(asyncio.Event()), settings, 1.0)
     running = asyncio.create_task(server.run())
     yield server
     await server.stop()
@@ -139,7 +140,7 @@ async def refuses(address: str) -> bool:
 async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
     release = asyncio.Event()
     app = small_app(release)
-    server = HttpServer(app, HttpSettings(), grace_seconds=3.0)
+    server = http_server(app, HttpSettings(), 3.0)
     running = asyncio.create_task(server.run())
     async with httpx.AsyncClient(base_url=f"http://{server.address}") as http:
         asking = asyncio.create_task(http.get("/slow"))
@@ -201,11 +202,9 @@ async def test_a_second_request_of_a_connection_has_its_time_too() -> None:
 
 
 async def test_a_port_that_is_taken_is_said() -> None:
-    first = HttpServer(small_app(asyncio.Event()), HttpSettings(), grace_seconds=1.0)
+    first = http_server(small_app(asyncio.Event()), HttpSettings(), 1.0)
     with pytest.raises(ServiceFailedError, match="cannot listen on"):
-        HttpServer(
-            small_app(asyncio.Event()), HttpSettings(listen=first.address), grace_seconds=1.0
-        )
+        http_server(small_app(asyncio.Event()), HttpSettings(listen=first.address), 1.0)
     first.close()
 
 

@@ -8,17 +8,41 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 
-from services.gateway.edge import App
-from services.gateway.http_protocol import bounded_protocol
-from services.gateway.settings import HttpSettings
-from whimbrel.runtime.serve import ServiceFailedError
+from whimbrel.runtime.http_protocol import bounded_protocol
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An application as ASGI has it."""
 
 _BACKLOG = 512
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """What connections may cost."""
+
+    head_seconds: float
+    """For a request's line and headers, and for the first request of a connection."""
+    idle_seconds: int
+    """For which a connection without a request is kept."""
+    max_connections: int
+    """More are answered 503."""
+    grace_seconds: float
+    """For requests that are under way when the server is stopped."""
+    settle_seconds: float = 0.0
+    """Between the stop and refusing connections."""
+    trusted_proxies: str = ""
+    """Addresses whose X-Forwarded-For is believed, separated by commas."""
 
 
 class _Server(uvicorn.Server):
@@ -32,28 +56,28 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """The HTTP server of one pod."""
 
-    def __init__(self, app: App, settings: HttpSettings, *, grace_seconds: float) -> None:
-        """Binds the port; raises ServiceFailedError when that cannot be."""
-        self._settle_seconds = settings.settle_seconds
-        self._socket = _bind(settings.listen)
+    def __init__(self, app: App, listen: str, limits: HttpLimits) -> None:
+        """Binds the port of `listen` (host:port); OSError when that cannot be."""
+        self._settle_seconds = limits.settle_seconds
+        self._socket = _bind(listen)
         host, port = self._socket.getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         """host:port that was bound."""
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=bounded_protocol(settings.head_seconds),
+                http=bounded_protocol(limits.head_seconds),
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=bool(settings.trusted_proxies),
-                forwarded_allow_ips=settings.trusted_proxies,
-                limit_concurrency=settings.max_connections,
-                timeout_keep_alive=settings.idle_seconds,
+                proxy_headers=bool(limits.trusted_proxies),
+                forwarded_allow_ips=limits.trusted_proxies,
+                limit_concurrency=limits.max_connections,
+                timeout_keep_alive=limits.idle_seconds,
                 # Below the step of the drain, so that what is cut is cut by the server.
-                timeout_graceful_shutdown=max(1, int(grace_seconds) - 1),
+                timeout_graceful_shutdown=max(1, int(limits.grace_seconds) - 1),
                 backlog=_BACKLOG,
             )
         )
@@ -91,7 +115,7 @@ def _bind(listen: str) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host.strip("[]"), int(port)))
         bound.listen(_BACKLOG)  # at once: nobody is refused between here and `run`
-    except OSError as error:
+    except OSError:
         bound.close()
-        raise ServiceFailedError(f"cannot listen on {listen}: {error.strerror}") from None
+        raise
     return bound

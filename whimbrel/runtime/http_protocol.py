@@ -72,4 +72,4 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bounded_protocol(head_seconds: float) -> type[BoundedProtocol]:
     """The connections of a server whose clients have so many seconds for a head."""
-    return type("GatewayProtocol", (BoundedProtocol,), {"head_seconds": head_seconds})
+    return type("ServerProtocol", (BoundedProtocol,), {"head_seconds": head_seconds})
