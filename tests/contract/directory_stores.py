@@ -125,5 +125,16 @@ def session(
 
 
 async def routes(directory: Directory, user: str = "alice") -> dict[str, tuple[str, int]]:
+    """Where each device is; what it has just left is `left`'s."""
     (located,) = await directory.locate([user])
-    return {route.device_id: (route.pod_id, route.epoch) for route in located.routes}
+    return {
+        route.device_id: (route.pod_id, route.epoch)
+        for route in located.routes
+        if not route.is_left
+    }
+
+
+async def left(directory: Directory, user: str = "alice") -> list[router_pb2.Route]:
+    """What its devices have just left."""
+    (located,) = await directory.locate([user])
+    return [route for route in located.routes if route.is_left]

@@ -16,6 +16,7 @@ from tests.contract.directory_stores import (
     ROUTE_SECONDS,
     Store,
     directory,
+    left,
     redis_store,
     routes,
     session,
@@ -38,6 +39,11 @@ def pod(name: str, incarnation: str = "run1", sessions: int = 0) -> router_pb2.P
         address="127.0.0.1:1",
         sessions=sessions,
     )
+
+
+def on_ios(session: router_pb2.Session, limit: int) -> router_pb2.Session:
+    session.platform, session.platform_limit = "ios", limit
+    return session
 
 
 async def attach(directory: Directory, *sessions: router_pb2.Session) -> list[int]:
@@ -84,6 +90,38 @@ async def test_a_ticket_serves_once_and_only_from_the_epoch_that_it_names(
     (refused,) = await directory.attach([again])
     assert (refused.epoch, refused.over_limit) == (0, False)
     assert await routes(directory) == {"phone": ("access-1", repeated.epoch)}
+
+
+async def test_the_pod_that_a_device_leaves_by_a_ticket_is_still_told_for_two_seconds(
+    store: Store, directory: Directory
+) -> None:
+    (first,) = await directory.attach([on_ios(session(pod="access-0", attempt=1), limit=1)])
+    moving = on_ios(session(pod="access-1", attempt=2), limit=1)
+    moving.ticket_epoch = first.epoch
+    (moved,) = await directory.attach([moving])
+    await directory.attach([moving])  # again, since the answer was lost
+    (behind,) = await left(directory)
+    assert (behind.device_id, behind.pod_id, behind.epoch) == ("phone", "access-0", first.epoch)
+    assert (behind.platform, behind.incarnation != "") == ("", True)
+    tablet = on_ios(session(device="tablet"), limit=2)
+    assert not (await directory.attach([tablet]))[0].kicked, "what was left is no rival"
+    assert not moved.kicked
+    await store.let_pass(2.1)
+    assert not await left(directory)
+    assert (await routes(directory))["phone"][0] == "access-1"
+
+
+async def test_nothing_is_left_by_who_comes_without_a_ticket_or_to_the_same_pod(
+    directory: Directory,
+) -> None:
+    (first,) = await directory.attach([session(pod="access-0", attempt=1)])
+    (second,) = await directory.attach([session(pod="access-1", attempt=2)])
+    assert not await left(directory), "its old stream is gone already"
+    same = session(pod="access-1", attempt=3)
+    same.ticket_epoch = second.epoch
+    await directory.attach([same])
+    assert second.epoch > first.epoch
+    assert not await left(directory)
 
 
 async def test_a_ticket_of_a_device_that_is_nowhere_is_good(directory: Directory) -> None:

@@ -17,7 +17,15 @@ from services.router.domain.platform_limit import (
     rivals,
     was_kicked,
 )
-from services.router.domain.routes import StoredRoute, bounded, next_epoch, refuses
+from services.router.domain.routes import (
+    LEFT,
+    StoredRoute,
+    as_route,
+    bounded,
+    left_behind,
+    next_epoch,
+    refuses,
+)
 from services.router.ports import Lease, Registry
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.errors import unavailable
@@ -83,7 +91,7 @@ class MemoryDirectory:
         return [
             router_pb2.UserRoutes(
                 routes=[
-                    _route(device_id, route)
+                    as_route(device_id, route)
                     for device_id, route in self._routes.get(user_id, {}).items()
                     if route.leads(now)
                 ]
@@ -114,10 +122,13 @@ class MemoryDirectory:
         if found and refuse and len(found) >= session.platform_limit:
             return router_pb2.Attachment(over_limit=True)
         for device_id, loser in losers(found, session.platform_limit):
-            answer.kicked.append(_route(device_id, loser))
+            answer.kicked.append(as_route(device_id, loser))
             self._routes[session.user_id][device_id] = kicked(loser, now + self._route_ms)
         epoch = max(next_epoch(stored, session.epoch, now), above(found))
         answer.epoch = self._write(session, epoch, now).epoch
+        behind = left_behind(stored, session, now)
+        if behind is not None:
+            self._routes[session.user_id][LEFT + session.device_id] = behind
         return answer
 
     def _reassert(self, session: router_pb2.Session, now: int) -> router_pb2.Assertion:
@@ -154,13 +165,3 @@ class MemoryDirectory:
         )
         self._routes.setdefault(session.user_id, {})[session.device_id] = route
         return route
-
-
-def _route(device_id: str, route: StoredRoute) -> router_pb2.Route:
-    return router_pb2.Route(
-        device_id=device_id,
-        pod_id=route.pod_id,
-        incarnation=route.incarnation,
-        epoch=route.epoch,
-        platform=route.platform,
-    )

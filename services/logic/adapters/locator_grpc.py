@@ -45,7 +45,11 @@ class GrpcLocator:
         """See services.logic.signal_ports.Whereabouts."""
         found = await self._routes(users)
         return {
-            user: [Whereabout(route.pod_id, route.platform) for route in one.routes]
+            user: [
+                Whereabout(route.pod_id, route.platform)
+                for route in one.routes
+                if not route.is_left
+            ]
             for user, one in found.items()
         }
 

@@ -69,13 +69,10 @@ class AttachSession:
         """The outcome of each, in order: SEQ_AHEAD for a cursor beyond the head, UNAVAILABLE
         when MongoDB does not answer within the deadline."""
         deadline = self._clock() + self._deadline_seconds
-        await self._raise_epochs(batch)
-        try:
-            starts = await until_deadline(
-                lambda: self._starts(batch), deadline=deadline, clock=self._clock
-            )
-        except WhimbrelError as error:
-            return [error] * len(batch)
+        # Both at once: what comes for a session that moves waits for this.
+        _, starts = await asyncio.gather(
+            self._raise_epochs(batch), self._starts(batch, deadline=deadline)
+        )
         return list(
             await asyncio.gather(
                 *(self._open(one, start) for one, start in zip(batch, starts, strict=True))
@@ -90,8 +87,18 @@ class AttachSession:
         except WhimbrelError as error:
             log.warning("epochs_not_raised", count=len(epochs), detail=error.detail)
 
-    async def _starts(self, batch: Sequence[Attach]) -> list[int | WhimbrelError]:
+    async def _starts(
+        self, batch: Sequence[Attach], *, deadline: float
+    ) -> Sequence[int | WhimbrelError]:
         """The effective cursor of each, stored."""
+        try:
+            return await until_deadline(
+                lambda: self._find_starts(batch), deadline=deadline, clock=self._clock
+            )
+        except WhimbrelError as error:
+            return [error] * len(batch)
+
+    async def _find_starts(self, batch: Sequence[Attach]) -> list[int | WhimbrelError]:
         stored = await self._cursors.find((one.user, one.device) for one in batch)
         accounts = {one.user for one in batch if one.account_scope}
         highest = await self._cursors.highest(accounts) if accounts else {}

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.router.adapters import directory_scripts as scripts
-from services.router.domain.routes import bounded
+from services.router.domain.routes import StoredRoute, as_route, bounded
 from services.router.ports import Lease, Registry
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.errors import unavailable
@@ -178,15 +178,7 @@ def _kicked(fields: list[bytes]) -> list[router_pb2.Route]:
 def _unexpired(routes: dict[bytes, bytes], now_ms: int) -> list[router_pb2.Route]:
     found = []
     for device, packed in routes.items():
-        epoch, _, expires_ms, pod_id, incarnation, _, platform = packed.decode().split("|")
-        if incarnation and int(expires_ms) > now_ms:  # without one it is what a kick has left
-            found.append(
-                router_pb2.Route(
-                    device_id=device.decode(),
-                    pod_id=pod_id,
-                    incarnation=incarnation,
-                    epoch=int(epoch),
-                    platform=platform,
-                )
-            )
+        route = StoredRoute.unpack(packed.decode())
+        if route.leads(now_ms):
+            found.append(as_route(device.decode(), route))
     return found

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.router.domain.routes import LEFT, LEFT_MS
+
 _NOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -92,6 +94,11 @@ if limit > 0 then
   end
 end
 write(newest)
+-- As domain/routes.left_behind.
+if epoch and incarnation ~= '' and epoch == ARGV[11] and pod ~= ARGV[4] then
+  redis.call('HSET', KEYS[1], '{LEFT}' .. ARGV[1], string.format('%s|%s|%.0f|%s|%s|%s|{LEFT}',
+    epoch, attempt, now + {LEFT_MS}, pod, incarnation, instance))
+end
 -- A user's devices come and go: routes that ran out go when there are many.
 if redis.call('HLEN', KEYS[1]) > 8 then
   local all = redis.call('HGETALL', KEYS[1])

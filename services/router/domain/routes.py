@@ -17,6 +17,13 @@ MAX_NUMBER: Final = 2**52
 ours; it counts as this one, which leaves room for more attaches than there will be."""
 
 
+LEFT: Final = ">"
+"""Stands before the device, and in place of the platform, in the route to a pod that the device has
+just left by a ticket: no device and no platform has it in its name."""
+LEFT_MS: Final = 2000
+"""For so long that route stays: longer than an attach, as long as an old stream lingers."""
+
+
 class StoredRoute(NamedTuple):
     """One device's route as the store has it."""
 
@@ -43,6 +50,11 @@ class StoredRoute(NamedTuple):
         )
 
     @property
+    def is_left(self) -> bool:
+        """Whether the device has moved away, and its old stream is still there."""
+        return self.platform == LEFT
+
+    @property
     def is_kicked(self) -> bool:
         """Whether this is what a kick has left, and no route."""
         return not self.incarnation
@@ -63,6 +75,18 @@ def next_epoch(stored: StoredRoute | None, presented: int, now_ms: int) -> int:
     return max(stored.epoch + 1 if stored else 0, bounded(presented) + 1, now_ms)
 
 
+def left_behind(
+    stored: StoredRoute | None, session: router_pb2.Session, now_ms: int
+) -> StoredRoute | None:
+    """The route to the pod that the session moves away from by its ticket, if there is one: what
+    is delivered there reaches the client while the new pod still reads the backlog."""
+    if stored is None or stored.is_kicked or stored.pod_id == session.pod_id:
+        return None
+    if not session.ticket_epoch or stored.epoch != session.ticket_epoch:
+        return None
+    return stored._replace(expires_ms=now_ms + LEFT_MS, platform=LEFT)
+
+
 def refuses(stored: StoredRoute | None, session: router_pb2.Session) -> bool:
     """Whether a later attempt of the same instance was here first (rule 14), or the ticket of
     the session leaves an epoch that is over (rule 23)."""
@@ -73,3 +97,15 @@ def refuses(stored: StoredRoute | None, session: router_pb2.Session) -> bool:
     if session.ticket_epoch and stored.epoch != session.ticket_epoch:
         return not (is_same and stored.attempt == attempt)  # unless it is asked twice
     return is_same and stored.attempt > attempt
+
+
+def as_route(device_id: str, stored: StoredRoute) -> router_pb2.Route:
+    """As the contract has it."""
+    return router_pb2.Route(
+        device_id=device_id.removeprefix(LEFT),
+        pod_id=stored.pod_id,
+        incarnation=stored.incarnation,
+        epoch=stored.epoch,
+        platform="" if stored.is_left else stored.platform,
+        is_left=stored.is_left,
+    )

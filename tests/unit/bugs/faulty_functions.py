@@ -40,13 +40,13 @@ def skip_the_replay(patch: pytest.MonkeyPatch) -> None:
 
 def resume_above_the_cursor(patch: pytest.MonkeyPatch) -> None:
     """Off by one."""
-    sound = AttachSession._starts
+    sound = AttachSession._find_starts
 
     async def starts(self: Any, batch: Any) -> Any:
         found = await sound(self, batch)
         return [start + 1 if isinstance(start, int) and start else start for start in found]
 
-    patch.setattr(AttachSession, "_starts", starts)
+    patch.setattr(AttachSession, "_find_starts", starts)
 
 
 def forget_the_resend_check(patch: pytest.MonkeyPatch) -> None:
