@@ -68,6 +68,22 @@ async def test_word_from_another_pod_ends_the_stream(tmp_path: Path) -> None:
         assert world.router.detached == [], "the route is not ours any more"
 
 
+async def test_an_old_stream_delivers_until_its_fin(tmp_path: Path) -> None:
+    async with access_world(tmp_path) as world:
+        world.logic.write("bob", 1)
+        old = await world.attached()
+        assert await old.seqs(1) == [1]
+        moved = logic_pb2.Superseded(
+            user_id="bob", device_id="phone", epoch=150, instance_id="i1", pod_id="access-0"
+        )
+        world.logic.say(logic_pb2.LinkResponse(superseded=[moved]))
+        world.logic.write("bob", 2)
+        world.logic.push("bob", 2)
+        assert await old.seqs(1) == [2], "the new stream may not be welcomed yet"
+        assert (await old.next("fin")).last_seq == 2
+        await old.ended()
+
+
 async def test_an_attempt_that_comes_too_late_gets_a_fin(tmp_path: Path) -> None:
     async with access_world(tmp_path) as world:
         world.router.refuses_attempts = True
