@@ -2,7 +2,8 @@
 
 A body that is too large, or a request that takes too long, is refused in our form; an error that
 is ours is logged once and leaves as INTERNAL with its detail hidden. Pure ASGI, so that a body
-is counted while it comes and never collected beyond its bound.
+is counted while it comes and never collected beyond its bound. Transfers of media have no bound on
+the whole, they are streams; theirs is on the time without a byte.
 """
 
 from __future__ import annotations
@@ -24,13 +25,22 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HIDDEN: Final = "internal error"
+_TRANSFERS: Final = "/v1/media"
 
 
 class Edge:
     """Wraps the application. One per process."""
 
-    def __init__(self, app: App, *, max_body_bytes: int, request_seconds: float) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        max_body_bytes: int,
+        request_seconds: float,
+        stall_seconds: float = 30.0,
+    ) -> None:
         self._app = app
+        self._stall_seconds = stall_seconds
         self._max_body_bytes = max_body_bytes
         self._request_seconds = request_seconds
 
@@ -41,6 +51,11 @@ class Edge:
             return
         answer = _Answer(send)
         try:
+            if _is_transfer(scope):
+                deadline = asyncio.timeout(None)
+                stalls = _Stalls(receive, answer.send, self._stall_seconds)
+                await self._app(scope, stalls.receive, stalls.send)
+                return
             async with asyncio.timeout(self._request_seconds) as deadline:
                 await self._app(scope, _Counted(receive, scope, self._max_body_bytes), answer.send)
         except TimeoutError as error:
@@ -75,6 +90,40 @@ class _Answer:
         await self._send(message)
 
 
+class _Stalls:
+    """Waits so long for the next bytes, in either direction, and not longer."""
+
+    def __init__(self, receive: Receive, send: Send, seconds: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._seconds = seconds
+        self._is_over = False
+
+    async def receive(self) -> Message:
+        """The next part of the body. Behind its end a client is only listened to, and may be
+        silent while it reads."""
+        if self._is_over:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._seconds):
+                message = await self._receive()
+        except TimeoutError:
+            raise self._stalled() from None
+        self._is_over = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The next part of the answer, once the client has taken enough of those before."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._send(message)
+        except TimeoutError:
+            raise self._stalled() from None
+
+    def _stalled(self) -> WhimbrelError:
+        return WhimbrelError(ErrorCode.DEADLINE_EXCEEDED, f"no byte in {self._seconds:g} s")
+
+
 class _Counted:
     """Receives a body up to its bound; raises BODY_TOO_LARGE beyond it."""
 
@@ -93,6 +142,11 @@ class _Counted:
                 ErrorCode.BODY_TOO_LARGE, f"a body has at most {self._limit:,} bytes"
             )
         return message
+
+
+def _is_transfer(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path == _TRANSFERS or path.startswith(f"{_TRANSFERS}/")
 
 
 def _unexpected(error: Exception, scope: Scope) -> WhimbrelError:

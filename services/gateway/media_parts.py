@@ -1,0 +1,70 @@
+"""Wires media: where the bytes are by setting, and the use cases on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.gateway.adapters.media_storage_folder import FolderMediaStorage
+from services.gateway.adapters.media_store_mongo import MongoMediaStore
+from services.gateway.adapters.media_type_puremagic import find_type
+from services.gateway.adapters.media_viewers_mongo import MongoMediaViewers
+from services.gateway.media_ports import MediaStorage
+from services.gateway.media_settings import MediaSettings
+from services.gateway.usecases.read_media import ReadMedia
+from services.gateway.usecases.sweep_media import SweepMedia
+from services.gateway.usecases.upload_media import UploadMedia
+from whimbrel.runtime.stores import Database
+
+
+@dataclass(frozen=True)
+class MediaParts:
+    """What the routes of media stand on."""
+
+    settings: MediaSettings
+    upload: UploadMedia
+    read: ReadMedia
+    sweep: SweepMedia
+    store: MongoMediaStore
+    viewers: MongoMediaViewers
+
+    async def prepare(self) -> None:
+        """Create what the stores need; can be repeated. Raises UNAVAILABLE."""
+        await self.store.prepare()
+        await self.viewers.prepare()
+
+
+@asynccontextmanager
+async def open_media_storage(settings: MediaSettings) -> AsyncIterator[MediaStorage | None]:
+    """The storage that the settings name; None for none."""
+    if settings.storage == "folder" and settings.folder is not None:
+        folder = FolderMediaStorage(settings.folder)
+        try:
+            yield folder
+        finally:
+            folder.close()
+    else:
+        yield None
+
+
+def assemble_media(
+    settings: MediaSettings,
+    storage: MediaStorage,
+    database: Database,
+    *,
+    now_ms: Callable[[], int],
+) -> MediaParts:
+    """All parts of media, on a real store."""
+    store = MongoMediaStore(database)
+    viewers = MongoMediaViewers(database)
+    upload = UploadMedia(store, storage, find_type, settings, now_ms=now_ms, clock=time.monotonic)
+    return MediaParts(
+        settings,
+        upload,
+        ReadMedia(store, storage, viewers, max_downloads=settings.max_downloads),
+        SweepMedia(store, upload, sweep_seconds=settings.sweep_seconds, now_ms=now_ms),
+        store,
+        viewers,
+    )

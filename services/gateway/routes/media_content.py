@@ -1,0 +1,81 @@
+"""Downloads of media, whole or in ranges."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import StreamingResponse
+
+from services.gateway.caller import Caller
+from services.gateway.domain.media import Media
+from services.gateway.domain.ranges import (
+    ByteRange,
+    UnsatisfiableRangeError,
+    asked_range,
+    disposition,
+)
+from services.gateway.errors import ErrorBody, error_response
+from services.gateway.parts import PartsDep
+from services.gateway.routes.media import MediaId
+from whimbrel.core.errors import invalid
+
+router = APIRouter(prefix="/v1/media", tags=["media"])
+
+_BINARY: Final[dict[str, Any]] = {
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+}
+_PARTIAL: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The medium, of its own type.", **_BINARY},
+    206: {"description": "The range that was asked for.", **_BINARY},
+    304: {"description": "It is the one that If-None-Match names."},
+    416: {"description": "No byte of the range is there.", "model": ErrorBody},
+}
+
+
+@router.get("/{media_id}", response_class=Response, responses=_PARTIAL)
+async def download_media(
+    media_id: MediaId,
+    caller: Caller,
+    parts: PartsDep,
+    range_: Annotated[
+        str | None, Header(alias="range", description="One range, bytes=FIRST-LAST.")
+    ] = None,
+    if_range: Annotated[str | None, Header(description="The ETag of the part before.")] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The medium, always as an attachment, for its owner and whoever got a message that shows
+    it. A medium never changes: its ETag holds for ever."""
+    media = await parts.media.read.open(caller.user_id, media_id)
+    headers = _headers(media)
+    if if_none_match is not None and (if_none_match == "*" or headers["etag"] in if_none_match):
+        return Response(status_code=304, headers=headers)
+    parts.media.read.check_room()
+    try:
+        asked = asked_range(range_, media.size) if if_range in (None, headers["etag"]) else None
+    except UnsatisfiableRangeError:
+        refused: Response = error_response(invalid("no byte of that range is there"), 416)
+        refused.headers["content-range"] = f"bytes */{media.size}"
+        return refused
+    sent = asked or ByteRange(0, media.size)
+    headers["content-length"] = str(sent.stop - sent.start)
+    if asked is not None:
+        headers["content-range"] = f"bytes {sent.start}-{sent.stop - 1}/{media.size}"
+    return StreamingResponse(
+        parts.media.read.stream(media.handle, sent.start, sent.stop),
+        status_code=200 if asked is None else 206,
+        headers=headers,
+        media_type=media.type,
+    )
+
+
+def _headers(media: Media) -> dict[str, str]:
+    return {
+        "etag": f'"{media.media_id}"',
+        "accept-ranges": "bytes",
+        "cache-control": "private, max-age=31536000, immutable",
+        "content-disposition": disposition(media.name),
+        # Nobody's file is a page of ours, whatever a browser makes of its type.
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; sandbox",
+    }
