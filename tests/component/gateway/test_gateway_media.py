@@ -40,7 +40,7 @@ async def test_a_tus_client_that_is_cut_in_the_middle_resumes(
             file_stream=io.BytesIO(content),
             metadata={"filename": "cat.png", "filetype": "image/png"},
         )
-        with pytest.raises(Exception, match="(?i)connection"):
+        with pytest.raises(Exception, match=r"(?i)connection"):
             await asyncio.to_thread(uploader.upload)
         media_id = str(uploader.url).rpartition("/")[2]
 
