@@ -45,6 +45,13 @@ async def open_media_storage(settings: MediaSettings) -> AsyncIterator[MediaStor
             yield folder
         finally:
             folder.close()
+    elif settings.storage == "s3":
+        from services.gateway.adapters.media_storage_s3 import (  # noqa: PLC0415 - only who wants it
+            open_s3_media_storage,
+        )
+
+        async with open_s3_media_storage(settings) as bucket:
+            yield bucket
     else:
         yield None
 
