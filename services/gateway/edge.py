@@ -26,6 +26,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HIDDEN: Final = "internal error"
 _TRANSFERS: Final = "/v1/media"
+_LINGER_BYTES: Final = 4 * 1024 * 1024
+"""Of a body that was refused, what is still taken, so that the client gets to read why: whoever
+closes on bytes in flight takes the answer back with them. Beyond it the connection is closed."""
 
 
 class Edge:
@@ -98,6 +101,7 @@ class _Stalls:
         self._send = send
         self._seconds = seconds
         self._is_over = False
+        self._has_stalled = False
 
     async def receive(self) -> Message:
         """The next part of the body. Behind its end a client is only listened to, and may be
@@ -108,17 +112,31 @@ class _Stalls:
             async with asyncio.timeout(self._seconds):
                 message = await self._receive()
         except TimeoutError:
+            self._has_stalled = True
             raise self._stalled() from None
         self._is_over = not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
         """The next part of the answer, once the client has taken enough of those before."""
+        if message["type"] == "http.response.start" and not self._is_over:
+            await self._linger()
+            if not self._is_over:
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
         try:
             async with asyncio.timeout(self._seconds):
                 await self._send(message)
         except TimeoutError:
             raise self._stalled() from None
+
+    async def _linger(self) -> None:
+        """Take what comes of a body that nobody wants, up to a bound."""
+        taken = 0
+        while not self._is_over and not self._has_stalled and taken < _LINGER_BYTES:
+            try:
+                taken += len((await self.receive()).get("body", b""))
+            except WhimbrelError:
+                return
 
     def _stalled(self) -> WhimbrelError:
         return WhimbrelError(ErrorCode.DEADLINE_EXCEEDED, f"no byte in {self._seconds:g} s")

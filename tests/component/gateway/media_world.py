@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -66,6 +67,11 @@ class MediaWorld(NamedTuple):
         """What the user has taken of the quota."""
         row = await self.gateway.database["media_usage"].find_one({"_id": who})
         return 0 if row is None else int(row["bytes"])
+
+
+def meta(**said: str) -> str:
+    """Upload-Metadata."""
+    return ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in said.items())
 
 
 def token_of(who: str) -> str:

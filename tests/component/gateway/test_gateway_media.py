@@ -6,34 +6,40 @@ import asyncio
 import hashlib
 import io
 import random
-from base64 import b64encode
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from services.gateway.media_settings import MediaSettings
 from tests.component.gateway.gateway_world import code_of
 from tests.component.gateway.media_world import (
     CHUNK,
     MediaWorld,
     cutting_proxy,
     media_world,
+    meta,
     picture,
     tus_client,
 )
+from tests.s3_server import new_bucket, s3_server
 from tests.waiting import until
 
 
-def meta(**said: str) -> str:
-    return ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in said.items())
-
-
+@pytest.mark.parametrize("where", ["folder", "s3"])
 async def test_a_tus_client_that_is_cut_in_the_middle_resumes(
-    tmp_path: Path, mongo_url: str
+    where: str, tmp_path: Path, mongo_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with s3_server(monkeypatch) if where == "s3" else nullcontext("") as endpoint:
+        settings = new_bucket(endpoint, chunk_bytes=CHUNK) if endpoint else None
+        await cut_and_resumed(tmp_path, mongo_url, settings)
+
+
+async def cut_and_resumed(tmp_path: Path, mongo_url: str, settings: MediaSettings | None) -> None:
     content = picture()
     assert len(content) > 10 * CHUNK
     async with (
-        media_world(tmp_path, mongo_url) as world,
+        media_world(tmp_path, mongo_url, settings) as world,
         cutting_proxy(world.gateway.address, after_bytes=len(content) // 2) as address,
     ):
         uploader = tus_client(address, "alice").uploader(
