@@ -91,7 +91,7 @@ async def measure(workload: MediaWorkload) -> MediaFigures:
     )
 
 
-async def _seconds(transfer: Callable[[], None]) -> float:
+async def _seconds(transfer: Callable[[], object]) -> float:
     started = time.perf_counter()
     await asyncio.to_thread(transfer)
     return time.perf_counter() - started

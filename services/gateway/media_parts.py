@@ -11,9 +11,11 @@ from services.gateway.adapters.media_storage_folder import FolderMediaStorage
 from services.gateway.adapters.media_store_mongo import MongoMediaStore
 from services.gateway.adapters.media_type_puremagic import find_type
 from services.gateway.adapters.media_viewers_mongo import MongoMediaViewers
+from services.gateway.adapters.thumbnails_pillow import PillowThumbnails
 from services.gateway.media_ports import MediaStorage
 from services.gateway.media_settings import MediaSettings
 from services.gateway.usecases.read_media import ReadMedia
+from services.gateway.usecases.show_thumbnail import ShowThumbnail
 from services.gateway.usecases.sweep_media import SweepMedia
 from services.gateway.usecases.upload_media import UploadMedia
 from whimbrel.runtime.stores import Database
@@ -26,9 +28,15 @@ class MediaParts:
     settings: MediaSettings
     upload: UploadMedia
     read: ReadMedia
+    thumbnail: ShowThumbnail
     sweep: SweepMedia
     store: MongoMediaStore
+    thumbnails: PillowThumbnails
     viewers: MongoMediaViewers
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.thumbnails.close()
 
     async def prepare(self) -> None:
         """Create what the stores need; can be repeated. Raises UNAVAILABLE."""
@@ -66,12 +74,17 @@ def assemble_media(
     """All parts of media, on a real store."""
     store = MongoMediaStore(database)
     viewers = MongoMediaViewers(database)
+    thumbnails = PillowThumbnails(
+        max_pixels=settings.thumbnail_pixels, max_waiting=settings.thumbnails_waiting
+    )
     upload = UploadMedia(store, storage, find_type, settings, now_ms=now_ms, clock=time.monotonic)
     return MediaParts(
         settings,
         upload,
         ReadMedia(store, storage, viewers, max_downloads=settings.max_downloads),
+        ShowThumbnail(store, storage, thumbnails, max_source_bytes=settings.thumbnail_source_bytes),
         SweepMedia(store, upload, sweep_seconds=settings.sweep_seconds, now_ms=now_ms),
         store,
+        thumbnails,
         viewers,
     )

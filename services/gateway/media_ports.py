@@ -75,7 +75,7 @@ class MediaStore(Protocol):
         """All bytes are there; the size counts for ever, the upload is not open any more."""
         ...
 
-    async def add_thumbnail(self, media_id: str, handle: str) -> bool:
+    async def add_thumbnail(self, media_id: str, handle: str, size: int) -> bool:
         """Remember its thumbnail; False when it has one already, or is not complete."""
         ...
 
@@ -98,6 +98,15 @@ class MediaStore(Protocol):
 
     async def used_bytes(self, owner: str) -> int:
         """What this user has taken of the quota: complete and reserved."""
+        ...
+
+
+class Thumbnails(Protocol):
+    """Makes small pictures of large ones."""
+
+    async def make(self, content: bytes) -> bytes:
+        """A WebP of at most 320 pixels a side. Raises NOT_FOUND for what is no picture, or one
+        with too many pixels, OVERLOADED when too many wait."""
         ...
 
 

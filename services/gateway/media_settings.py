@@ -54,6 +54,15 @@ class MediaSettings(SettingsGroup):
     """Seconds for which one upload belongs to the connection that sends it, renewed with every
     chunk. Default 15: three times chunk_seconds; as long as a resume waits for a pod that was
     killed."""
+    thumbnail_source_bytes: Annotated[int, Field(ge=1, le=256 * _MIB)] = 20 * _MIB
+    """Bytes of a picture of which a thumbnail is made. Default 20 MiB: it is in memory meanwhile,
+    one at a time."""
+    thumbnail_pixels: Annotated[int, Field(ge=1)] = 12_000_000
+    """Pixels that are decoded for a thumbnail at most. Default 12 million: 48 MB in memory, one
+    picture at a time. Of a JPEG they are those of its eighth, so that photographs of any camera
+    pass."""
+    thumbnails_waiting: Annotated[int, Field(ge=0)] = 16
+    """Thumbnails that wait for the one that is made; more are answered 429. Default 16."""
     unfinished_seconds: Seconds = 86_400.0
     """Seconds without a byte after which an unfinished upload is forgotten. Default a day."""
     sweep_seconds: Seconds = 300.0

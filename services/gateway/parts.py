@@ -68,6 +68,8 @@ class Parts:
     def close(self) -> None:
         """Let go of the threads."""
         self.passwords.close()
+        if self.media_parts is not None:
+            self.media_parts.close()
         if self.provider is not None:
             self.provider.close()
 

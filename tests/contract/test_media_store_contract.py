@@ -98,12 +98,13 @@ async def test_one_writer_at_a_time_moves_the_offset(store: MediaStore) -> None:
 
 async def test_a_medium_has_one_thumbnail(store: MediaStore) -> None:
     await add(store, medium())
-    assert not await store.add_thumbnail("m1", "early")
+    assert not await store.add_thumbnail("m1", "early", 5)
     await store.complete("m1", "image/png")
-    assert await store.add_thumbnail("m1", "first")
-    assert not await store.add_thumbnail("m1", "second")
+    assert await store.add_thumbnail("m1", "first", 7)
+    assert not await store.add_thumbnail("m1", "second", 9)
     found = await store.find("m1")
     assert found is not None
+    assert found.thumbnail_bytes == 7
     assert (found.thumbnail, found.state, found.type) == ("first", MediaState.COMPLETE, "image/png")
 
 

@@ -1,7 +1,7 @@
 """The port MediaStore in MongoDB.
 
 media        _id (media_id), owner, name, declared_type, type, size, offset, state, handle,
-             thumbnail, created_ms, expires_ms, writer, writer_until_ms
+             thumbnail, thumbnail_bytes, created_ms, expires_ms, writer, writer_until_ms
 media_usage  _id (user), bytes, open: [{id, bytes, at_ms}]
 
 The quota is one document of the user, so that reserving is one compare-and-set. What is
@@ -97,10 +97,12 @@ class MongoMediaStore:
                 {"open.id": media_id}, {"$pull": {"open": {"id": media_id}}}
             )
 
-    async def add_thumbnail(self, media_id: str, handle: str) -> bool:
+    async def add_thumbnail(self, media_id: str, handle: str, size: int) -> bool:
         stands = {"_id": media_id, "state": MediaState.COMPLETE, "thumbnail": ""}
         with writing():
-            done = await self._media.update_one(stands, {"$set": {"thumbnail": handle}})
+            done = await self._media.update_one(
+                stands, {"$set": {"thumbnail": handle, "thumbnail_bytes": size}}
+            )
         return done.matched_count == 1
 
     async def begin_delete(self, media_id: str) -> None:

@@ -57,6 +57,7 @@ class Media:
     state: MediaState = MediaState.UPLOADING
     thumbnail: str = ""
     """The handle of its thumbnail; empty: none was made yet."""
+    thumbnail_bytes: int = 0
 
 
 def clean_name(given: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
 
+from services.gateway.adapters.thumbnails_pillow import THUMBNAIL_TYPE
 from services.gateway.caller import Caller
 from services.gateway.domain.media import Media
 from services.gateway.domain.ranges import (
@@ -24,6 +25,9 @@ router = APIRouter(prefix="/v1/media", tags=["media"])
 
 _BINARY: Final[dict[str, Any]] = {
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+}
+_WEBP: Final[dict[str, Any]] = {
+    "content": {THUMBNAIL_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 }
 _PARTIAL: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The medium, of its own type.", **_BINARY},
@@ -67,6 +71,20 @@ async def download_media(
         headers=headers,
         media_type=media.type,
     )
+
+
+@router.get(
+    "/{media_id}/thumbnail",
+    response_class=Response,
+    responses={200: {"description": "A picture of at most 320 pixels a side.", **_WEBP}},
+)
+async def media_thumbnail(media_id: MediaId, caller: Caller, parts: PartsDep) -> Response:
+    """A small picture of a picture, for whoever may download it."""
+    media = await parts.media.read.open(caller.user_id, media_id)
+    small = await parts.media.thumbnail.show(media)
+    headers = _headers(media) | {"etag": f'"{media.media_id}-thumbnail"'}
+    headers["content-disposition"] = disposition("thumbnail.webp")
+    return Response(small, headers=headers, media_type=THUMBNAIL_TYPE)
 
 
 def _headers(media: Media) -> dict[str, str]:

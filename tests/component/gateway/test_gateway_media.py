@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from services.gateway.media_settings import MediaSettings
 from tests.component.gateway.gateway_world import code_of
@@ -123,6 +124,35 @@ async def test_an_upload_may_begin_with_its_announcement(media: MediaWorld) -> N
     assert (got.text, got.headers["content-type"]) == ("hello world", "text/plain; charset=utf-8")
     about = (await media.call("alice", "GET", f"/{media_id}/about")).json()
     assert (about["name"], about["is_complete"]) == ("ü.txt", True)
+
+
+async def test_a_picture_has_a_thumbnail(media: MediaWorld) -> None:
+    for kind, (width, height) in (("PNG", (800, 600)), ("JPEG", (200, 1000)), ("GIF", (8, 8))):
+        media_id = await media.upload("alice", picture(width, height, kind))
+        for _ in range(2):  # made, and kept
+            got = await media.call("alice", "GET", f"/{media_id}/thumbnail")
+            assert got.headers["content-type"] == "image/webp"
+            small = Image.open(io.BytesIO(got.content))
+            assert max(small.size) <= 320
+            assert abs(small.width / small.height - width / height) < 0.05
+        refused = await media.call("bob", "GET", f"/{media_id}/thumbnail")
+        assert code_of(refused) == (404, "NOT_FOUND")
+    assert (await media.call("alice", "DELETE", f"/{media_id}")).status_code == 204
+
+
+def bomb() -> bytes:
+    """30,000 x 30,000 pixels in some kB."""
+    written = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(written, "PNG")
+    return written.getvalue()
+
+
+async def test_what_is_no_picture_has_no_thumbnail(media: MediaWorld) -> None:
+    broken = picture(64, 64)[:200] + b"\x00" * 200
+    for content in (b"words", broken, bomb(), b"\x89PNG\r\n\x1a\n"):
+        media_id = await media.upload("alice", content)
+        refused = await media.call("alice", "GET", f"/{media_id}/thumbnail")
+        assert code_of(refused) == (404, "NOT_FOUND")
 
 
 async def test_what_of_tus_is_spoken_is_said(media: MediaWorld) -> None:

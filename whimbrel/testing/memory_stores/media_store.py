@@ -64,11 +64,11 @@ class MemoryMediaStore:
         if media is not None and media.state is MediaState.UPLOADING:
             self._media[media_id] = replace(media, state=MediaState.COMPLETE, type=found_type)
 
-    async def add_thumbnail(self, media_id: str, handle: str) -> bool:
+    async def add_thumbnail(self, media_id: str, handle: str, size: int) -> bool:
         media = self._media.get(media_id)
         if media is None or media.state is not MediaState.COMPLETE or media.thumbnail:
             return False
-        self._media[media_id] = replace(media, thumbnail=handle)
+        self._media[media_id] = replace(media, thumbnail=handle, thumbnail_bytes=size)
         return True
 
     async def begin_delete(self, media_id: str) -> None:
