@@ -36,7 +36,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, and no progress.
 
 
 def upload(
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False)],
     user: As = None,
     resume: Annotated[
         str | None,
@@ -61,6 +61,8 @@ def upload(
     from whimbrel.cli.media_calls import CutError
 
     server = _gateway(user, gateway, token, data)
+    if not file.is_file():
+        raise CommandError(f"there is no file {file}")
     size = file.stat().st_size
     if not size:
         raise CommandError(f"{file} is empty: there is nothing to upload")
