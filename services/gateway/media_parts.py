@@ -12,6 +12,7 @@ from services.gateway.adapters.media_store_mongo import MongoMediaStore
 from services.gateway.adapters.media_type_puremagic import find_type
 from services.gateway.adapters.media_viewers_mongo import MongoMediaViewers
 from services.gateway.adapters.thumbnails_pillow import PillowThumbnails
+from services.gateway.domain.places import Places
 from services.gateway.media_ports import MediaStorage
 from services.gateway.media_settings import MediaSettings
 from services.gateway.usecases.read_media import ReadMedia
@@ -81,8 +82,15 @@ def assemble_media(
     return MediaParts(
         settings,
         upload,
-        ReadMedia(store, storage, viewers, max_downloads=settings.max_downloads),
-        ShowThumbnail(store, storage, thumbnails, max_source_bytes=settings.thumbnail_source_bytes),
+        ReadMedia(
+            store,
+            storage,
+            viewers,
+            Places("downloads", total=settings.max_downloads, each=settings.max_transfers_of_user),
+        ),
+        ShowThumbnail(
+            store, storage, thumbnails.make, max_source_bytes=settings.thumbnail_source_bytes
+        ),
         SweepMedia(store, upload, sweep_seconds=settings.sweep_seconds, now_ms=now_ms),
         store,
         thumbnails,

@@ -79,8 +79,9 @@ class MediaStore(Protocol):
         """Remember its thumbnail; False when it has one already, or is not complete."""
         ...
 
-    async def begin_delete(self, media_id: str) -> None:
-        """From now on nobody finds it complete, and nobody writes it."""
+    async def begin_delete(self, media_id: str, *, expired_by_ms: int | None = None) -> bool:
+        """From now on nobody finds it complete, and nobody writes it. With `expired_by_ms` only
+        an unfinished upload that expires then or before. False when there was nothing to do."""
         ...
 
     async def forget(self, media: Media) -> None:
@@ -98,15 +99,6 @@ class MediaStore(Protocol):
 
     async def used_bytes(self, owner: str) -> int:
         """What this user has taken of the quota: complete and reserved."""
-        ...
-
-
-class Thumbnails(Protocol):
-    """Makes small pictures of large ones."""
-
-    async def make(self, content: bytes) -> bytes:
-        """A WebP of at most 320 pixels a side. Raises NOT_FOUND for what is no picture, or one
-        with too many pixels, OVERLOADED when too many wait."""
         ...
 
 

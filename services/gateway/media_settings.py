@@ -41,6 +41,9 @@ class MediaSettings(SettingsGroup):
     max_downloads: Annotated[int, Field(ge=1)] = 64
     """Downloads that a pod sends at once; more are answered 429. Default 64: each holds up to
     2 MiB."""
+    max_transfers_of_user: Annotated[int, Field(ge=1)] = 6
+    """Bodies of one user at once, and downloads of one user, on a pod. Default 6: an album goes
+    at full speed, and who is slow on purpose holds up nobody else."""
     chunk_bytes: Annotated[int, Field(ge=64 * 1024, le=64 * _MIB)] = 4 * _MIB
     """Bytes that are made durable together. Default 4 MiB: a sync of the disk costs some
     milliseconds, a cut loses nothing that came before it, a kill at most this."""

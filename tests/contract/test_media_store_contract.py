@@ -128,6 +128,10 @@ async def test_stale_is_what_expired_and_what_was_half_deleted(store: MediaStore
     await store.begin_delete("half")
     assert {one.media_id for one in await store.stale(1000, 10)} == {"old", "half"}
     assert len(await store.stale(1000, 1)) == 1
+    # Whoever goes on with one in the meantime is not cut off.
+    for media_id, is_begun in (("old", True), ("new", False), ("done", False), ("half", True)):
+        assert await store.begin_delete(media_id, expired_by_ms=1000) == is_begun
+    assert not await store.begin_delete("nothing")
 
 
 async def test_a_reservation_whose_pod_died_is_given_back(open_database: OpenDatabase) -> None:

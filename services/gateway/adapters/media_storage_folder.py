@@ -84,10 +84,12 @@ class FolderMediaStorage:
 
     def _complete(self, handle: str, size: int) -> None:
         path, part = self._path(handle), self._part(handle)
-        if path.exists():
-            return
-        os.truncate(part, size)
-        part.rename(path)
+        try:
+            os.truncate(part, size)
+            part.rename(path)
+        except FileNotFoundError:
+            if not path.exists():  # else another one has done it, before or just now
+                raise
         _sync_folder(path.parent)
 
     def _delete(self, handle: str) -> None:

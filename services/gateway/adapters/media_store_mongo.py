@@ -105,11 +105,13 @@ class MongoMediaStore:
             )
         return done.matched_count == 1
 
-    async def begin_delete(self, media_id: str) -> None:
+    async def begin_delete(self, media_id: str, *, expired_by_ms: int | None = None) -> bool:
+        stands: Document = {"_id": media_id}
+        if expired_by_ms is not None:
+            stands["$or"] = _stale(expired_by_ms)
         with writing():
-            await self._media.update_one(
-                {"_id": media_id}, {"$set": {"state": MediaState.DELETING}}
-            )
+            done = await self._media.update_one(stands, {"$set": {"state": MediaState.DELETING}})
+        return done.matched_count == 1
 
     async def forget(self, media: Media) -> None:
         entry = {"id": media.media_id, "bytes": media.size, "at_ms": media.created_ms}
@@ -124,12 +126,8 @@ class MongoMediaStore:
                 await self._give_back(media.owner, media.media_id, media.size)
 
     async def stale(self, now_ms: int, limit: int) -> Sequence[Media]:
-        unfinished = {"state": MediaState.UPLOADING, "expires_ms": {"$lte": now_ms}}
-        interrupted = {"state": MediaState.DELETING}
         with reading():
-            found = await (
-                self._media.find({"$or": [unfinished, interrupted]}).limit(limit).to_list(None)
-            )
+            found = await self._media.find({"$or": _stale(now_ms)}).limit(limit).to_list(None)
         return [_media(document) for document in found]
 
     async def settle(self, before_ms: int, limit: int) -> int:
@@ -204,6 +202,13 @@ class MongoMediaStore:
             {"_id": owner, "open.id": media_id},
             {"$pull": {"open": {"id": media_id}}, "$inc": {"bytes": -size}},
         )
+
+
+def _stale(now_ms: int) -> list[Document]:
+    return [
+        {"state": MediaState.UPLOADING, "expires_ms": {"$lte": now_ms}},
+        {"state": MediaState.DELETING},
+    ]
 
 
 def _media(document: Mapping[str, Any]) -> Media:

@@ -1,4 +1,4 @@
-"""The port Thumbnails, by Pillow, in a thread of its own: one picture at a time.
+"""Makes thumbnails by Pillow, in a thread of its own: one picture at a time.
 
 A picture is announced by whoever uploads it, and may unfold to a thousand times its size: its
 pixels are counted before any is decoded, and only formats that chats have are opened at all.
@@ -35,6 +35,8 @@ class PillowThumbnails:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def make(self, content: bytes) -> bytes:
+        """A WebP of at most 320 pixels a side. Raises NOT_FOUND for what is no picture, or one
+        with too many pixels, OVERLOADED when too many wait."""
         if self._left <= 0:
             raise WhimbrelError(
                 ErrorCode.OVERLOADED, "too many thumbnails at once", retry_after_seconds=1.0

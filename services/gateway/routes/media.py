@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from email.utils import formatdate
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import BaseModel
@@ -29,12 +29,6 @@ router = APIRouter(prefix="/v1/media", tags=["media"])
 MediaId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 TusResumable = Annotated[str | None, Header(description="The version of tus: 1.0.0.")]
 _SPOKEN: Final = {"tus-resumable": VERSION}
-_UPLOADED: Final[dict[str, Any]] = {
-    "requestBody": {
-        "description": "Bytes of the file.",
-        "content": {CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
 class MediaAnswer(BaseModel):
@@ -77,7 +71,7 @@ async def describe_uploads(parts: PartsDep) -> Response:
     )
 
 
-@router.post("", status_code=201, openapi_extra=_UPLOADED)
+@router.post("", status_code=201, response_class=Response)
 async def create_upload(
     request: Request,
     caller: Caller,
@@ -106,7 +100,7 @@ async def create_upload(
     return _spoken(201, {"location": f"/v1/media/{media.media_id}", **_stands(media)})
 
 
-@router.head("/{media_id}")
+@router.head("/{media_id}", response_class=Response)
 async def look_at_upload(
     media_id: MediaId, caller: Caller, parts: PartsDep, tus_resumable: TusResumable = None
 ) -> Response:
@@ -120,7 +114,7 @@ async def look_at_upload(
     )
 
 
-@router.patch("/{media_id}", status_code=204, openapi_extra=_UPLOADED)
+@router.patch("/{media_id}", status_code=204)
 async def continue_upload(
     media_id: MediaId,
     request: Request,
@@ -129,7 +123,8 @@ async def continue_upload(
     upload_offset: Annotated[str | None, Header(description="Where the body begins.")] = None,
     tus_resumable: TusResumable = None,
 ) -> Response:
-    """Go on with an upload. What has come counts, also when the request is cut."""
+    """Go on with an upload: the body is bytes of the file, of the type
+    application/offset+octet-stream. What has come counts, also when the request is cut."""
     if (refused := _other_version(tus_resumable)) is not None:
         return refused
     if not _brings_bytes(request):

@@ -24,7 +24,7 @@ from whimbrel.core.errors import invalid
 router = APIRouter(prefix="/v1/media", tags=["media"])
 
 _BINARY: Final[dict[str, Any]] = {
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 }
 _WEBP: Final[dict[str, Any]] = {
     "content": {THUMBNAIL_TYPE: {"schema": {"type": "string", "format": "binary"}}}
@@ -54,7 +54,7 @@ async def download_media(
     headers = _headers(media)
     if if_none_match is not None and (if_none_match == "*" or headers["etag"] in if_none_match):
         return Response(status_code=304, headers=headers)
-    parts.media.read.check_room()
+    parts.media.read.check_room(caller.user_id)
     try:
         asked = asked_range(range_, media.size) if if_range in (None, headers["etag"]) else None
     except UnsatisfiableRangeError:
@@ -66,7 +66,7 @@ async def download_media(
     if asked is not None:
         headers["content-range"] = f"bytes {sent.start}-{sent.stop - 1}/{media.size}"
     return StreamingResponse(
-        parts.media.read.stream(media.handle, sent.start, sent.stop),
+        parts.media.read.stream(caller.user_id, media.handle, sent.start, sent.stop),
         status_code=200 if asked is None else 206,
         headers=headers,
         media_type=media.type,

@@ -39,6 +39,7 @@ class FlushChunks:
         self._begins_at = offset
         self._flushed_at = clock()
         self._storing: asyncio.Task[None] | None = None
+        self._has_failed = False
 
     @property
     def taken(self) -> int:
@@ -62,7 +63,8 @@ class FlushChunks:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if error is None or isinstance(error, WhimbrelError):
+            is_ours = error is None or isinstance(error, WhimbrelError)
+            if is_ours and not self._has_failed:
                 await self._flush()
                 await self._stored()
         finally:
@@ -79,7 +81,11 @@ class FlushChunks:
         self._flushed_at = self._clock()
 
     async def _keep(self, at: int, chunk: bytearray) -> None:
-        await self._store(at, chunk)
+        try:
+            await self._store(at, chunk)
+        except WhimbrelError:
+            self._has_failed = True  # nothing is stored behind a chunk that is not there
+            raise
 
     async def _stored(self) -> None:
         """The chunk before is stored; raises what the store raised, once."""

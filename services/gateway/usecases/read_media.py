@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 from services.gateway.domain.media import Media, MediaState
+from services.gateway.domain.places import Places
 from services.gateway.media_ports import MediaStorage, MediaStore, MediaViewers
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
@@ -18,13 +18,12 @@ class ReadMedia:
         store: MediaStore,
         storage: MediaStorage,
         viewers: MediaViewers,
-        *,
-        max_downloads: int,
+        places: Places,
     ) -> None:
         self._store = store
         self._storage = storage
         self._viewers = viewers
-        self._places = max_downloads
+        self._places = places
 
     async def open(self, user_id: str, media_id: str) -> Media:
         """The medium. Raises NOT_FOUND, the same for one that is not there and one that this
@@ -41,27 +40,18 @@ class ReadMedia:
             raise _absent()
         return media
 
-    async def stream(self, handle: str, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def stream(
+        self, user_id: str, handle: str, start: int, stop: int
+    ) -> AsyncIterator[bytes]:
         """The bytes from `start` to below `stop`. Raises OVERLOADED when too many read."""
-        with self._place():
+        # Taken when the first byte is asked for, so that it is given back whatever happens.
+        with self._places.place(user_id):
             async for piece in self._storage.read(handle, start, stop):
                 yield piece
 
-    def check_room(self) -> None:
-        """Raises OVERLOADED when too many read."""
-        if self._places <= 0:
-            raise WhimbrelError(
-                ErrorCode.OVERLOADED, "too many downloads at once", retry_after_seconds=1.0
-            )
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        # Taken when the first byte is asked for, so that it is given back whatever happens.
-        self._places -= 1
-        try:
-            yield
-        finally:
-            self._places += 1
+    def check_room(self, user_id: str) -> None:
+        """Raises OVERLOADED when too many read: to be asked while there is no answer yet."""
+        self._places.check(user_id)
 
 
 def _absent() -> WhimbrelError:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 
 from services.gateway.domain.media import Media
-from services.gateway.media_ports import MediaStorage, MediaStore, Thumbnails
+from services.gateway.media_ports import MediaStorage, MediaStore
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+
+MakeSmall = Callable[[bytes], Awaitable[bytes]]
+"""The small picture of a picture. Raises NOT_FOUND for what is none, or unfolds to too many
+pixels, OVERLOADED when too many wait."""
 
 
 class ShowThumbnail:
@@ -16,13 +21,13 @@ class ShowThumbnail:
         self,
         store: MediaStore,
         storage: MediaStorage,
-        thumbnails: Thumbnails,
+        make_small: MakeSmall,
         *,
         max_source_bytes: int,
     ) -> None:
         self._store = store
         self._storage = storage
-        self._thumbnails = thumbnails
+        self._make_small = make_small
         self._max_source_bytes = max_source_bytes
 
     async def show(self, media: Media) -> bytes:
@@ -31,7 +36,7 @@ class ShowThumbnail:
             return await self._read(media.thumbnail, media.thumbnail_bytes)
         if not media.type.startswith("image/") or media.size > self._max_source_bytes:
             raise WhimbrelError(ErrorCode.NOT_FOUND, "there is no thumbnail of such a medium")
-        small = await self._thumbnails.make(await self._read(media.handle, media.size))
+        small = await self._make_small(await self._read(media.handle, media.size))
         handle = await self._storage.begin(secrets.token_hex(16))
         await self._storage.append(handle, 0, small)
         await self._storage.complete(handle, len(small))

@@ -49,10 +49,10 @@ class SweepMedia:
     async def sweep(self) -> int:
         """One round; how many media were forgotten."""
         forgotten = 0
-        while stale := await self._store.stale(self._now_ms(), _BATCH):
+        now_ms = self._now_ms()
+        while stale := await self._store.stale(now_ms, _BATCH):
             for media in stale:
-                await self._upload.remove(media)
-            forgotten += len(stale)
+                forgotten += await self._upload.remove(media, expired_by_ms=now_ms)
         settled = await self._store.settle(self._now_ms() - _SETTLE_AFTER_MS, _BATCH)
         if forgotten or settled:
             _log.info("media_swept", forgotten=forgotten, quotas_settled=settled)

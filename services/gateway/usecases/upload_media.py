@@ -8,8 +8,7 @@ goes on where the bytes ended.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
 
 from services.gateway.domain.media import (
@@ -20,6 +19,7 @@ from services.gateway.domain.media import (
     clean_name,
     settled_type,
 )
+from services.gateway.domain.places import Places
 from services.gateway.media_ports import MediaStorage, MediaStore
 from services.gateway.media_settings import MediaSettings
 from services.gateway.usecases.flush_chunks import FlushChunks
@@ -69,7 +69,9 @@ class UploadMedia:
         self._settings = settings
         self._now_ms = now_ms
         self._clock = clock
-        self._places = settings.max_uploads
+        self._places = Places(
+            "uploads", total=settings.max_uploads, each=settings.max_transfers_of_user
+        )
 
     async def create(self, owner: str, size: int, name: str, declared_type: str) -> Media:
         """A new medium that waits for its bytes. Raises INVALID_ARGUMENT for an empty one,
@@ -127,7 +129,7 @@ class UploadMedia:
         if media.state is MediaState.COMPLETE:
             return media
         writer = secrets.token_hex(8)
-        with self._place():
+        with self._places.place(owner):
             await self._claim(media, writer)
             try:
                 reached = await self._write(media, writer, pieces)
@@ -136,13 +138,16 @@ class UploadMedia:
         moved = replace(media, offset=reached)
         return await self._finish(moved) if reached == media.size else moved
 
-    async def remove(self, media: Media) -> None:
-        """Forget a medium and its bytes; can be repeated after a crash at any point."""
-        await self._store.begin_delete(media.media_id)
+    async def remove(self, media: Media, *, expired_by_ms: int | None = None) -> bool:
+        """Forget a medium and its bytes; can be repeated after a crash at any point. With
+        `expired_by_ms` only if it has expired by then: False when somebody goes on with it."""
+        if not await self._store.begin_delete(media.media_id, expired_by_ms=expired_by_ms):
+            return False
         for handle in (media.handle, media.thumbnail):
             if handle:
                 await self._storage.delete(handle)
         await self._store.forget(media)
+        return True
 
     async def _begin(self, owner: str, size: int, name: str, declared_type: str) -> Media:
         now_ms = self._now_ms()
@@ -184,6 +189,7 @@ class UploadMedia:
                 expires_ms=now_ms + self._unfinished_ms,
             )
             if not stands:
+                await self._clear(media)
                 raise UploadTakenError(retry_after_seconds=1.0)
 
         async with FlushChunks(
@@ -199,6 +205,12 @@ class UploadMedia:
                 await chunks.add(piece)
         return chunks.taken
 
+    async def _clear(self, media: Media) -> None:
+        """What was written behind the back of a deletion goes as well."""
+        now = await self._store.find(media.media_id)
+        if now is None or now.state is MediaState.DELETING:
+            await self._storage.delete(media.handle)
+
     async def _finish(self, media: Media) -> Media:
         """All bytes are there: look what they are, and let it be read."""
         await self._storage.complete(media.handle, media.size)
@@ -212,18 +224,6 @@ class UploadMedia:
             raise
         await self._store.complete(media.media_id, found)
         return replace(media, type=found, state=MediaState.COMPLETE)
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places:
-            raise WhimbrelError(
-                ErrorCode.OVERLOADED, "too many uploads at once", retry_after_seconds=1.0
-            )
-        self._places -= 1
-        try:
-            yield
-        finally:
-            self._places += 1
 
     @property
     def _unfinished_ms(self) -> int:

@@ -71,23 +71,19 @@ class MemoryMediaStore:
         self._media[media_id] = replace(media, thumbnail=handle, thumbnail_bytes=size)
         return True
 
-    async def begin_delete(self, media_id: str) -> None:
+    async def begin_delete(self, media_id: str, *, expired_by_ms: int | None = None) -> bool:
         media = self._media.get(media_id)
-        if media is not None:
-            self._media[media_id] = replace(media, state=MediaState.DELETING)
+        if media is None or (expired_by_ms is not None and not _is_stale(media, expired_by_ms)):
+            return False
+        self._media[media_id] = replace(media, state=MediaState.DELETING)
+        return True
 
     async def forget(self, media: Media) -> None:
         if self._media.pop(media.media_id, None) is not None:
             self._used[media.owner] -= media.size
 
     async def stale(self, now_ms: int, limit: int) -> Sequence[Media]:
-        found = [
-            one
-            for one in self._media.values()
-            if one.state is MediaState.DELETING
-            or (one.state is MediaState.UPLOADING and one.expires_ms <= now_ms)
-        ]
-        return found[:limit]
+        return [one for one in self._media.values() if _is_stale(one, now_ms)][:limit]
 
     async def settle(self, before_ms: int, limit: int) -> int:
         """Nothing dies in between here."""
@@ -99,6 +95,11 @@ class MemoryMediaStore:
 
 def _stands(media: Media | None, offset: int) -> bool:
     return media is not None and media.state is MediaState.UPLOADING and media.offset == offset
+
+
+def _is_stale(media: Media, now_ms: int) -> bool:
+    is_late = media.state is MediaState.UPLOADING and media.expires_ms <= now_ms
+    return is_late or media.state is MediaState.DELETING
 
 
 def _is_open_of(media: Media, owner: str) -> bool:
