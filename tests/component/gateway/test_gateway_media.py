@@ -107,6 +107,34 @@ async def test_a_range_is_what_was_asked_for(media: MediaWorld) -> None:
     assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
+@pytest.mark.parametrize("is_renamed", [True, False])
+async def test_an_upload_whose_pod_died_at_the_last_byte_is_finished_by_whoever_looks(
+    media: MediaWorld, tmp_path: Path, is_renamed: bool
+) -> None:
+    content = picture(64, 64)
+    media_id = await media.upload("alice", content)
+    row = await media.gateway.database["media"].find_one({"_id": media_id})
+    assert row is not None
+    if not is_renamed:  # died even before the storage was told
+        stored = tmp_path / "media" / row["handle"][:2] / row["handle"]
+        await asyncio.to_thread(stored.rename, stored.with_name(f"{stored.name}.part"))
+    began = {"$set": {"state": "uploading", "type": ""}}
+    await media.gateway.database["media"].update_one({"_id": media_id}, began)
+    # A client that looks more than once, at once.
+    at = await asyncio.gather(*(media.offset("alice", media_id) for _ in range(5)))
+    assert at == [len(content)] * 5
+    got = await media.call("alice", "GET", f"/{media_id}")
+    assert (got.content, got.headers["content-type"]) == (content, "image/png")
+
+
+async def test_a_refusal_reaches_a_client_that_still_sends(media: MediaWorld) -> None:
+    media_id = await media.begin("alice", 100)
+    told = await media.patch("alice", media_id, 7, b"x" * 2_000_000)
+    assert code_of(told) == (409, "CONFLICT")
+    assert told.headers["upload-offset"] == "0"
+    assert "connection" not in told.headers
+
+
 async def test_an_upload_may_begin_with_its_announcement(media: MediaWorld) -> None:
     made = await media.call(
         "alice",
