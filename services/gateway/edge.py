@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 from services.gateway.errors import error_response
@@ -72,6 +73,8 @@ class Edge:
                 )
         except WhimbrelError as error:
             refusal = error
+        except _ReaderStalledError:
+            return  # the server closes a connection whose answer was not ended
         # The edge: what is not ours to explain is hidden, and its traceback logged once.
         except Exception as error:  # noqa: BLE001 - the edge
             refusal = _unexpected(error, scope)
@@ -91,6 +94,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         self.has_begun = True
         await self._send(message)
+
+
+class _ReaderStalledError(Exception):
+    """The client takes nothing any more of an answer that has begun: there is nothing to say."""
 
 
 class _Stalls:
@@ -113,7 +120,9 @@ class _Stalls:
                 message = await self._receive()
         except TimeoutError:
             self._has_stalled = True
-            raise self._stalled() from None
+            raise WhimbrelError(
+                ErrorCode.DEADLINE_EXCEEDED, f"no byte in {self._seconds:g} s"
+            ) from None
         self._is_over = not message.get("more_body", False)
         return message
 
@@ -127,19 +136,15 @@ class _Stalls:
             async with asyncio.timeout(self._seconds):
                 await self._send(message)
         except TimeoutError:
-            raise self._stalled() from None
+            raise _ReaderStalledError from None
 
     async def _linger(self) -> None:
-        """Take what comes of a body that nobody wants, up to a bound."""
+        """Take what comes of a body that nobody wants, up to a bound of bytes and of time."""
         taken = 0
-        while not self._is_over and not self._has_stalled and taken < _LINGER_BYTES:
-            try:
-                taken += len((await self.receive()).get("body", b""))
-            except WhimbrelError:
-                return
-
-    def _stalled(self) -> WhimbrelError:
-        return WhimbrelError(ErrorCode.DEADLINE_EXCEEDED, f"no byte in {self._seconds:g} s")
+        with suppress(TimeoutError, WhimbrelError):
+            async with asyncio.timeout(self._seconds):
+                while not self._is_over and not self._has_stalled and taken < _LINGER_BYTES:
+                    taken += len((await self.receive()).get("body", b""))
 
 
 class _Counted:

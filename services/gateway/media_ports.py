@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from services.gateway.domain.media import Media
@@ -26,9 +26,9 @@ class MediaStorage(Protocol):
         """All `size` bytes were appended: from now on it is read."""
         ...
 
-    def read(self, handle: str, start: int, stop: int) -> AsyncIterator[bytes]:
+    def read(self, handle: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` to below `stop` of a complete object, in pieces of at most 1 MiB.
-        Raises NOT_FOUND when it is not there."""
+        Raises NOT_FOUND when it is not there. Whoever stops in the middle closes it."""
         ...
 
     async def delete(self, handle: str) -> None:

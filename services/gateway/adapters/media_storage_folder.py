@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ class FolderMediaStorage:
     async def complete(self, handle: str, size: int) -> None:
         await self._in_thread(lambda: self._complete(handle, size))
 
-    async def read(self, handle: str, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, handle: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         path = self._path(handle)
         descriptor = await self._in_thread(lambda: os.open(path, os.O_RDONLY))
         try:
@@ -58,11 +58,18 @@ class FolderMediaStorage:
                 start += len(piece)
                 yield piece
         finally:
-            # In a thread too: behind a read that nobody waits for any more.
-            self._threads.submit(os.close, descriptor)
+            self._close(descriptor)
 
     async def delete(self, handle: str) -> None:
         await self._in_thread(lambda: self._delete(handle))
+
+    def _close(self, descriptor: int) -> None:
+        """In a thread too. A read that nobody waits for any more may still be under way: it has its
+        own hold of the file, and what it brings is thrown away."""
+        try:
+            self._threads.submit(os.close, descriptor)
+        except RuntimeError:  # the threads have ended, and their reads with them
+            os.close(descriptor)
 
     def _begin(self, key: str) -> None:
         path = self._part(key)

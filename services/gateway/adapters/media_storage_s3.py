@@ -16,7 +16,7 @@ lifecycle rule of the bucket: see docs/operations/media.md.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -121,7 +121,7 @@ class S3MediaStorage:
                     raise
             await self._delete_tails(upload)
 
-    async def read(self, handle: str, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, handle: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         if start >= stop:
             return
         with _answers():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from services.gateway.adapters.thumbnails_pillow import THUMBNAIL_TYPE
 from services.gateway.caller import Caller
@@ -37,6 +40,25 @@ _PARTIAL: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+class _Download(StreamingResponse):
+    """Closes what it reads from, however it ends: a client that is gone leaves no open file, and
+    its place to others at once. (Starlette leaves that to the garbage collector.)"""
+
+    def __init__(
+        self,
+        content: AsyncGenerator[bytes, None],
+        status_code: int,
+        headers: dict[str, str],
+        media_type: str,
+    ) -> None:
+        super().__init__(content, status_code, headers, media_type)
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._content):
+            await super().__call__(scope, receive, send)
+
+
 @router.get("/{media_id}", response_class=Response, responses=_PARTIAL)
 async def download_media(
     media_id: MediaId,
@@ -65,7 +87,7 @@ async def download_media(
     headers["content-length"] = str(sent.stop - sent.start)
     if asked is not None:
         headers["content-range"] = f"bytes {sent.start}-{sent.stop - 1}/{media.size}"
-    return StreamingResponse(
+    return _Download(
         parts.media.read.stream(caller.user_id, media.handle, sent.start, sent.stop),
         status_code=200 if asked is None else 206,
         headers=headers,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from services.gateway.domain.media import Media, MediaState
 from services.gateway.domain.places import Places
@@ -42,12 +43,14 @@ class ReadMedia:
 
     async def stream(
         self, user_id: str, handle: str, start: int, stop: int
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` to below `stop`. Raises OVERLOADED when too many read."""
         # Taken when the first byte is asked for, so that it is given back whatever happens.
         with self._places.place(user_id):
-            async for piece in self._storage.read(handle, start, stop):
-                yield piece
+            # Closed here and now, not when somebody collects the garbage: it holds a file.
+            async with aclosing(self._storage.read(handle, start, stop)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     def check_room(self, user_id: str) -> None:
         """Raises OVERLOADED when too many read: to be asked while there is no answer yet."""

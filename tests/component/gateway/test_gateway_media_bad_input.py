@@ -20,6 +20,7 @@ from tests.component.gateway.media_world import (
     media_world,
     meta,
     picture,
+    token_of,
 )
 from tests.waiting import until
 
@@ -219,6 +220,29 @@ async def test_who_sends_nothing_any_more_is_cut_and_keeps_what_came(
         assert await media.offset("alice", media_id) == 5
         done = await media.patch("alice", media_id, 5, b"56789")
         assert done.headers["upload-offset"] == "10"
+
+
+async def test_who_reads_nothing_any_more_is_cut_and_leaves_the_place_to_others(
+    tmp_path: Path, mongo_url: str
+) -> None:
+    narrow = folder_settings(tmp_path, stall_seconds=0.5, max_downloads=1, chunk_bytes=4 << 20)
+    async with media_world(tmp_path, mongo_url, narrow) as media:
+        # More than the buffers of both ends take.
+        media_id = await media.upload("alice", b"x" * (48 << 20))
+        host, _, port = media.gateway.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        head = f"GET /v1/media/{media_id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer "
+        writer.write(f"{head}{token_of('alice')}\r\n\r\n".encode())
+        assert b"200" in await reader.readline()
+        refused = await media.call("alice", "GET", f"/{media_id}", range="bytes=0-0")
+        assert code_of(refused) == (429, "OVERLOADED")
+
+        async def has_a_place() -> bool:
+            got = await media.call("alice", "GET", f"/{media_id}", range="bytes=0-0")
+            return got.status_code == 206
+
+        await until(has_a_place)
+        writer.close()
 
 
 async def test_a_malformed_request_is_refused(media: MediaWorld) -> None:

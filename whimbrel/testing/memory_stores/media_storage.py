@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError
@@ -33,7 +33,7 @@ class MemoryMediaStorage:
             raise _absent()
         self.objects[handle] = bytes(self._parts.pop(handle)[:size])
 
-    async def read(self, handle: str, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, handle: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         if handle not in self.objects:
             raise _absent()
         content = self.objects[handle][start:stop]
