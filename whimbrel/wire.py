@@ -38,6 +38,7 @@ def attributes_to_wire(attributes: Attributes) -> types_pb2.Attributes:
         mentions_all=attributes.mentions_all,
         recalls=attributes.recalls,
         edits=attributes.edits,
+        media_id=attributes.media_id,
     )
     source = attributes.forwarded_from
     if source is not None:
@@ -62,6 +63,7 @@ def attributes_of(wired: types_pb2.Attributes) -> Attributes:
         wired.mentions_all,
         wired.recalls,
         wired.edits,
+        wired.media_id,
     )
 
 

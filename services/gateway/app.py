@@ -16,8 +16,8 @@ Everything around the stream. Ids of 64 bits are decimal strings. A refusal has 
 `{"error": {"code": …, "detail": …, "retry_after_ms": …}}`; programs look at `code` alone."""
 
 
-def make_app(parts: Parts, settings: HttpSettings) -> FastAPI:
-    """The ASGI application of one gateway pod."""
+def make_app(parts: Parts, settings: HttpSettings, *, stall_seconds: float) -> FastAPI:
+    """The ASGI application of one gateway pod. `stall_seconds`: of a transfer of media."""
     app = FastAPI(
         title="Whimbrel",
         version="1",
@@ -34,6 +34,7 @@ def make_app(parts: Parts, settings: HttpSettings) -> FastAPI:
         Edge,
         max_body_bytes=settings.max_body_bytes,
         request_seconds=settings.request_seconds,
+        stall_seconds=stall_seconds,
     )
     return app
 

@@ -6,6 +6,7 @@ import asyncio
 
 from services.gateway.app import make_app
 from services.gateway.logic_pods import LogicPods
+from services.gateway.media_parts import open_media_storage
 from services.gateway.parts import Parts, assemble
 from services.gateway.settings import GatewaySettings, HttpSettings
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -32,16 +33,20 @@ async def start(settings: GatewaySettings, chassis: Chassis) -> None:
     chassis.stack.push_async_callback(channel.close)
     logic = LogicPods()
     chassis.stack.push_async_callback(logic.close)
-    parts = assemble(settings, secret, database, logic)
+    storage = await chassis.stack.enter_async_context(open_media_storage(settings.media))
+    parts = assemble(settings, secret, database, logic, storage)
     chassis.stack.callback(parts.close)
     await _until_prepared(parts)
     grace_seconds = settings.pod.grace_seconds
-    http = http_server(make_app(parts, settings.http), settings.http, grace_seconds)
+    app = make_app(parts, settings.http, stall_seconds=settings.media.stall_seconds)
+    http = http_server(app, settings.http, grace_seconds)
     chassis.client_address = settings.http.advertise or http.address
     registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
     registration.on_pods(logic.see)
     chassis.spawn(http.run(), "http")
     chassis.spawn(registration.run(), "registration")
+    if parts.media_parts is not None:
+        chassis.spawn(parts.media_parts.sweep.run(), "media_sweep")
     # The last added comes first: nobody new, then what is under way.
     chassis.on_drain(http.stop, settings.http.settle_seconds + grace_seconds + 1.0)
     chassis.on_drain(registration.unregister)

@@ -54,6 +54,8 @@ class MessageAnswer(BaseModel):
     """The message_id that it takes back."""
     edits: str | None
     """The message_id whose body it replaces."""
+    media_id: str | None
+    """The medium that it shows: GET /v1/media/{media_id}."""
     recalled_by: str | None
     """The message_id of the recall; the body is empty then."""
     edited_by: str | None
@@ -109,6 +111,7 @@ def _attributes(attributes: types_pb2.Attributes) -> dict[str, Any]:
         "mentions_all": attributes.mentions_all or None,
         "recalls": _id(attributes.recalls),
         "edits": _id(attributes.edits),
+        "media_id": attributes.media_id or None,
     }
 
 

@@ -20,10 +20,13 @@ from services.gateway.adapters.login_store_mongo import MongoLoginStore
 from services.gateway.adapters.passwords_argon2 import Argon2Passwords
 from services.gateway.limits import Limits
 from services.gateway.logic_pods import LogicPods
+from services.gateway.media_parts import MediaParts, assemble_media
+from services.gateway.media_ports import MediaStorage
 from services.gateway.settings import GatewaySettings
 from services.gateway.usecases.administer import Administer
 from services.gateway.usecases.log_in import LogIn
 from services.gateway.usecases.register import Register
+from whimbrel.core.errors import unavailable
 from whimbrel.runtime.stores import Database
 from whimbrel.runtime.tokens import TokenVerifier
 
@@ -45,23 +48,40 @@ class Parts:
     register: Register
     log_in: LogIn
     administer: Administer
+    media_parts: MediaParts | None
+    """None: this gateway has no storage for media."""
+
+    @property
+    def media(self) -> MediaParts:
+        """What media stand on; raises UNAVAILABLE when there is no storage for them."""
+        if self.media_parts is None:
+            raise unavailable("this gateway has no storage for media")
+        return self.media_parts
 
     async def prepare(self) -> None:
         """Create what the stores need; can be repeated. Raises UNAVAILABLE."""
         for store in (self.accounts, self.logins, self.devices, self.bans):
             await store.prepare()
+        if self.media_parts is not None:
+            await self.media_parts.prepare()
 
     def close(self) -> None:
         """Let go of the threads."""
         self.passwords.close()
+        if self.media_parts is not None:
+            self.media_parts.close()
         if self.provider is not None:
             self.provider.close()
 
 
 def assemble(
-    settings: GatewaySettings, secret: bytes, database: Database, logic: LogicPods
+    settings: GatewaySettings,
+    secret: bytes,
+    database: Database,
+    logic: LogicPods,
+    storage: MediaStorage | None,
 ) -> Parts:
-    """All parts of one gateway pod, on real stores."""
+    """All parts of one gateway pod, on real stores. `storage`: of media; None for none."""
     accounts = MongoAccountStore(database)
     logins = MongoLoginStore(database)
     devices = MongoDeviceStore(database)
@@ -98,6 +118,9 @@ def assemble(
         register=register,
         log_in=log_in,
         administer=Administer(accounts, bans, audit, register, log_in, now_ms=_now_ms),
+        media_parts=None
+        if storage is None
+        else assemble_media(settings.media, storage, database, now_ms=_now_ms),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from services.gateway.media_settings import MediaSettings
 from whimbrel.runtime.settings import (
     Address,
     AuthSettings,
@@ -121,5 +122,7 @@ class GatewaySettings(ServiceSettings):
     """What a password costs."""
     limits: LimitSettings = LimitSettings()
     """How often people may try."""
+    media: MediaSettings = MediaSettings()
+    """Files that users upload."""
     identity_provider: IdentityProviderSettings | None = None
     """Who else may say who somebody is. Default: nobody."""

@@ -13,6 +13,7 @@ from services.logic.adapters.conversation_store_mongo import MongoConversationSt
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
+from services.logic.adapters.media_rights_mongo import MongoMediaRights
 from services.logic.adapters.message_cache_redis import RedisMessageCache
 from services.logic.adapters.message_store_mongo import MongoMessageStore
 from services.logic.adapters.moderation_stores_mongo import (
@@ -92,7 +93,8 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     )
     of_people = (relations, privacy, bans, risks, words, cases)
     of_history = (pulls, settings_of, search)
-    first = (messages, timelines, cursors, conversations, leases, reads, receipts)
+    media = MongoMediaRights(database)
+    first = (messages, timelines, media, cursors, conversations, leases, reads, receipts)
     for store in (*first, *of_people, *of_history):
         await _until_it_answers(store.prepare)
     stores = Stores(
@@ -105,6 +107,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         reservations=RedisSeqReservations(redis),
         memory=RedisSendMemory(redis),
         reads=reads,
+        media=media,
         undelivered=RedisUndeliveredIndex(redis),
         push_queue=RedisPushQueue(redis),
         locator=GrpcLocator(router),

@@ -20,6 +20,7 @@ from services.logic.people_parts import (
 from services.logic.ports import (
     CursorStore,
     Locator,
+    MediaRights,
     MessageStore,
     PushQueue,
     ReadStore,
@@ -84,6 +85,7 @@ class Stores:
     locator: Locator
     history: HistoryStores
     signals: SignalStores
+    media: MediaRights
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ def assemble(
         CheckAttributes(
             stores.messages,
             stores.timelines,
+            stores.media,
             clock=clock,
             wall_ms=wall_ms,
             recall_seconds=changes.recall_seconds,

@@ -8,7 +8,7 @@ repeated as it was.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from services.logic.domain.history import Trimmed, Waiting
@@ -216,6 +216,15 @@ class Locator(Protocol):
     async def locate(self, users: Sequence[str]) -> dict[str, list[str]]:
         """The pods that hold each user, without repeats; an empty list means offline. Raises
         UNAVAILABLE when it does not know: that never means offline (rule 11)."""
+        ...
+
+
+class MediaRights(Protocol):
+    """What the gateway has stored of media, and which messages show them."""
+
+    async def look(self, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        """For each (user, media_id) that the user owns, or that a message which was not taken
+        back has shown to the user: whether it is complete. Others are absent. Majority."""
         ...
 
 

@@ -159,6 +159,7 @@ async def test_attributes_are_found_as_they_were(messages: MessageStore) -> None
     said = [
         Attributes(reply_to=2**62, forwarded_from=source, mentions=("bob", "carol")),
         Attributes(mentions_all=True, edits=2**61),
+        Attributes(media_id="cafe"),
         Attributes(recalls=5),
     ]
     batch = [replace(message(number), attributes=one) for number, one in enumerate(said)]

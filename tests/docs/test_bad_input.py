@@ -141,6 +141,8 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
         " a recall with a body": [
             attached(saying(recalls=7)),
             attached(saying(edits=7, reply_to=7)),
+            attached(saying(edits=7, media_id="cafe")),
+            attached(saying(media_id="../cafe")),
             attached(saying(reply_to=2**63)),
             attached(saying(mentions=["bob", "bob"])),
             attached(saying(mentions=[f"user-{number}" for number in range(51)])),
@@ -159,6 +161,9 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
                     )
                 )
             ),
+        ],
+        "a media_id of a medium that is not there for the sender": [
+            attached(saying(media_id="cafe")),
         ],
         "Read or Typing with a conversation_id that no conversation can have, Read.message_id 0 or"
         " from 2^63 on, Watch with more than 200 users, repeats or others than names": [

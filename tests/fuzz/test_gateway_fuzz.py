@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.component.gateway.gateway_world import SECONDS, gateway, until_logic_answers
+from tests.component.gateway.media_world import folder_settings
 from tests.component.logic.history_world import history_world
 
 pytestmark = pytest.mark.fuzz
@@ -23,7 +24,8 @@ UNCHECKED = "positive_data_acceptance"
 # What refuses a body that breaks the description: with 413 too, when it is as large as that.
 EXPECTED = """\
 [checks]
-negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 409, 413, 429]
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 409, 413, 429,
+  412, 415, 416, 423]  # of media
 """
 LIMIT_SECONDS = 600
 
@@ -34,7 +36,12 @@ async def test_nothing_that_a_client_sends_is_a_server_error(
 ) -> None:
     async with (
         history_world(redis_url, mongo_url) as logic,
-        gateway(tmp_path, mongo_url, router=logic.router_address) as world,
+        gateway(
+            tmp_path,
+            mongo_url,
+            router=logic.router_address,
+            media=folder_settings(tmp_path),
+        ) as world,
     ):
         await world.register("root")
         await until_logic_answers(world)

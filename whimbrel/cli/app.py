@@ -13,6 +13,7 @@ from whimbrel.cli import (
     drain_commands,
     group_commands,
     history_commands,
+    media_commands,
     stack_commands,
     talk_commands,
     user_commands,
@@ -62,6 +63,8 @@ app.command(rich_help_panel=_TALK)(talk_commands.listen)
 app.command(rich_help_panel=_TALK)(talk_commands.chat)
 app.command(rich_help_panel=_TALK)(history_commands.history)
 app.command(rich_help_panel=_TALK)(history_commands.unread)
+app.command(rich_help_panel=_TALK)(media_commands.upload)
+app.command(rich_help_panel=_TALK)(media_commands.download)
 app.add_typer(group_commands.group, name="group", rich_help_panel=_TALK)
 app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)

@@ -119,6 +119,7 @@ def event_json(event: MessageEvent) -> dict[str, Any]:
         "body_hex": None if is_text else event.body.hex(),
         "sent_at_ms": str(event.sent_at_ms),
         "late": event.late,
+        "media_id": event.attributes.media_id or None,
     }
 
 
@@ -129,4 +130,5 @@ def shown(event: MessageEvent) -> str:
     said = event.text if event.kind is BodyKind.TEXT else f"({len(event.body)} bytes)"
     where = f" in {event.conversation_id}" if event.conversation_id.startswith("g:") else ""
     late = " (late)" if event.late else ""
-    return f"{event.sender_id}{where}{late}: {said}"
+    media = f" [media {event.attributes.media_id}]" if event.attributes.media_id else ""
+    return f"{event.sender_id}{where}{late}: {said}{media}"

@@ -29,6 +29,9 @@ def send(
     conversation: Annotated[
         str | None, typer.Option(help="Send to this conversation instead of to a user.")
     ] = None,
+    media_id: Annotated[
+        str, typer.Option("--media", metavar="MEDIA_ID", help="A medium that the message shows.")
+    ] = "",
     timeout: Timeout = 10.0,
     as_json: Json = False,
     device: Device = "cli-send",
@@ -52,7 +55,7 @@ def send(
             else 'give a user and a text in quotes: whimbrel send --as alice bob "hello"'
         )
     access = access_of(as_user, endpoint, token, data)
-    asyncio.run(_send(access, device, words, conversation, timeout, as_json=as_json))
+    asyncio.run(_send(access, device, words, conversation, media_id, timeout, as_json=as_json))
 
 
 async def _send(
@@ -60,15 +63,20 @@ async def _send(
     device: str,
     words: list[str],
     conversation: str | None,
+    media_id: str,
     timeout_seconds: float,
     *,
     as_json: bool,
 ) -> None:
     async with connected(access, device) as client:
         if conversation is None:
-            receipt = await client.send(words[0], words[1], timeout_seconds=timeout_seconds)
+            receipt = await client.send(
+                words[0], words[1], media_id=media_id, timeout_seconds=timeout_seconds
+            )
         else:
-            receipt = await client.send_to(conversation, words[0], timeout_seconds=timeout_seconds)
+            receipt = await client.send_to(
+                conversation, words[0], media_id=media_id, timeout_seconds=timeout_seconds
+            )
     if as_json:
         typer.echo(
             json.dumps(

@@ -82,6 +82,7 @@ class Client:
         *,
         encrypted: bool = False,
         attributes: Attributes = PLAIN,
+        media_id: str = "",
         client_message_id: str | None = None,
         timeout_seconds: float = 30.0,
     ) -> Receipt:
@@ -100,12 +101,18 @@ class Client:
         ConnectionClosed when this client is at its end.
 
         `attributes` say what it answers, whom it means, where it was first said: NOT_FOUND or
-        NOT_A_MEMBER when the server does not find that so. `client_message_id` (1 to 64 of
+        NOT_A_MEMBER when the server does not find that so. `media_id` is a medium that the
+        message shows (see docs/http.md): NOT_FOUND unless it is yours or was shown to you,
+        CONFLICT while it is uploaded. `client_message_id` (1 to 64 of
         A-Z a-z 0-9 _ . -) is chosen by the SDK when it is None.
         """
         check_name(recipient_id, "recipient_id")
         message = _outgoing(
-            body, encrypted, attributes, client_message_id, recipient_id=recipient_id
+            body,
+            encrypted,
+            _showing(attributes, media_id),
+            client_message_id,
+            recipient_id=recipient_id,
         )
         return await self._entered().sending.send(message, timeout_seconds)
 
@@ -116,12 +123,17 @@ class Client:
         *,
         encrypted: bool = False,
         attributes: Attributes = PLAIN,
+        media_id: str = "",
         client_message_id: str | None = None,
         timeout_seconds: float = 30.0,
     ) -> Receipt:
         """Send to a conversation, a group or a direct one. Everything else is as in `send`."""
         message = _outgoing(
-            body, encrypted, attributes, client_message_id, conversation_id=conversation_id
+            body,
+            encrypted,
+            _showing(attributes, media_id),
+            client_message_id,
+            conversation_id=conversation_id,
         )
         return await self._entered().sending.send(message, timeout_seconds)
 
@@ -319,6 +331,10 @@ class Client:
         if self._lifetime is None:
             raise RuntimeError("use the client in `async with`")
         return self._lifetime
+
+
+def _showing(attributes: Attributes, media_id: str) -> Attributes:
+    return replace(attributes, media_id=media_id) if media_id else attributes
 
 
 def _outgoing(

@@ -6,7 +6,7 @@ named exist is for the server to see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from whimbrel.core.errors import invalid
@@ -42,6 +42,10 @@ class Attributes:
     """message_id of the message that is taken back."""
     edits: int = 0
     """message_id of the message whose body this one's replaces."""
+    # Not in the repr, of which digests are made: a resend that begins before an upgrade and ends
+    # behind it is still the same message. `Draft.digest` takes it by itself.
+    media_id: str = field(default="", repr=False)
+    """The medium that the message shows."""
 
     def __bool__(self) -> bool:
         """Whether anything is said."""
@@ -60,8 +64,10 @@ class Attributes:
             check_message_id(named)
         if self.recalls and self != Attributes(recalls=self.recalls):
             raise invalid("a recall says nothing else")
-        if self.edits and (self.reply_to or self.forwarded_from is not None):
-            raise invalid("an edit changes the body and the mentions, not what it answers")
+        if self.edits and (self.reply_to or self.forwarded_from is not None or self.media_id):
+            raise invalid("an edit changes the body and the mentions, not what it answers or shows")
+        if self.media_id:
+            check_name(self.media_id, "media_id")
         if len(self.mentions) > MAX_MENTIONS:
             raise invalid(f"at most {MAX_MENTIONS} mentions, not {len(self.mentions)}")
         if len(set(self.mentions)) != len(self.mentions):

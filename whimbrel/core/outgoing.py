@@ -52,6 +52,7 @@ class Outgoing:
         return (
             size
             + _ATTRIBUTES_BYTES * bool(self.attributes)
+            + len(self.attributes.media_id)
             + sum(len(user) + 2 for user in self.attributes.mentions)
         )
 

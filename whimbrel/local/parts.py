@@ -213,6 +213,8 @@ class Plan:
         settings = pod_settings(name, role, address, self._around, revision=revision, clock=clock)
         if role == "gateway":
             settings["WHIMBREL_HTTP__LISTEN"] = self.http_address(name)
+            settings["WHIMBREL_MEDIA__STORAGE"] = "folder"
+            settings["WHIMBREL_MEDIA__FOLDER"] = str(self._folder.path / "media")
         return Part(
             name=name,
             role=role,

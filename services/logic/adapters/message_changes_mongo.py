@@ -36,6 +36,8 @@ def attributes_document(attributes: Attributes) -> Document:
         document["recalls"] = Int64(attributes.recalls)
     if attributes.edits:
         document["edits"] = Int64(attributes.edits)
+    if attributes.media_id:
+        document["media_id"] = attributes.media_id
     return document
 
 
@@ -52,6 +54,7 @@ def attributes_of(document: Mapping[str, Any] | None) -> Attributes:
         mentions_all=document.get("mentions_all", False),
         recalls=int(document.get("recalls", 0)),
         edits=int(document.get("edits", 0)),
+        media_id=document.get("media_id", ""),
     )
 
 

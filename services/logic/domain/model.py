@@ -32,6 +32,8 @@ class Draft:
     def digest(self) -> bytes:
         """16 bytes that tell this content from another under the same client_message_id."""
         said = f"{self.attributes!r}\x00" if self.attributes else ""
+        if self.attributes.media_id:
+            said += f"{self.attributes.media_id}\x00"
         head = f"{said}{self.conversation}\x00{self.body_kind}\x00".encode()
         return blake2b(head + self.body, digest_size=16).digest()
 

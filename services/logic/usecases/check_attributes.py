@@ -1,7 +1,7 @@
 """What attributes name has to be there: people, messages, and the right to change one.
 
-Asked after all other checks, for the sends that have attributes, in at most two queries a batch.
-Nearly every batch has none and costs nothing here.
+Asked after all other checks, for the sends that have attributes, in at most two queries a batch,
+four when it shows media. Nearly every batch has none and costs nothing here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from services.logic.domain.model import ClientKey, Placement, StoredMessage
-from services.logic.ports import MessageStore, TimelineStore
+from services.logic.ports import MediaRights, MessageStore, TimelineStore
 from services.logic.usecases.commit_messages import Addressed
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
@@ -23,6 +23,7 @@ class CheckAttributes:
         self,
         messages: MessageStore,
         timelines: TimelineStore,
+        media: MediaRights,
         *,
         clock: Clock,
         wall_ms: Callable[[], int],
@@ -31,6 +32,7 @@ class CheckAttributes:
     ) -> None:
         self._messages = messages
         self._timelines = timelines
+        self._media = media
         self._clock = clock
         self._wall_ms = wall_ms
         self._recall_ms = recall_seconds * 1000
@@ -51,12 +53,27 @@ class CheckAttributes:
             deadline=deadline,
             clock=self._clock,
         )
+        shown = await self._shown(named, deadline)
         refused = {}
         for send in named:
-            error = self._refusal(send, messages, placed)
+            error = self._refusal(send, messages, placed) or _not_to_show(send, shown)
             if error is not None:
                 refused[send.draft.key] = error
         return refused
+
+    async def _shown(
+        self, sends: Sequence[Addressed], deadline: float
+    ) -> dict[tuple[str, str], bool]:
+        wanted = {
+            (send.draft.key.sender, send.draft.attributes.media_id)
+            for send in sends
+            if send.draft.attributes.media_id
+        }
+        if not wanted:
+            return {}
+        return await until_deadline(
+            lambda: self._media.look(wanted), deadline=deadline, clock=self._clock
+        )
 
     def _refusal(
         self,
@@ -138,6 +155,20 @@ def _places(sends: Sequence[Addressed]) -> list[Placement]:
         for message_id in (send.draft.attributes.reply_to, send.draft.attributes.changes)
         if message_id
     ]
+
+
+def _not_to_show(send: Addressed, shown: dict[tuple[str, str], bool]) -> WhimbrelError | None:
+    media_id = send.draft.attributes.media_id
+    if not media_id:
+        return None
+    is_complete = shown.get((send.draft.key.sender, media_id))
+    if is_complete is None:
+        return WhimbrelError(
+            ErrorCode.NOT_FOUND, "media_id names a medium that is not there for the sender"
+        )
+    if not is_complete:
+        return WhimbrelError(ErrorCode.CONFLICT, "media_id names a medium that is not complete")
+    return None
 
 
 def _absent(word: str) -> WhimbrelError:

@@ -79,16 +79,23 @@ class GatewayWorld:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, mongo_url: str, *, router: str = "127.0.0.1:1", **settings: Any
+    folder: Path,
+    mongo_url: str,
+    *,
+    router: str = "127.0.0.1:1",
+    database_name: str = "",
+    **settings: Any,
 ) -> AsyncIterator[GatewayWorld]:
     """A gateway that serves. `router` is host:port of a Router, whose Logic pods it then asks;
-    else there is none. `settings`: groups of its own."""
+    else there is none. `database_name`: of a database that it shares with others. `settings`:
+    groups of its own."""
     key = folder / "token.key"
     key.write_bytes(SECRET)
     with_defaults: dict[str, Any] = {"passwords": CHEAP, "limits": NO_LIMITS, **settings}
+    name = database_name or f"gateway-{secrets.token_hex(4)}"
     read = GatewaySettings(
         pod=PodSettings(id="gateway-7"),
-        mongo=MongoSettings(url=mongo_url, database=f"gateway-{secrets.token_hex(4)}"),
+        mongo=MongoSettings(url=mongo_url, database=name),
         router=RouterTarget(addresses=router),
         auth=AuthSettings(secret_file=key),
         **with_defaults,

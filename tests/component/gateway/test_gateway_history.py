@@ -227,6 +227,7 @@ BESIDE = [
     "mentions_all",
     "recalls",
     "edits",
+    "media_id",
     "recalled_by",
     "edited_by",
 ]
@@ -259,6 +260,7 @@ BIG = (1 << 63) - 1
         ),
         (types_pb2.Attributes(recalls=BIG), {}, {"recalls": str(BIG)}),
         (types_pb2.Attributes(edits=BIG), {}, {"edits": str(BIG)}),
+        (types_pb2.Attributes(media_id="cafe"), {}, {"media_id": "cafe"}),
         (None, {"recalled_by": BIG}, {"recalled_by": str(BIG)}),
         (None, {"edited_by": BIG}, {"edited_by": str(BIG)}),
     ],

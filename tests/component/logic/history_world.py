@@ -74,7 +74,13 @@ class HistoryWorld:
                     self._news.notify_all()
 
     async def send(
-        self, text: str, *, sender: str = "alice", to: str = CHAT, client_id: str = ""
+        self,
+        text: str,
+        *,
+        sender: str = "alice",
+        to: str = CHAT,
+        client_id: str = "",
+        attributes: types_pb2.Attributes | None = None,
     ) -> int:
         """Send a text; its message_id once it is accepted."""
         self._ref += 1
@@ -90,6 +96,7 @@ class HistoryWorld:
             body=types_pb2.Body(kind=types_pb2.BODY_KIND_TEXT, content=text.encode()),
             budget_ms=10_000,
             resend=bool(client_id),
+            attributes=attributes,
         )
         self._outgoing.put_nowait(logic_pb2.LinkRequest(sends=[request]))
         async with asyncio.timeout(WAIT_SECONDS):

@@ -50,6 +50,7 @@ def test_64_bit_numbers_are_strings_in_json() -> None:
         "body_hex": None,
         "sent_at_ms": "1",
         "late": True,
+        "media_id": None,
     }
 
 

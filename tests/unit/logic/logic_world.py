@@ -24,6 +24,7 @@ from whimbrel.core.ids import EPOCH_MS
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
+from whimbrel.testing.memory_stores.media_rights import MemoryMediaRights
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.people import memory_people
 from whimbrel.testing.memory_stores.presence_stores import (
@@ -131,6 +132,7 @@ class World:
         self.unread = MemoryUnreadIndex()
         self.history = memory_history_stores(self.timelines, self.messages, self.unread)
         self.people = memory_people()
+        self.media = MemoryMediaRights(self.messages)
 
     @property
     def stores(self) -> Stores:
@@ -154,6 +156,7 @@ class World:
             push_queue=self.push_queue,
             locator=self.locator,
             history=self.history,
+            media=self.media,
         )
 
     def logic(

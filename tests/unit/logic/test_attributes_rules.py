@@ -77,6 +77,32 @@ async def test_only_what_one_has_got_is_forwarded_and_from_whom_it_came() -> Non
             assert code_of(await send(parts, invented)) == "NOT_FOUND"
 
 
+async def test_a_medium_is_shown_by_its_owner_and_by_whoever_was_shown_it() -> None:
+    world = World()
+    world.media.media = {"cat": ("alice", True), "dog": ("alice", False)}
+    cat = Attributes(media_id="cat")
+    async with running(world.logic()) as parts:
+        to_carol = Draft(change("x", cat, sender="bob").key, "d:bob:carol", 1, b"look", cat)
+        assert code_of(await send(parts, to_carol)) == "NOT_FOUND"
+        assert code_of(await send(parts, change("a", Attributes(media_id="dog")))) == "CONFLICT"
+        assert code_of(await send(parts, change("b", Attributes(media_id="cow")))) == "NOT_FOUND"
+        shown = placed(await send(parts, change("c", cat)))
+        assert (await said(world, shown)).attributes == cat
+        placed(await send(parts, to_carol))
+        placed(await send(parts, change("d", Attributes(recalls=shown))))
+        again = Draft(change("y", cat, sender="bob").key, "d:bob:carol", 1, b"look", cat)
+        assert placed(await send(parts, again))  # his own message to Carol shows it to him still
+
+
+async def test_a_resend_that_shows_another_medium_is_another_message() -> None:
+    world = World()
+    world.media.media = {"cat": ("alice", True), "dog": ("alice", True)}
+    async with running(world.logic()) as parts:
+        placed(await send(parts, change("same", Attributes(media_id="cat"))))
+        other = change("same", Attributes(media_id="dog"))
+        assert code_of(await send(parts, other)) == "ID_REUSED"
+
+
 async def test_a_recalled_message_is_read_without_its_body() -> None:
     world = World()
     async with running(world.logic()) as parts:

@@ -11,13 +11,14 @@ from services.logic.domain.model import StoredMessage
 from services.logic.history_parts import HistoryStores
 from services.logic.parts import Stores
 from services.logic.people_parts import PeopleStores
-from services.logic.ports import Locator
+from services.logic.ports import Locator, MediaRights
 from services.logic.signal_parts import SignalStores
 from whimbrel.core.errors import unavailable
 from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
+from whimbrel.testing.memory_stores.media_rights import MemoryMediaRights
 from whimbrel.testing.memory_stores.message_cache import MemoryMessageCache
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.people import memory_people
@@ -61,10 +62,12 @@ class WorldStores:
     message_cache: MemoryMessageCache = field(default_factory=MemoryMessageCache)
     history: HistoryStores = field(init=False)
     people: PeopleStores = field(default_factory=memory_people)
+    media: MediaRights = field(init=False)
     locator_of: Callable[[Locator], Locator] = lambda locator: locator
     """Wraps the locator of each Logic process."""
 
     def __post_init__(self) -> None:
+        self.media = MemoryMediaRights(self.messages)
         self.history = memory_history_stores(
             self.timelines, self.messages, self.unread, self.message_cache
         )
@@ -91,6 +94,7 @@ class WorldStores:
             push_queue=self.push_queue,
             locator=self.locator_of(locator),
             history=self.history,
+            media=self.media,
         )
 
     def slow_down(self, wait: Callable[[], float], halves: HalfWrites, random: Random) -> None:
