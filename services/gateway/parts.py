@@ -18,6 +18,7 @@ from services.gateway.adapters.device_store_mongo import MongoDeviceStore
 from services.gateway.adapters.identity_provider_jwks import JwksIdentityProvider
 from services.gateway.adapters.login_store_mongo import MongoLoginStore
 from services.gateway.adapters.passwords_argon2 import Argon2Passwords
+from services.gateway.adapters.quiet_hours_store_mongo import MongoQuietHoursStore
 from services.gateway.limits import Limits
 from services.gateway.logic_pods import LogicPods
 from services.gateway.settings import GatewaySettings
@@ -38,6 +39,7 @@ class Parts:
     accounts: MongoAccountStore
     logins: MongoLoginStore
     devices: MongoDeviceStore
+    quiet_hours: MongoQuietHoursStore
     bans: MongoBanStore
     audit: MongoAuditLog
     passwords: Argon2Passwords
@@ -91,6 +93,7 @@ def assemble(
         accounts=accounts,
         logins=logins,
         devices=devices,
+        quiet_hours=MongoQuietHoursStore(database),
         bans=bans,
         audit=audit,
         passwords=passwords,
