@@ -18,12 +18,15 @@ from services.push.adapters.wake_queue_redis import RedisWakeQueue
 from services.push.adapters.wishes_mongo import MongoWishes
 from services.push.metrics import push_metrics
 from services.push.parts import open_providers
+from services.push.servicer import PushServicer
 from services.push.settings import DeliverySettings, PushSettings
 from services.push.usecases.consume_jobs import ConsumeJobs
 from services.push.usecases.judge_wakes import JudgeWakes
+from services.push.usecases.look_after_push import LookAfterPush
 from services.push.usecases.rescan_backlog import RescanBacklog
 from services.push.usecases.schedule_wakes import ScheduleWakes
 from services.push.usecases.send_wakes import LaneLimits, SendWakes
+from whimbrel.api.push.v1 import push_pb2, push_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
@@ -83,6 +86,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
         lifetime_seconds=delivery.lifetime_seconds,
         text=delivery.text,
     )
+    dead_letters = RedisDeadLetters(redis)
     lanes = [
         SendWakes(
             name,
@@ -91,7 +95,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
             judge=judge,
             memory=memory,
             devices=devices,
-            dead_letters=RedisDeadLetters(redis),
+            dead_letters=dead_letters,
             clock=time.monotonic,
             wall_clock=time.time,
             dice=random.random,
@@ -99,6 +103,16 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
         )
         for name, provider in providers.items()
     ]
+    look_after = LookAfterPush(
+        devices,
+        providers,
+        queue,
+        dead_letters,
+        wall_clock=time.time,
+        send_timeout_seconds=delivery.send_timeout_seconds,
+    )
+    push_pb2_grpc.add_PushServiceServicer_to_server(PushServicer(look_after), chassis.server)
+    chassis.serves(push_pb2.DESCRIPTOR.services_by_name["PushService"].full_name)
     chassis.metrics.add(
         lambda: push_metrics(
             schedule.statistics(),

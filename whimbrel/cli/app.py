@@ -13,6 +13,7 @@ from whimbrel.cli import (
     drain_commands,
     group_commands,
     history_commands,
+    push_commands,
     stack_commands,
     talk_commands,
     user_commands,
@@ -64,6 +65,7 @@ app.command(rich_help_panel=_TALK)(history_commands.history)
 app.command(rich_help_panel=_TALK)(history_commands.unread)
 app.add_typer(group_commands.group, name="group", rich_help_panel=_TALK)
 app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
+app.add_typer(push_commands.push, name="push", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
