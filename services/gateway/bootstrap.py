@@ -6,13 +6,13 @@ import asyncio
 
 from services.gateway.app import make_app
 from services.gateway.http_server import HttpServer
-from services.gateway.logic_pods import LogicPods
 from services.gateway.parts import Parts, assemble
 from services.gateway.settings import GatewaySettings
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.logic_pods import LogicPods
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec

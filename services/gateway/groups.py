@@ -8,10 +8,10 @@ from typing import Annotated, Literal, TypeVar
 from fastapi import Path
 from pydantic import BaseModel
 
-from services.gateway.logic_pods import ask
 from services.gateway.parts import Parts
 from whimbrel.api.groups.v1 import groups_pb2 as pb
 from whimbrel.api.groups.v1.groups_pb2_grpc import GroupsServiceStub
+from whimbrel.runtime.logic_pods import ask
 
 A = TypeVar("A")
 

@@ -20,11 +20,11 @@ from services.gateway.adapters.login_store_mongo import MongoLoginStore
 from services.gateway.adapters.passwords_argon2 import Argon2Passwords
 from services.gateway.adapters.quiet_hours_store_mongo import MongoQuietHoursStore
 from services.gateway.limits import Limits
-from services.gateway.logic_pods import LogicPods
 from services.gateway.settings import GatewaySettings
 from services.gateway.usecases.administer import Administer
 from services.gateway.usecases.log_in import LogIn
 from services.gateway.usecases.register import Register
+from whimbrel.runtime.logic_pods import LogicPods
 from whimbrel.runtime.stores import Database
 from whimbrel.runtime.tokens import TokenVerifier
 

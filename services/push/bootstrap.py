@@ -12,6 +12,7 @@ from services.push.adapters.device_store_mongo import MongoDeviceStore
 from services.push.adapters.job_stream_redis import RedisJobStream
 from services.push.adapters.mark_store_mongo import MongoMarkStore
 from services.push.adapters.rescan_ledger_redis import RedisRescanLedger
+from services.push.adapters.unread_counts_logic import CountedByLogic
 from services.push.adapters.unread_counts_redis import RedisUnreadCounts
 from services.push.adapters.wake_memory_redis import RedisWakeMemory
 from services.push.adapters.wake_queue_redis import RedisWakeQueue
@@ -30,6 +31,7 @@ from whimbrel.api.push.v1 import push_pb2, push_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.logic_pods import LogicPods
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.stores import open_mongo, open_redis
@@ -41,6 +43,8 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
     database = await chassis.stack.enter_async_context(open_mongo(settings.mongo))
     channel = open_channel(settings.router.addresses)
     chassis.stack.push_async_callback(channel.close)
+    logic = LogicPods()
+    chassis.stack.push_async_callback(logic.close)
     delivery, rescan = settings.delivery, settings.rescan
     stream = RedisJobStream(
         redis,
@@ -80,7 +84,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
     judge = JudgeWakes(
         MongoMarkStore(database),
         devices,
-        RedisUnreadCounts(redis),
+        CountedByLogic(RedisUnreadCounts(redis), logic),
         MongoWishes(database, clock=time.monotonic),
         wall_clock=time.time,
         lifetime_seconds=delivery.lifetime_seconds,
@@ -122,6 +126,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
         )
     )
     registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
+    registration.on_pods(logic.see)
     chassis.spawn(consume.run(), "consume")
     chassis.spawn(rescan_backlog.run(), "rescan")
     for lane in lanes:
@@ -161,7 +166,7 @@ def _registration(
         revision=settings.pod.revision,
         state=router_pb2.POD_STATE_ACTIVE,
     )
-    return Registration(router, lambda: pod, watch_roles=[router_pb2.POD_ROLE_PUSH])
+    return Registration(router, lambda: pod, watch_roles=[router_pb2.POD_ROLE_LOGIC])
 
 
 SERVICE = ServiceSpec(name="push", settings_class=PushSettings, start=start)
