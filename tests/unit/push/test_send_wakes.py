@@ -250,7 +250,7 @@ async def test_what_could_not_be_judged_is_judged_at_the_next_step(world: World)
     async def away(placed: object) -> Marks:
         raise unavailable("MongoDB does not answer")
 
-    world.marks.find = away  # type: ignore[assignment]
+    world.marks.find = away  # type: ignore[method-assign]
     await world.owe(5)
     async with asyncio.TaskGroup() as group:
         with pytest.raises(Exception, match="MongoDB"):
