@@ -18,7 +18,9 @@ from services.drain.usecases.reconcile import ReconcileStatistics
 from services.logic.metrics import logic_metrics
 from services.logic.usecases.pipeline import PipelineStatistics
 from services.push.metrics import push_metrics
-from services.push.usecases.wake_users import WakeStatistics
+from services.push.usecases.judge_wakes import JudgeStatistics
+from services.push.usecases.schedule_wakes import ScheduleStatistics
+from services.push.usecases.send_wakes import LaneStatistics
 from services.router.metrics import router_metrics
 from whimbrel.core.drain.pacing import PaceStatistics
 from whimbrel.core.drain.pod_drain import PodDrain
@@ -51,7 +53,9 @@ FAMILIES: Final[dict[str, list[Metric]]] = {
     ),
     "drain": _drain(),
     "logic": list(logic_metrics({"commit": PipelineStatistics(0, 0, 0, 0)})),
-    "push": list(push_metrics(WakeStatistics(), 0)),
+    "push": list(
+        push_metrics(ScheduleStatistics(), JudgeStatistics(), {"apns": LaneStatistics()}, 0)
+    ),
     "router": list(router_metrics((), 0)),
 }
 """By role."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from services.gateway.app import make_app
-from services.gateway.logic_pods import LogicPods
 from services.gateway.media_parts import open_media_storage
 from services.gateway.parts import Parts, assemble
 from services.gateway.settings import GatewaySettings, HttpSettings
@@ -14,6 +13,7 @@ from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.http_server import App, HttpLimits, HttpServer
+from whimbrel.runtime.logic_pods import LogicPods
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceFailedError, ServiceSpec

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from services.gateway.caller import Caller
 from services.gateway.idempotency import RequestId
-from services.gateway.logic_pods import ask
 from services.gateway.parts import Parts, PartsDep
 from whimbrel.api.groups.v1 import groups_pb2 as pb
 from whimbrel.api.groups.v1.groups_pb2_grpc import GroupsServiceStub
+from whimbrel.runtime.logic_pods import ask
 
 A = TypeVar("A")
 

@@ -18,8 +18,8 @@ from services.gateway.adapters.device_store_mongo import MongoDeviceStore
 from services.gateway.adapters.identity_provider_jwks import JwksIdentityProvider
 from services.gateway.adapters.login_store_mongo import MongoLoginStore
 from services.gateway.adapters.passwords_argon2 import Argon2Passwords
+from services.gateway.adapters.quiet_hours_store_mongo import MongoQuietHoursStore
 from services.gateway.limits import Limits
-from services.gateway.logic_pods import LogicPods
 from services.gateway.media_parts import MediaParts, assemble_media
 from services.gateway.media_ports import MediaStorage
 from services.gateway.settings import GatewaySettings
@@ -27,6 +27,7 @@ from services.gateway.usecases.administer import Administer
 from services.gateway.usecases.log_in import LogIn
 from services.gateway.usecases.register import Register
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.logic_pods import LogicPods
 from whimbrel.runtime.stores import Database
 from whimbrel.runtime.tokens import TokenVerifier
 
@@ -41,6 +42,7 @@ class Parts:
     accounts: MongoAccountStore
     logins: MongoLoginStore
     devices: MongoDeviceStore
+    quiet_hours: MongoQuietHoursStore
     bans: MongoBanStore
     audit: MongoAuditLog
     passwords: Argon2Passwords
@@ -111,6 +113,7 @@ def assemble(
         accounts=accounts,
         logins=logins,
         devices=devices,
+        quiet_hours=MongoQuietHoursStore(database),
         bans=bans,
         audit=audit,
         passwords=passwords,

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from prometheus_client.core import Metric
 
-from services.push.usecases.wake_users import WakeStatistics
-from whimbrel.runtime.metrics import counter
+from services.push.domain.outcomes import Result
+from services.push.usecases.judge_wakes import JudgeStatistics
+from services.push.usecases.schedule_wakes import ScheduleStatistics
+from services.push.usecases.send_wakes import LaneStatistics
+from whimbrel.runtime.metrics import counter, gauge
+
+OUTCOMES = (*(result.value for result in Result), "buried")
 
 
-def push_metrics(wakes: WakeStatistics, times_lost: int) -> Iterator[Metric]:
-    """Every family of this role."""
+def push_metrics(
+    scheduled: ScheduleStatistics,
+    judged: JudgeStatistics,
+    lanes: Mapping[str, LaneStatistics],
+    times_lost: int,
+) -> Iterator[Metric]:
+    """Every family of this role; `lanes` by provider."""
     yield counter(
         "whimbrel_push_jobs_total",
-        "Jobs by what became of them; failed ones are tried again.",
-        {(outcome,): count for outcome, count in asdict(wakes).items()},
-        labels=("outcome",),
+        "Jobs and wakes by what became of them before a provider was asked.",
+        {(fate,): count for fate, count in (asdict(scheduled) | asdict(judged)).items()},
+        labels=("fate",),
+    )
+    yield counter(
+        "whimbrel_push_notifications_total",
+        "Answers of providers, and wakes that went to the dead letters.",
+        {
+            (name, outcome): lane.outcomes[outcome]
+            for name, lane in lanes.items()
+            for outcome in OUTCOMES
+        },
+        labels=("provider", "outcome"),
+    )
+    yield gauge(
+        "whimbrel_push_in_flight",
+        "Notifications on their way to a provider.",
+        {(name,): lane.in_flight for name, lane in lanes.items()},
+        labels=("provider",),
+    )
+    yield gauge(
+        "whimbrel_push_provider_unavailable",
+        "1 while a provider takes nothing, or nothing from us, and its wakes wait.",
+        {(name,): int(lane.is_open) for name, lane in lanes.items()},
+        labels=("provider",),
     )
     yield counter(
         "whimbrel_push_group_losses_total",

@@ -1,4 +1,4 @@
-"""What push needs from the world, by role.
+"""Where push gets its jobs from, by role; what it needs to do them is in `wake_ports`.
 
 All of them raise WhimbrelError UNAVAILABLE when their store does not answer in time; every call
 can be repeated as it was.
@@ -6,10 +6,10 @@ can be repeated as it was.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from services.push.domain.sifting import Marks, ReceivedJob, WakeKey
+from services.push.domain.sifting import ReceivedJob
 from whimbrel.runtime.push_stream import StreamJob
 
 
@@ -53,26 +53,6 @@ class JobStream(Protocol):
         ...
 
 
-class WakeMemory(Protocol):
-    """The wakes of the last minutes, shared by all push pods: doubles often end on two pods."""
-
-    async def recent(self, keys: Sequence[WakeKey]) -> set[WakeKey]:
-        """Those of the wakes that somebody has sent lately."""
-        ...
-
-    async def remember(self, keys: Collection[WakeKey]) -> None:
-        """These were sent now."""
-        ...
-
-
-class MarkStore(Protocol):
-    """MongoDB's `cursors` and `reads`."""
-
-    async def find(self, jobs: Iterable[StreamJob]) -> Marks:
-        """The marks that decide about these jobs. Majority, from the primary."""
-        ...
-
-
 class BacklogPage(NamedTuple):
     """Jobs for the users of one page; `last` is where the next page goes on, None at the end."""
 
@@ -99,15 +79,4 @@ class RescanLedger(Protocol):
     async def advance(self, after: str, last: str | None) -> bool:
         """The page after `after` is enqueued; None says that it was the last. False, and nothing
         changes, when the lock or the position is no longer ours."""
-        ...
-
-
-class Provider(Protocol):
-    """Wakes a user's devices: APNs, FCM, Web Push, a webhook, a console."""
-
-    async def wake(self, job: StreamJob) -> None:
-        """Wake the user's devices about this message. Never carries the body.
-
-        Raises WhimbrelError UNAVAILABLE when the job shall be tried again later, with any other
-        code when it never shall. At least once: a wake may be sent twice."""
         ...

@@ -13,7 +13,9 @@ from services.access.pending import PendingStatistics
 from services.logic.metrics import logic_metrics
 from services.logic.usecases.pipeline import PipelineStatistics
 from services.push.metrics import push_metrics
-from services.push.usecases.wake_users import WakeStatistics
+from services.push.usecases.judge_wakes import JudgeStatistics
+from services.push.usecases.schedule_wakes import ScheduleStatistics
+from services.push.usecases.send_wakes import LaneStatistics
 from services.router.metrics import router_metrics
 from tests.expositions import FAMILIES
 from tests.scraping import Scrape, samples, value
@@ -23,6 +25,7 @@ from whimbrel.core.drain.pod_drain_types import DrainTimes
 
 BOUNDED = {
     *("phase", "request", "role", "pipeline", "outcome", "kind", "cause", "state", "fate"),
+    "provider",
     # Pods that drain at the same time. Not "pod": that and namespace, container, endpoint,
     # instance and job are the scraper's own, who would rename ours and queries would miss it.
     "plan_pod",
@@ -127,9 +130,19 @@ def test_logic_and_push_show_their_work() -> None:
     assert value(seen, "whimbrel_logic_batches_total", pipeline="commit") == 10
     assert value(seen, "whimbrel_logic_items_total", pipeline="commit") == 400
     assert value(seen, "whimbrel_logic_largest_batch", pipeline="commit") == 90
-    pushed = samples(push_metrics(WakeStatistics(sent=8, failed=1), 2))
-    assert value(pushed, "whimbrel_push_jobs_total", outcome="sent") == 8
-    assert value(pushed, "whimbrel_push_jobs_total", outcome="failed") == 1
+    lane = LaneStatistics(in_flight=4, is_open=True)
+    lane.outcomes["delivered"] = 8
+    pushed = samples(
+        push_metrics(ScheduleStatistics(doubles=5), JudgeStatistics(passed=6), {"apns": lane}, 2)
+    )
+    assert value(pushed, "whimbrel_push_jobs_total", fate="doubles") == 5
+    assert value(pushed, "whimbrel_push_jobs_total", fate="passed") == 6
+    assert (
+        value(pushed, "whimbrel_push_notifications_total", provider="apns", outcome="delivered")
+        == 8
+    )
+    assert value(pushed, "whimbrel_push_in_flight", provider="apns") == 4
+    assert value(pushed, "whimbrel_push_provider_unavailable", provider="apns") == 1
     assert value(pushed, "whimbrel_push_group_losses_total") == 2
 
 

@@ -11,6 +11,7 @@ import typer
 
 from whimbrel.cli.bench_fanout import fanout
 from whimbrel.cli.bench_media import media
+from whimbrel.cli.bench_push import push
 
 if TYPE_CHECKING:
     from bench.figures import Figures
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 app.command()(fanout)
 app.command()(media)
+app.command()(push)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 Seconds = Annotated[float, typer.Option(help="Measured seconds, after a warm-up of 2.")]

@@ -1,22 +1,15 @@
-"""Asks a Logic pod of the stack on this machine, over gRPC.
-
-Logic trusts its caller, so what stands on this are an operator's commands; clients of users go
-through the gateway.
-"""
+"""Asks a Logic pod of the stack on this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from whimbrel.cli.edge import CommandError
-from whimbrel.cli.options import folder_of
+from whimbrel.cli.pod_calls import ask_pod
 
 S = TypeVar("S")
 T = TypeVar("T")
-
-CALL_SECONDS: Final = 30.0
 
 
 async def ask_logic(
@@ -25,27 +18,5 @@ async def ask_logic(
     method: Callable[[S], Callable[..., Awaitable[T]]],
     request: object,
 ) -> T:
-    """The answer of the first Logic pod that gives one; a request that changes something has to
-    be one that can come twice. Raises WhimbrelError for what it refuses, CommandError when there
-    is no such pod."""
-    import grpc
-
-    from whimbrel.api.router.v1 import router_pb2
-    from whimbrel.core.errors import ErrorCode
-    from whimbrel.local.cluster import list_pods
-    from whimbrel.runtime.channels import open_channel
-    from whimbrel.runtime.errors import error_from_rpc
-
-    reason = "none is registered"
-    for pod in await list_pods(folder_of(data).running().router_addresses):
-        if pod.role != router_pb2.POD_ROLE_LOGIC or not pod.address:
-            continue
-        async with open_channel(pod.address) as channel:
-            try:
-                return await method(stub_class(channel))(request, timeout=CALL_SECONDS)
-            except grpc.aio.AioRpcError as failure:
-                error = error_from_rpc(failure)
-        if error.code is not ErrorCode.UNAVAILABLE:
-            raise error
-        reason = error.detail
-    raise CommandError(f"no Logic pod answers ({reason}): `whimbrel pods` shows which there are")
+    """As `ask_pod` does."""
+    return await ask_pod("logic", data, stub_class, method, request)

@@ -69,6 +69,9 @@ def pod_settings(
             # What is not moved by then is ended with a goodbye, before the SIGKILL.
             "WHIMBREL_DRAIN__DEADLINE_SECONDS": f"{_DEADLINE * around.access_grace_seconds:g}",
         }
+    if role == "push":
+        # Nobody has keys of Apple's on a laptop: who is woken stands in the log.
+        settings["WHIMBREL_CONSOLE"] = "true"
     if role == "drain":
         settings |= {
             "WHIMBREL_PLATFORM__KIND": "local",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, NamedTuple
+from zoneinfo import available_timezones
 
 FOR_EVER_MS: Final = 2**53 - 1
 """The end of a ban without an end: the largest integer that every JSON reader keeps."""
@@ -46,6 +48,26 @@ class Device(NamedTuple):
     push_provider: str
     push_token: str
     updated_ms: int
+
+
+class QuietHours(NamedTuple):
+    """When a user wants notifications without sound: minutes since midnight of the user's own
+    clock; `to_minute` below `from_minute` is on the next day."""
+
+    from_minute: int
+    to_minute: int
+    time_zone: str
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether it is a name of the IANA database, as it is installed here."""
+    return name in available_time_zones()
+
+
+@cache
+def available_time_zones() -> frozenset[str]:
+    """Their names; reading them takes some ms."""
+    return frozenset(available_timezones())
 
 
 class Ban(NamedTuple):

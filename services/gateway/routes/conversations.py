@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from services.gateway.caller import Caller
 from services.gateway.fields import Id64, PageSize, PathConversation, RequestBody
-from services.gateway.logic_pods import ask
 from services.gateway.messages import MessageAnswer, entry_json, json_response
 from services.gateway.parts import PartsDep
 from whimbrel.api.history.v1 import history_pb2 as pb
@@ -18,6 +17,7 @@ from whimbrel.api.history.v1.history_pb2_grpc import HistoryServiceStub
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.logic.v1.logic_pb2_grpc import LogicServiceStub
 from whimbrel.core.errors import invalid
+from whimbrel.runtime.logic_pods import ask
 
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
 

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 
 from services.gateway.caller import Caller
 from services.gateway.fields import PageSize, PathName, RequestBody
-from services.gateway.logic_pods import ask
 from services.gateway.parts import Parts, PartsDep
 from whimbrel.api.social.v1 import social_pb2 as pb
 from whimbrel.api.social.v1.social_pb2_grpc import SocialServiceStub
+from whimbrel.runtime.logic_pods import ask
 
 router = APIRouter(prefix="/v1", tags=["friends"])
 

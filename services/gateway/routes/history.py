@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 from services.gateway.caller import Caller
 from services.gateway.fields import ConversationId, Id64, PageSize, PathConversation
-from services.gateway.logic_pods import ask
 from services.gateway.messages import MessageAnswer, entries_json, json_response
 from services.gateway.parts import PartsDep
 from whimbrel.api.history.v1 import history_pb2 as pb
 from whimbrel.api.history.v1.history_pb2_grpc import HistoryServiceStub
 from whimbrel.core.errors import invalid
+from whimbrel.runtime.logic_pods import ask
 
 router = APIRouter(prefix="/v1", tags=["history"])
 

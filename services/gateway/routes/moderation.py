@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field, JsonValue, StringConstraints
 
 from services.gateway.caller import Admin, Caller
 from services.gateway.fields import Id64, Name, PageSize, PathName, RequestBody
-from services.gateway.logic_pods import ask
 from services.gateway.parts import PartsDep
 from whimbrel.api.moderation.v1 import moderation_pb2 as pb
 from whimbrel.api.moderation.v1.moderation_pb2_grpc import ModerationServiceStub
 from whimbrel.core.errors import invalid
+from whimbrel.runtime.logic_pods import ask
 
 router = APIRouter(prefix="/v1", tags=["moderation"])
 

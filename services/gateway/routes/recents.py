@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from services.gateway.caller import Caller
 from services.gateway.fields import ConversationId, Id64
-from services.gateway.logic_pods import ask
 from services.gateway.messages import MessageAnswer, entries_json, json_response
 from services.gateway.parts import PartsDep
 from whimbrel.api.history.v1 import history_pb2 as pb
 from whimbrel.api.history.v1.history_pb2_grpc import HistoryServiceStub
+from whimbrel.runtime.logic_pods import ask
 
 router = APIRouter(prefix="/v1", tags=["offline pull"])
 

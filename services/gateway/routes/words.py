@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.gateway.caller import Admin
 from services.gateway.fields import PageSize, RequestBody
-from services.gateway.logic_pods import ask
 from services.gateway.parts import Parts, PartsDep
 from whimbrel.api.moderation.v1 import moderation_pb2 as pb
 from whimbrel.api.moderation.v1.moderation_pb2_grpc import ModerationServiceStub
+from whimbrel.runtime.logic_pods import ask
 
 router = APIRouter(prefix="/v1/admin/words", tags=["moderation"])
 

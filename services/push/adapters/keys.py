@@ -11,6 +11,20 @@ RESCAN_LOCK_KEY: Final = "push:{jobs}:rescan-lock"
 """Names the pod that rescans; runs out by itself."""
 
 
-def woken_key(user: str, message_id: int) -> str:
-    """Present while the wake is remembered; in the user's slot."""
-    return f"woken:{{{user}}}:{message_id}"
+DEAD_KEY: Final = "push:{jobs}:dead"
+"""The stream of dead letters."""
+
+
+def due_key(provider: str) -> str:
+    """The moments of the wakes that wait for a provider."""
+    return f"push:{{jobs}}:due:{provider}"
+
+
+def wakes_key(provider: str) -> str:
+    """The wakes that wait for a provider."""
+    return f"push:{{jobs}}:wakes:{provider}"
+
+
+def woken_key(user: str, device: str, conversation: str) -> str:
+    """Holds the highest seq that was sent, while that is remembered; in the user's slot."""
+    return f"woken:{{{user}}}:{device}:{conversation}"

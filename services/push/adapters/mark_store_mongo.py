@@ -10,9 +10,8 @@ from collections.abc import Iterable
 
 from pymongo.errors import PyMongoError
 
-from services.push.domain.sifting import Marks
+from services.push.domain.sifting import Marks, Placed
 from whimbrel.core.errors import unavailable
-from whimbrel.runtime.push_stream import StreamJob
 from whimbrel.runtime.stores import Database
 
 
@@ -25,8 +24,8 @@ class MongoMarkStore:
         self._passed = (database["reads"], database["pulls"])
         self._settings = database["settings"]
 
-    async def find(self, jobs: Iterable[StreamJob]) -> Marks:
-        pairs = {(job.user, job.conversation) for job in jobs}
+    async def find(self, placed: Iterable[Placed]) -> Marks:
+        pairs = {(one.user, one.conversation) for one in placed}
         if not pairs:
             return Marks()
         cursors: dict[str, int] = {}

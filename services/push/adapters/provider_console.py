@@ -1,12 +1,13 @@
-"""The provider that wakes nobody: one log line for each wake. Never a body, which push never has.
+"""The provider that wakes nobody: one log line for each notification, without its words.
 
-It stands where APNs, FCM and Web Push will, and it is what a laptop and the tests look at.
+For development: it takes whom no other provider can wake, and it is what a laptop looks at.
 """
 
 from __future__ import annotations
 
+from services.push.domain.notification import Notification
+from services.push.domain.outcomes import DELIVERED, Outcome
 from whimbrel.runtime.logs import get_logger
-from whimbrel.runtime.push_stream import StreamJob
 
 _log = get_logger(__name__)
 
@@ -14,10 +15,15 @@ _log = get_logger(__name__)
 class ConsoleProvider:
     """The port Provider."""
 
-    async def wake(self, job: StreamJob) -> None:
+    async def send(self, notification: Notification) -> Outcome:
+        wake = notification.wake
         _log.info(
             "user_woken",
-            user=job.user,
-            conversation=job.conversation,
-            message_id=str(job.message_id),
+            user=wake.user,
+            device=wake.device,
+            conversation=wake.conversation,
+            message_id=str(wake.message_id),
+            badge=notification.badge,
+            is_silent=notification.is_silent,
         )
+        return DELIVERED

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from services.push.adapters.keys import woken_key
-from services.push.adapters.redis_answers import redis_answers
-from services.push.domain.sifting import WakeKey
+from services.push.domain.wakes import Wake, WakeKey
+from whimbrel.core.errors import unavailable
+from whimbrel.runtime.redis_round_trip import Command, round_trip
 
 
 class RedisWakeMemory:
@@ -18,17 +20,21 @@ class RedisWakeMemory:
         self._redis = redis
         self._memory_seconds = memory_seconds
 
-    async def recent(self, keys: Sequence[WakeKey]) -> set[WakeKey]:
-        with redis_answers():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    pipeline.exists(woken_key(*key))
-                known = await pipeline.execute()
-        return {key for key, is_known in zip(keys, known, strict=True) if is_known}
+    async def recent(self, keys: Sequence[WakeKey]) -> dict[WakeKey, int]:
+        answers = await self._ask([("GET", woken_key(*key)) for key in keys], writes=False)
+        return {key: int(seq) for key, seq in zip(keys, answers, strict=True) if seq is not None}
 
-    async def remember(self, keys: Collection[WakeKey]) -> None:
-        with redis_answers():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    pipeline.set(woken_key(*key), b"", ex=self._memory_seconds)
-                await pipeline.execute()
+    async def remember(self, wakes: Collection[Wake]) -> None:
+        await self._ask(
+            [("SET", woken_key(*wake.key), wake.seq, "EX", self._memory_seconds) for wake in wakes],
+            writes=True,
+        )
+
+    async def _ask(self, commands: Sequence[Command], *, writes: bool) -> list[bytes | None]:
+        if not commands:
+            return []
+        answers = await round_trip(self._redis, commands, writes=writes)
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise unavailable("Redis refused a command", outcome_unknown=writes) from answer
+        return answers

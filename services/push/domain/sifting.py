@@ -1,13 +1,13 @@
-"""Which of the jobs that were taken from the stream are worth waking somebody for.
+"""Which of the jobs and wakes are worth waking somebody for.
 
 Pure: what is known about users, and the time, come in as values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from whimbrel.runtime.push_stream import StreamJob
 
@@ -19,11 +19,15 @@ class ReceivedJob(NamedTuple):
     job: StreamJob | None
 
 
-class WakeKey(NamedTuple):
-    """What makes two wakes the same wake."""
+class Placed(Protocol):
+    """Whatever is about one place in a timeline: a job, a wake."""
 
-    user: str
-    message_id: int
+    @property
+    def user(self) -> str: ...
+    @property
+    def conversation(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Marks:
     """The (user, conversation) that wake nobody. Logic makes no job for them; after a lost Redis
     they are enqueued with all the others, and one may have been muted since."""
 
-    def passed(self, job: StreamJob) -> bool:
+    def passed(self, job: Placed) -> bool:
         """True when a device has the message, by stream or by pull, a person has read it, or the
         user does not want to be woken for its conversation (rule 21)."""
         if (job.user, job.conversation) in self.muted:
@@ -47,30 +51,9 @@ class Marks:
         return job.seq <= max(read, self.cursors.get(job.user, 0))
 
 
-def wake_key(job: StreamJob) -> WakeKey:
-    """The wake that the job asks for."""
-    return WakeKey(job.user, job.message_id)
-
-
-def minted_at(entry_id: str) -> float:
-    """When Redis took the job in, in seconds since the Unix epoch: its ids begin with that."""
-    return int(entry_id.partition("-")[0]) / 1000
-
-
-def collapse(
-    received: Iterable[ReceivedJob], known: Collection[WakeKey] = ()
-) -> tuple[list[ReceivedJob], list[ReceivedJob]]:
-    """(the first of each wake that is not `known`, the doubles). Order is kept."""
-    seen = set(known)
-    first: list[ReceivedJob] = []
-    doubles: list[ReceivedJob] = []
-    for one in received:
-        if one.job is None:
-            raise ValueError("a job that nobody can read has no double")
-        key = wake_key(one.job)
-        (doubles if key in seen else first).append(one)
-        seen.add(key)
-    return first, doubles
+def minted_ms(entry_id: str) -> int:
+    """When Redis took the job in, in ms since the Unix epoch: its ids begin with that."""
+    return int(entry_id.partition("-")[0])
 
 
 def newest_of_each_conversation(jobs: Sequence[StreamJob], limit: int) -> list[StreamJob]:

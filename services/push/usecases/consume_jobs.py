@@ -22,6 +22,10 @@ PAUSE_SECONDS = 0.5
 Handle = Callable[[Sequence[ReceivedJob]], Awaitable[list[str]]]
 
 
+async def _always() -> bool:
+    return True
+
+
 class ConsumeJobs:
     """One per pod; `run` is its task."""
 
@@ -30,13 +34,16 @@ class ConsumeJobs:
         stream: JobStream,
         handle: Handle,
         *,
+        has_room: Callable[[], Awaitable[bool]] = _always,
         clock: Callable[[], float],
         claim_every_seconds: float = 10.0,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
-        """`handle` answers the entry ids that need nothing more. `clock`: monotonic seconds."""
+        """`handle` answers the entry ids that need nothing more; while there is no
+        room, jobs stay where they are. `clock`: monotonic seconds."""
         self._stream = stream
         self._handle = handle
+        self._has_room = has_room
         self._clock = clock
         self._claim_every_seconds = claim_every_seconds
         self._pause_seconds = pause_seconds
@@ -81,6 +88,9 @@ class ConsumeJobs:
                 self.times_lost += 1
                 _log.warning("group_created", times=self.times_lost)
             self._is_prepared = True
+        if not await self._has_room():
+            await self._pause()
+            return
         try:
             await self._work(await self._stream.take())
             if self._clock() >= self._next_claim:

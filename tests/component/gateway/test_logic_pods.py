@@ -11,11 +11,11 @@ from typing import Any
 import grpc
 import pytest
 
-from services.gateway.logic_pods import CALL_SECONDS, LogicPods, asked
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.interception import ErrorInterceptor
+from whimbrel.runtime.logic_pods import CALL_SECONDS, LogicPods, asked
 
 KEYS = [f"user-{number}" for number in range(20)]
 

@@ -14,7 +14,8 @@ from services.push.adapters.job_stream_redis import RedisJobStream
 from services.push.adapters.keys import RESCAN_KEY, RESCAN_LOCK_KEY
 from services.push.adapters.rescan_ledger_redis import RedisRescanLedger
 from services.push.adapters.wake_memory_redis import RedisWakeMemory
-from services.push.domain.sifting import ReceivedJob, WakeKey
+from services.push.domain.sifting import ReceivedJob
+from services.push.domain.wakes import Wake
 from services.push.ports import GroupLostError
 from whimbrel.runtime.push_stream import CONSUMER_GROUP, STREAM_KEY, StreamJob
 from whimbrel.runtime.settings import RedisSettings
@@ -154,10 +155,8 @@ async def test_a_pod_that_leaves_is_forgotten_unless_it_has_jobs(redis: Redis) -
 
 async def test_a_wake_is_remembered_for_its_time(redis: Redis) -> None:
     memory = RedisWakeMemory(redis, memory_seconds=100)
-    await memory.remember([WakeKey("bob", 1)])
-    asked = [WakeKey("bob", 1), WakeKey("bob", 2), WakeKey("carol", 1)]
-    assert await memory.recent(asked) == {WakeKey("bob", 1)}
-    assert 0 < await redis.ttl("woken:{bob}:1") <= 100
+    await memory.remember([Wake("bob", "phone", "d:alice:bob", "alice", 1001, 1, 0)])
+    assert 0 < await redis.ttl("woken:{bob}:phone:d:alice:bob") <= 100
 
 
 async def test_a_rescan_is_asked_for_when_the_group_was_made(redis: Redis) -> None:

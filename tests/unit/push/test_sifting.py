@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.push.domain.sifting import (
-    Marks,
-    ReceivedJob,
-    WakeKey,
-    collapse,
-    minted_at,
-    newest_of_each_conversation,
-)
+from services.push.domain.sifting import Marks, minted_ms, newest_of_each_conversation
 from whimbrel.runtime.push_stream import StreamJob
 
 CHAT = "d:alice:bob"
@@ -37,25 +30,8 @@ def test_marks_of_others_pass_nothing() -> None:
     assert not Marks().passed(job(1))
 
 
-def test_of_doubles_the_first_is_kept() -> None:
-    received = [ReceivedJob(f"{number}-0", job(seq)) for number, seq in enumerate([5, 6, 5, 5])]
-    first, doubles = collapse(received)
-    assert [one.entry_id for one in first] == ["0-0", "1-0"]
-    assert [one.entry_id for one in doubles] == ["2-0", "3-0"]
-
-
-def test_the_same_message_for_another_user_is_no_double() -> None:
-    received = [ReceivedJob("1-0", job(5)), ReceivedJob("2-0", job(5, user="carol"))]
-    assert collapse(received) == (received, [])
-
-
-def test_a_wake_that_is_known_is_a_double() -> None:
-    received = [ReceivedJob("1-0", job(5))]
-    assert collapse(received, {WakeKey("bob", 1005)}) == ([], received)
-
-
 def test_an_entry_says_when_it_came() -> None:
-    assert minted_at("1700000000500-7") == 1_700_000_000.5
+    assert minted_ms("1700000000500-7") == 1_700_000_000_500
 
 
 def test_a_user_is_woken_anew_once_for_each_conversation_newest_first() -> None:

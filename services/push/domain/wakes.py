@@ -1,0 +1,57 @@
+"""A wake: one device is to be told of the newest message of one conversation.
+
+A wake waits for its moment, is collapsed with newer ones of the same conversation, and is judged
+just before it is sent. Pure; where wakes wait is the port WakeQueue.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class WakeKey(NamedTuple):
+    """What collapses: of wakes with the same key only the one with the highest seq is sent."""
+
+    user: str
+    device: str
+    """Empty for a user without any device, which only the console wakes."""
+    conversation: str
+
+
+class Wake(NamedTuple):
+    """Tell a device of `message_id`, which stands at `seq` of its user's timeline."""
+
+    user: str
+    device: str
+    conversation: str
+    sender: str
+    message_id: int
+    seq: int
+    since_ms: int
+    """When the job came in, in ms since the Unix epoch."""
+    tries: int = 0
+    """How often a provider has answered that it shall be tried again."""
+
+    @property
+    def key(self) -> WakeKey:
+        """What it is collapsed by."""
+        return WakeKey(self.user, self.device, self.conversation)
+
+
+def encode_key(key: WakeKey) -> str:
+    """As a queue keeps it; no name has a space in it."""
+    return " ".join(key)
+
+
+def encode_wake(wake: Wake) -> str:
+    """What is kept beside the key. The seq comes first: the queue compares it."""
+    return f"{wake.seq} {wake.message_id} {wake.tries} {wake.since_ms} {wake.sender}"
+
+
+def decode_wake(key: str, kept: str) -> Wake:
+    """The wake that was encoded. Raises ValueError for anything else."""
+    user, device, conversation = key.split(" ")
+    seq, message_id, tries, since_ms, sender = kept.split(" ")
+    return Wake(
+        user, device, conversation, sender, int(message_id), int(seq), int(since_ms), int(tries)
+    )

@@ -1,0 +1,271 @@
+"""The loop of one provider: claim what is due, judge it, send it, settle what came of it.
+
+Each provider has a lane of its own, with its own waiting wakes, its own bound and its own
+breaker, so one that hangs or is down holds up nobody else. What a pod had in hand when it died is
+due again when its lease is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.push.domain.breaker import Breaker
+from services.push.domain.notification import Notification
+from services.push.domain.outcomes import Follow, Outcome, Result, follow
+from services.push.domain.wakes import Wake
+from services.push.usecases.judge_wakes import JudgeWakes
+from services.push.wake_ports import (
+    DeadLetter,
+    DeadLetters,
+    DeviceStore,
+    Provider,
+    PushDevice,
+    Settlement,
+    WakeMemory,
+    WakeQueue,
+)
+from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LaneLimits:
+    """The figures of a lane."""
+
+    max_in_flight: int = 400
+    """Notifications on their way to the provider."""
+    batch: int = 200
+    """Wakes claimed and judged at once."""
+    linger_seconds: float = 0.05
+    """Between two claims: what becomes due meanwhile is judged together."""
+    idle_seconds: float = 0.25
+    """Between two claims that found nothing."""
+    send_timeout_seconds: float = 10.0
+    """For one notification."""
+    lease_seconds: float = 45.0
+    """After which a wake that was claimed and not settled is due again."""
+    newer_delay_seconds: float = 3.0
+    """When a wake is due that came while an older one of its key was being sent."""
+
+
+@dataclass
+class LaneStatistics:
+    """Counts since the start, and what is there now."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Answers of the provider by result; and "buried"."""
+    in_flight: int = 0
+    is_open: bool = False
+    """Whether the breaker holds everything back."""
+    times_opened: int = 0
+
+
+class SendWakes:
+    """The lane of one provider in one pod; `run` is its task."""
+
+    def __init__(
+        self,
+        name: str,
+        provider: Provider,
+        *,
+        queue: WakeQueue,
+        judge: JudgeWakes,
+        memory: WakeMemory,
+        devices: DeviceStore,
+        dead_letters: DeadLetters,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        dice: Callable[[], float],
+        limits: LaneLimits | None = None,
+    ) -> None:
+        """`clock`: monotonic seconds; `wall_clock`: seconds since the Unix epoch."""
+        self.name = name
+        self._provider = provider
+        self._queue = queue
+        self._judge = judge
+        self._memory = memory
+        self._devices = devices
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._dice = dice
+        self._limits = limits or LaneLimits()
+        self._breaker = Breaker()
+        self._counts = LaneStatistics()
+        self._in_flight = 0
+        self._claimed: list[Wake] = []
+        self._claimed_at = 0.0
+        self._answered: deque[tuple[Wake, PushDevice, Outcome]] = deque()
+        self._something = asyncio.Event()
+        self._stopping = False
+        self._ended = asyncio.Event()
+
+    def statistics(self) -> LaneStatistics:
+        """A live view."""
+        self._counts.in_flight = self._in_flight
+        self._counts.is_open = self._breaker.is_open
+        self._counts.times_opened = self._breaker.times_opened
+        return self._counts
+
+    async def run(self) -> None:
+        """Work until `stop`; then what is on its way is waited for and settled."""
+        failures = 0
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._stopping or self._in_flight or self._answered:
+                    found = 0
+                    try:
+                        found = await self.step(group)
+                    except WhimbrelError as error:
+                        if error.code is not ErrorCode.UNAVAILABLE:
+                            raise
+                        failures += 1
+                        if failures == 1:
+                            _log.warning(
+                                "lane_interrupted", provider=self.name, reason=error.detail
+                            )
+                        if self._stopping and not self._in_flight:
+                            break  # what is not settled is due again elsewhere
+                    else:
+                        if failures:
+                            _log.info("lane_resumed", provider=self.name, failures=failures)
+                        failures = 0
+                    await self._wait(is_busy=found > 0)
+        finally:
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """Claim no more, and wait until what is on its way is settled."""
+        self._stopping = True
+        self._something.set()
+        await self._ended.wait()
+
+    async def step(self, group: asyncio.TaskGroup) -> int:
+        """Settle what was answered and claim what is due; how many were claimed. Raises
+        UNAVAILABLE when a store does not answer: leases bring back what was claimed."""
+        await self._settle()
+        await self._claim()
+        if not self._claimed:
+            return 0
+        # Those that could not be judged, because a store was away, are judged at the next step.
+        notifications, dropped = await self._judge.judge(self.name, self._claimed)
+        found = len(self._claimed)
+        self._claimed = []
+        for notification, device in notifications:
+            self._breaker.sent(self._clock())
+            self._in_flight += 1
+            group.create_task(self._send(notification, device))
+        if dropped:
+            await self._queue.settle(self.name, [Settlement(wake) for wake in dropped])
+        return found
+
+    async def _claim(self) -> None:
+        limits = self._limits
+        if self._claimed and self._clock() - self._claimed_at > limits.lease_seconds / 2:
+            self._claimed = []  # soon another pod may have them
+        room = self._room()
+        if not self._claimed and room:
+            self._claimed_at = self._clock()
+            self._claimed = await self._queue.claim(
+                self.name, self._now_ms(), round(limits.lease_seconds * 1000), room
+            )
+
+    def _room(self) -> int:
+        if self._stopping:
+            return 0
+        limits = self._limits
+        room = min(limits.batch, limits.max_in_flight - self._in_flight)
+        permitted = self._breaker.room(self._clock())
+        return room if permitted is None else min(room, permitted)
+
+    async def _send(self, notification: Notification, device: PushDevice) -> None:
+        try:
+            outcome = await self._outcome(notification)
+            self._heed(outcome)
+            self._answered.append((notification.wake, device, outcome))
+        finally:
+            self._in_flight -= 1
+            self._something.set()
+
+    async def _outcome(self, notification: Notification) -> Outcome:
+        try:
+            async with asyncio.timeout(self._limits.send_timeout_seconds):
+                return await self._provider.send(notification)
+        except TimeoutError:
+            return Outcome(Result.RETRY, "timeout", suffers=True)
+        # A bug in one adapter, or in its library, must not end the lanes of all others: logged
+        # here, and the wake is tried again, a bounded number of times.
+        except Exception:  # noqa: BLE001 - the edge of a provider's adapter
+            _log.exception("provider_failed", provider=self.name)
+            return Outcome(Result.RETRY, "internal", suffers=True)
+
+    def _heed(self, outcome: Outcome) -> None:
+        """What the answer says about the provider."""
+        self._counts.outcomes[outcome.result.value] += 1
+        was_open = self._breaker.is_open
+        if outcome.result is Result.UNAVAILABLE:
+            self._breaker.trip(self._clock(), outcome.retry_after_seconds)
+        elif outcome.suffers:
+            self._breaker.failed(self._clock())
+        else:
+            self._breaker.passed()
+        if self._breaker.is_open and not was_open:
+            _log.error("provider_unavailable", provider=self.name, reason=outcome.reason)
+        elif was_open and not self._breaker.is_open:
+            _log.info("provider_available", provider=self.name)
+
+    async def _settle(self) -> None:
+        """Settle what was answered; what fails stays and is settled at the next step."""
+        answered = list(self._answered)
+        if not answered:
+            return
+        now_ms = self._now_ms()
+        newer_ms = now_ms + round(self._limits.newer_delay_seconds * 1000)
+        settlements: list[Settlement] = []
+        buried: list[DeadLetter] = []
+        done: list[Wake] = []
+        for wake, device, outcome in answered:
+            then = follow(outcome, wake.tries, self._dice())
+            if then.forgets_token and await self._devices.forget_token(device):
+                _log.info("token_forgotten", provider=self.name, reason=outcome.reason)
+            if then.is_buried:
+                buried.append(DeadLetter("", self.name, outcome.reason, wake, now_ms))
+            if outcome.result is Result.DELIVERED:
+                done.append(wake)
+            settlements.append(_settlement(wake, then, now_ms, newer_ms))
+        # Remembered before they leave the queue: in between, a double finds one or the other.
+        await self._memory.remember(done)
+        if buried:
+            await self._dead_letters.add(buried)
+            self._counts.outcomes["buried"] += len(buried)
+            reasons = Counter(letter.reason for letter in buried)
+            _log.error("wakes_buried", provider=self.name, reasons=dict(reasons))
+        await self._queue.settle(self.name, settlements)
+        for _ in answered:
+            self._answered.popleft()
+
+    async def _wait(self, *, is_busy: bool) -> None:
+        """Until there is something to do; and a moment longer, for more of it to be there."""
+        if not is_busy and not self._answered:
+            self._something.clear()
+            try:
+                async with asyncio.timeout(self._limits.idle_seconds):
+                    await self._something.wait()
+            except TimeoutError:
+                return
+        await asyncio.sleep(self._limits.linger_seconds)
+
+    def _now_ms(self) -> int:
+        return round(self._wall_clock() * 1000)
+
+
+def _settlement(wake: Wake, then: Follow, now_ms: int, newer_ms: int) -> Settlement:
+    if then.again_in_seconds is None:
+        return Settlement(wake, None, newer_ms)
+    again = wake._replace(tries=wake.tries + then.counts_as_try)
+    return Settlement(wake, again, now_ms + round(then.again_in_seconds * 1000))

@@ -1,0 +1,293 @@
+"""The lane of one provider, whatever the provider does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from services.push.domain.breaker import FAILURES_IN_A_ROW
+from services.push.domain.notification import Notification
+from services.push.domain.outcomes import DELIVERED, MAX_TRIES, Outcome, Result
+from services.push.domain.quiet_hours import QuietHours
+from services.push.domain.sifting import Marks, ReceivedJob
+from services.push.domain.wakes import Wake
+from services.push.usecases.judge_wakes import JudgeWakes
+from services.push.usecases.schedule_wakes import ScheduleWakes
+from services.push.usecases.send_wakes import LaneLimits, SendWakes
+from services.push.wake_ports import PushDevice
+from tests.waiting import until
+from whimbrel.core.errors import unavailable
+from whimbrel.runtime.push_stream import StreamJob
+from whimbrel.testing.memory_stores.push_stores import (
+    MemoryDeadLetters,
+    MemoryDevices,
+    MemoryMarks,
+    MemoryUnreadCounts,
+    MemoryWakeMemory,
+    MemoryWishes,
+)
+from whimbrel.testing.memory_stores.wake_queue import MemoryWakeQueue
+
+CHAT = "d:alice:bob"
+PHONE = PushDevice("bob", "phone", "ios", "apns", "aa11")
+START = 1_700_000_000.0
+
+
+class Provider:
+    """Answers as the test says."""
+
+    def __init__(self) -> None:
+        self.sent: list[Notification] = []
+        self.answer: Callable[[Notification], Outcome] = lambda _notification: DELIVERED
+        self.hangs = False
+        self.goes_on = asyncio.Event()
+
+    async def send(self, notification: Notification) -> Outcome:
+        self.sent.append(notification)
+        if self.hangs:
+            await self.goes_on.wait()
+        return self.answer(notification)
+
+
+class World:
+    """A lane on memory, and a clock for everything."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.provider = Provider()
+        self.queue = MemoryWakeQueue()
+        self.memory = MemoryWakeMemory()
+        self.devices = MemoryDevices([PHONE])
+        self.letters = MemoryDeadLetters()
+        self.marks = MemoryMarks()
+        self.unread = MemoryUnreadCounts()
+        self.wishes = MemoryWishes()
+        self.judge = JudgeWakes(
+            self.marks, self.devices, self.unread, self.wishes, wall_clock=lambda: self.now
+        )
+        self.schedule = ScheduleWakes(
+            self.devices,
+            self.memory,
+            self.queue,
+            providers=["apns"],
+            wall_clock=lambda: self.now,
+            max_waiting=3,
+        )
+        self.lane = SendWakes(
+            "apns",
+            self.provider,
+            queue=self.queue,
+            judge=self.judge,
+            memory=self.memory,
+            devices=self.devices,
+            dead_letters=self.letters,
+            clock=lambda: self.now,
+            wall_clock=lambda: self.now,
+            dice=lambda: 0.0,
+            limits=LaneLimits(
+                max_in_flight=3, send_timeout_seconds=0.05, linger_seconds=0.0, idle_seconds=0.01
+            ),
+        )
+
+    async def owe(self, *seqs: int, conversation: str = CHAT) -> None:
+        wakes = [
+            (Wake("bob", "phone", conversation, "alice", 1000 + seq, seq, self.now_ms), self.now_ms)
+            for seq in seqs
+        ]
+        await self.queue.schedule("apns", wakes)
+
+    async def take(self, *jobs: StreamJob) -> None:
+        received = [ReceivedJob(f"{self.now_ms}-{n}", job) for n, job in enumerate(jobs)]
+        assert len(await self.schedule.handle(received)) == len(jobs)
+
+    async def send(self) -> None:
+        """All that is due now, settled."""
+        while True:
+            async with asyncio.TaskGroup() as group:
+                if not await self.lane.step(group):
+                    return
+
+    @property
+    def now_ms(self) -> int:
+        return round(self.now * 1000)
+
+    @property
+    def told(self) -> list[int]:
+        return [one.wake.seq for one in self.provider.sent]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_wake_is_sent_once_and_remembered(world: World) -> None:
+    await world.owe(5)
+    await world.send()
+    await world.take(StreamJob("bob", CHAT, "alice", 1005, 5))
+    world.now += 10.0
+    await world.send()
+    assert world.told == [5]
+    assert world.schedule.statistics().doubles == 1
+
+
+async def test_it_says_who_wrote_by_name_and_how_much_is_unread(world: World) -> None:
+    world.wishes.shown["alice"] = "Alice Liddell"
+    world.unread.counts["bob"] = {CHAT: 4, "g:team": 3}
+    await world.owe(5)
+    await world.send()
+    (sent,) = world.provider.sent
+    assert (sent.title, sent.text, sent.badge, sent.unread) == (
+        "Alice Liddell",
+        "New message (4)",
+        7,
+        4,
+    )
+
+
+async def test_in_quiet_hours_it_is_sent_silently(world: World) -> None:
+    world.wishes.hours["bob"] = QuietHours(0, 1439, "UTC")
+    await world.owe(5)
+    await world.send()
+    assert world.provider.sent[0].is_silent
+    assert world.judge.statistics().silent == 1
+
+
+async def test_what_was_acknowledged_meanwhile_is_not_sent(world: World) -> None:
+    await world.owe(5)
+    world.marks.marks = Marks({"bob": 5})
+    await world.send()
+    assert world.told == []
+    assert await world.queue.length("apns") == 0
+
+
+async def test_a_wake_of_yesterday_is_dropped(world: World) -> None:
+    await world.owe(5)
+    world.now += 86_401.0
+    await world.send()
+    assert world.told == []
+    assert world.judge.statistics().expired == 1
+
+
+async def test_a_device_that_went_elsewhere_is_not_sent_to_its_old_provider(world: World) -> None:
+    await world.owe(5)
+    world.devices.devices["bob", "phone"] = PHONE._replace(provider="fcm")
+    await world.send()
+    assert world.told == []
+    assert world.judge.statistics().gone == 1
+
+
+async def test_a_provider_that_hangs_is_given_up_and_tried_again(world: World) -> None:
+    world.provider.hangs = True
+    await world.owe(5)
+    await world.send()
+    assert world.lane.statistics().outcomes["retry"] == 1
+    world.provider.hangs = False
+    world.now += 2.0
+    await world.send()
+    assert world.told == [5, 5]
+    assert await world.queue.length("apns") == 0
+
+
+async def test_a_provider_that_raises_what_it_should_not_ends_nothing(world: World) -> None:
+    def broken(_notification: Notification) -> Outcome:
+        raise RuntimeError("a bug")
+
+    world.provider.answer = broken
+    await world.owe(5)
+    await world.send()
+    assert world.lane.statistics().outcomes["retry"] == 1
+    assert await world.queue.length("apns") == 1
+
+
+async def test_after_the_last_try_it_is_a_dead_letter(world: World) -> None:
+    world.provider.answer = lambda _notification: Outcome(Result.RETRY, "TooManyRequests")
+    await world.owe(5)
+    while await world.queue.length("apns"):
+        await world.send()
+        world.now += 1300.0
+    assert len(world.told) == MAX_TRIES
+    (letter,) = await world.letters.newest("", 10)
+    assert (letter.reason, letter.wake.tries) == ("TooManyRequests", MAX_TRIES - 1)
+
+
+async def test_a_provider_in_trouble_is_left_alone_and_then_asked_once(world: World) -> None:
+    world.provider.answer = lambda _notification: Outcome(Result.RETRY, "status 500", suffers=True)
+    for number in range(20):
+        await world.owe(1, conversation=f"g:{number}")
+    await world.send()
+    asked = len(world.told)
+    assert FAILURES_IN_A_ROW <= asked <= FAILURES_IN_A_ROW + 3, "no more than were on their way"
+    assert world.lane.statistics().is_open
+    world.now += 2.0
+    await world.send()
+    assert len(world.told) == asked + 1
+    world.now += 60.0
+    world.provider.answer = lambda _notification: DELIVERED
+    await world.send()
+    await world.send()
+    assert not world.lane.statistics().is_open
+    assert await world.queue.length("apns") == 0
+
+
+async def test_no_more_than_its_bound_is_on_its_way(world: World) -> None:
+    world.provider.hangs = True
+    for number in range(10):
+        await world.owe(1, conversation=f"g:{number}")
+    async with asyncio.TaskGroup() as group:
+        claimed = [await world.lane.step(group) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert len(world.told) == 3
+        world.provider.goes_on.set()
+    assert sum(claimed) == 3
+
+
+async def test_what_could_not_be_judged_is_judged_at_the_next_step(world: World) -> None:
+    real = world.marks.find
+
+    async def away(placed: object) -> Marks:
+        raise unavailable("MongoDB does not answer")
+
+    world.marks.find = away  # type: ignore[method-assign]
+    await world.owe(5)
+    async with asyncio.TaskGroup() as group:
+        with pytest.raises(Exception, match="MongoDB"):
+            await world.lane.step(group)
+    world.marks.find = real  # type: ignore[method-assign]
+    await world.send()
+    assert world.told == [5]
+
+
+async def test_a_lane_that_stops_waits_for_what_is_on_its_way(world: World) -> None:
+    world.provider.hangs = True
+    await world.owe(5)
+    async with asyncio.TaskGroup() as group, asyncio.timeout(10):
+        group.create_task(world.lane.run())
+        await until(lambda: world.told)
+        stopping = group.create_task(world.lane.stop())
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        world.provider.goes_on.set()
+        await stopping
+    assert await world.queue.length("apns") == 0
+
+
+async def test_with_too_many_waiting_jobs_are_left_where_they_are(world: World) -> None:
+    jobs = [StreamJob("bob", f"g:{n}", "alice", 1000 + n, n) for n in range(1, 4)]
+    assert await world.schedule.has_room()
+    await world.take(*jobs)
+    assert not await world.schedule.has_room()
+    world.now += 3.0
+    await world.send()
+    assert await world.schedule.has_room()
+
+
+async def test_users_without_a_device_that_can_be_woken_are_counted(world: World) -> None:
+    world.devices.devices["carol", "phone"] = PushDevice("carol", "phone", "android", "fcm", "t")
+    await world.take(
+        StreamJob("dave", CHAT, "alice", 1001, 1), StreamJob("carol", CHAT, "alice", 1001, 1)
+    )
+    assert world.schedule.statistics().unroutable == 2
+    assert await world.queue.length("apns") == 0

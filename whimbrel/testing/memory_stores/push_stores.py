@@ -1,0 +1,135 @@
+"""What push knows of wakes, devices and people, without Redis and MongoDB."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+
+from services.push.domain.quiet_hours import QuietHours
+from services.push.domain.sifting import Marks, Placed
+from services.push.domain.wakes import Wake, WakeKey
+from services.push.wake_ports import DeadLetter, PushDevice, Unread
+from whimbrel.core.errors import ErrorCode, WhimbrelError
+
+
+class MemoryWakeMemory:
+    """The port WakeMemory; remembers for ever."""
+
+    def __init__(self) -> None:
+        self._sent: dict[WakeKey, int] = {}
+
+    async def recent(self, keys: Sequence[WakeKey]) -> dict[WakeKey, int]:
+        return {key: self._sent[key] for key in keys if key in self._sent}
+
+    async def remember(self, wakes: Collection[Wake]) -> None:
+        self._sent |= {wake.key: wake.seq for wake in wakes}
+
+
+class MemoryDeadLetters:
+    """The port DeadLetters."""
+
+    def __init__(self, *, max_letters: int = 10_000) -> None:
+        self._letters: deque[DeadLetter] = deque(maxlen=max_letters)
+        self._added = 0
+
+    async def add(self, letters: Sequence[DeadLetter]) -> None:
+        for letter in letters:
+            self._added += 1
+            self._letters.append(letter._replace(letter_id=f"{letter.at_ms}-{self._added}"))
+
+    async def newest(self, before: str, limit: int) -> list[DeadLetter]:
+        if before:
+            _check(before)
+        newest = sorted(self._letters, key=lambda one: _order(one.letter_id), reverse=True)
+        below = [one for one in newest if not before or _order(one.letter_id) < _order(before)]
+        return below[:limit]
+
+    async def find(self, letter_ids: Sequence[str]) -> list[DeadLetter]:
+        for letter_id in letter_ids:
+            _check(letter_id)
+        by_id = {one.letter_id: one for one in self._letters}
+        return [by_id[letter_id] for letter_id in letter_ids if letter_id in by_id]
+
+    async def remove(self, letter_ids: Sequence[str]) -> None:
+        kept = [one for one in self._letters if one.letter_id not in letter_ids]
+        self._letters = deque(kept, maxlen=self._letters.maxlen)
+
+    async def length(self) -> int:
+        return len(self._letters)
+
+
+class MemoryDevices:
+    """The port DeviceStore."""
+
+    def __init__(self, devices: Iterable[PushDevice] = ()) -> None:
+        self.devices = {(one.user, one.device): one for one in devices}
+
+    async def of_users(self, users: Collection[str]) -> dict[str, list[PushDevice]]:
+        found: dict[str, list[PushDevice]] = {}
+        for one in self.devices.values():
+            if one.user in users and one.token:
+                found.setdefault(one.user, []).append(one)
+        return found
+
+    async def find(self, devices: Collection[tuple[str, str]]) -> dict[tuple[str, str], PushDevice]:
+        return {
+            pair: self.devices[pair]
+            for pair in devices
+            if pair in self.devices and self.devices[pair].token
+        }
+
+    async def forget_token(self, device: PushDevice) -> bool:
+        pair = device.user, device.device
+        if self.devices.get(pair) != device:
+            return False
+        self.devices[pair] = device._replace(provider="", token="")
+        return True
+
+
+class MemoryMarks:
+    """The port MarkStore: what a test sets."""
+
+    def __init__(self) -> None:
+        self.marks = Marks()
+
+    async def find(self, placed: Iterable[Placed]) -> Marks:
+        return self.marks
+
+
+class MemoryUnreadCounts:
+    """The port UnreadCounts: by user, conversation -> how many; who is absent is not counted."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, dict[str, int]] = {}
+
+    async def find(self, users: Collection[str]) -> dict[str, Unread]:
+        return {
+            user: Unread(sum(self.counts[user].values()), self.counts[user])
+            for user in users
+            if user in self.counts
+        }
+
+
+class MemoryWishes:
+    """The port Wishes."""
+
+    def __init__(self) -> None:
+        self.hours: dict[str, QuietHours] = {}
+        self.shown: dict[str, str] = {}
+
+    async def quiet_hours(self, users: Collection[str]) -> dict[str, QuietHours]:
+        return {user: self.hours[user] for user in users if user in self.hours}
+
+    async def names(self, users: Collection[str]) -> dict[str, str]:
+        return {user: self.shown[user] for user in users if user in self.shown}
+
+
+def _order(letter_id: str) -> tuple[int, int]:
+    at, _, number = letter_id.partition("-")
+    return int(at), int(number)
+
+
+def _check(letter_id: str) -> None:
+    at, dash, number = letter_id.partition("-")
+    if not (dash and at.isdigit() and number.isdigit()):
+        raise WhimbrelError(ErrorCode.INVALID_ARGUMENT, f"{letter_id!r} is no dead letter's id")
