@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
+from services.logic.adapters.host_opinion_http import HttpHostOpinion
 from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.message_cache_redis import RedisMessageCache
@@ -39,7 +41,7 @@ from services.logic.desk import Desk
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
 from services.logic.link import LinkTable
-from services.logic.metrics import logic_metrics
+from services.logic.metrics import before_send_metrics, logic_metrics
 from services.logic.parts import Stores, assemble
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
@@ -47,6 +49,7 @@ from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.usecases.feed_search import SearchPorts
+from services.logic.webhook_ports import HostOpinion
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -55,7 +58,9 @@ from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
+from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.stores import open_mongo, open_redis
+from whimbrel.runtime.webhook_client import open_webhook_client
 
 log = structlog.get_logger(__name__)
 
@@ -123,9 +128,12 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
             last_seen=MongoLastSeenStore(database),
         ),
     )
+    opinion = await _open_opinion(settings.webhooks, chassis)
     parts = assemble(
         stores,
         links,
+        opinion=opinion,
+        asking=settings.webhooks,
         commit=settings.commit,
         worker=settings.worker,
         checking=settings.checks,
@@ -148,6 +156,8 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.serves("whimbrel.api.history.v1.HistoryService")
     serve_people(parts.people, chassis)
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
+    if (screen := parts.screen) is not None:
+        chassis.metrics.add(lambda: before_send_metrics(screen.outcomes, screen.is_open))
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)
@@ -163,6 +173,20 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         links.close()
 
     chassis.on_drain(drain)
+
+
+async def _open_opinion(settings: WebhookSettings, chassis: Chassis) -> HostOpinion | None:
+    if not settings.before_send_url or settings.secrets_file is None:
+        return None
+    client = await chassis.stack.enter_async_context(
+        open_webhook_client(settings.secrets_file, max_connections=settings.before_send_requests)
+    )
+    return HttpHostOpinion(
+        client,
+        settings.before_send_url,
+        timeout_seconds=settings.before_send_timeout_seconds,
+        new_id=lambda: uuid.uuid4().hex,
+    )
 
 
 async def _until_it_answers(ask: Callable[[], Awaitable[None]]) -> None:

@@ -29,6 +29,7 @@ from services.logic.ports import (
     UndeliveredMarks,
     WorkerLeases,
 )
+from services.logic.screen_parts import assemble_screen
 from services.logic.settings import (
     ChangeSettings,
     CheckSettings,
@@ -55,9 +56,12 @@ from services.logic.usecases.pipeline import PipelineStatistics
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.say import Say
+from services.logic.usecases.screen_sends import ScreenSends
 from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from services.logic.usecases.treat_as_offline import TreatAsOffline
+from services.logic.webhook_ports import HostOpinion
+from whimbrel.runtime.settings import WebhookSettings
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
@@ -100,6 +104,7 @@ class LogicParts:
     offline: TreatAsOffline
     clean_up: CleanUp
     history: HistoryParts
+    screen: ScreenSends | None = None
 
     def loops(
         self, worker: WorkerSettings, search: SearchSettings | None = None
@@ -115,6 +120,7 @@ class LogicParts:
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
             **self.history.loops(search or SearchSettings()),
             **self.people.loops(),
+            **(self.screen.loops() if self.screen else {}),
         }
 
     def statistics(self) -> dict[str, PipelineStatistics]:
@@ -129,12 +135,15 @@ class LogicParts:
             "search": self.history.feed_search.pipeline.statistics(),
             "signals": self.signals.passing.pipeline.statistics(),
             "presence": self.signals.presence.changes.statistics(),
+            **({"before_send": self.screen.statistics()} if self.screen else {}),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until everything taken is committed, answered and fanned out."""
         try:
             async with asyncio.timeout(timeout_seconds):
+                if self.screen is not None:
+                    await self.screen.wait_idle(timeout_seconds)
                 await self.use_cases.submit.pipeline.wait_idle(timeout_seconds)
                 await self.fan_out.wait_idle(timeout_seconds)
                 await self.history.count_unread.pipeline.wait_idle(timeout_seconds)
@@ -155,9 +164,11 @@ def assemble(
     checking: CheckSettings | None = None,
     changes: ChangeSettings | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    opinion: HostOpinion | None = None,
+    asking: WebhookSettings | None = None,
 ) -> LogicParts:
     """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
-    clean-up lets time pass."""
+    clean-up lets time pass. Without an `opinion` nobody is asked before a message is stored."""
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
     checking = checking or CheckSettings()
@@ -243,6 +254,11 @@ def assemble(
         clock=clock,
         wall_ms=wall_ms,
     )
+    screen = None
+    if opinion is not None:
+        screen = assemble_screen(
+            opinion, checks, asking, max_waiting=commit.max_waiting_messages, clock=clock
+        )
     signals = assemble_signals(
         stores.signals,
         stores.timelines,
@@ -263,6 +279,7 @@ def assemble(
             on_committed=committed,
             clock=clock,
             max_waiting=commit.max_waiting_messages,
+            screen=screen,
         ),
         attach=AttachSession(stores.cursors, stores.timelines, reader, stores.memory, clock=clock),
         read=reader,
@@ -294,4 +311,5 @@ def assemble(
         offline=offline,
         clean_up=clean_up,
         history=history,
+        screen=screen,
     )
