@@ -12,6 +12,7 @@ import structlog
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
+from services.logic.adapters.event_outbox_mongo import MongoEventOutbox
 from services.logic.adapters.host_opinion_http import HttpHostOpinion
 from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
@@ -49,7 +50,7 @@ from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.usecases.feed_search import SearchPorts
-from services.logic.webhook_ports import HostOpinion
+from services.logic.webhook_ports import EventOutbox, HostOpinion
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -59,7 +60,7 @@ from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.settings import WebhookSettings
-from whimbrel.runtime.stores import open_mongo, open_redis
+from whimbrel.runtime.stores import Database, open_mongo, open_redis
 from whimbrel.runtime.webhook_client import open_webhook_client
 
 log = structlog.get_logger(__name__)
@@ -128,11 +129,11 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
             last_seen=MongoLastSeenStore(database),
         ),
     )
-    opinion = await _open_opinion(settings.webhooks, chassis)
     parts = assemble(
         stores,
         links,
-        opinion=opinion,
+        opinion=await _open_opinion(settings.webhooks, chassis),
+        outbox=await _open_outbox(settings.webhooks, database),
         asking=settings.webhooks,
         commit=settings.commit,
         worker=settings.worker,
@@ -187,6 +188,14 @@ async def _open_opinion(settings: WebhookSettings, chassis: Chassis) -> HostOpin
         timeout_seconds=settings.before_send_timeout_seconds,
         new_id=lambda: uuid.uuid4().hex,
     )
+
+
+async def _open_outbox(settings: WebhookSettings, database: Database) -> EventOutbox | None:
+    if not settings.events_url:
+        return None
+    outbox = MongoEventOutbox(database)
+    await _until_it_answers(outbox.prepare)
+    return outbox
 
 
 async def _until_it_answers(ask: Callable[[], Awaitable[None]]) -> None:

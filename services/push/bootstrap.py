@@ -15,6 +15,7 @@ from services.push.settings import PushSettings
 from services.push.usecases.consume_jobs import ConsumeJobs
 from services.push.usecases.rescan_backlog import RescanBacklog
 from services.push.usecases.wake_users import WakeUsers
+from services.push.webhook_parts import deliver_events
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
@@ -59,6 +60,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
         interval_seconds=rescan.interval_seconds,
     )
     chassis.metrics.add(lambda: push_metrics(wake_users.statistics(), consume.times_lost))
+    await deliver_events(settings.webhooks, database, chassis)
     registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
     chassis.spawn(consume.run(), "consume")
     chassis.spawn(rescan_backlog.run(), "rescan")

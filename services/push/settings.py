@@ -13,6 +13,7 @@ from whimbrel.runtime.settings import (
     Seconds,
     ServiceSettings,
     SettingsGroup,
+    WebhookSettings,
 )
 
 
@@ -69,3 +70,5 @@ class PushSettings(ServiceSettings):
     """How jobs are taken and sent."""
     rescan: RescanSettings = RescanSettings()
     """How users who are behind are found again."""
+    webhooks: WebhookSettings = WebhookSettings()
+    """Where the host product hears of events."""

@@ -140,7 +140,7 @@ class AuthSettings(SettingsGroup):
 
 
 class WebhookSettings(SettingsGroup):
-    """What the host product's own backend is asked."""
+    """What the host product's own backend is asked, and told."""
 
     before_send_url: str = ""
     """http(s) URL that is asked before a message is stored. Default none: nobody is asked, and
@@ -165,14 +165,28 @@ class WebhookSettings(SettingsGroup):
     open_seconds: Seconds = 5.0
     """Seconds until one request tries again. Default 5: in that time a backend has restarted."""
 
+    events_url: str = ""
+    """http(s) URL that is told what happened. Default none: nothing is recorded. Logic records,
+    push delivers: both must be given it."""
+    events_bodies: bool = False
+    """Whether events carry the bodies of messages. Default false: who was told of a message may
+    ask for it, and bodies need not lie in a second place."""
+    events_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Seconds for one request. Default 10: nobody waits for it but the next events of the same
+    conversation."""
+    events_give_up_seconds: Seconds = 259_200.0
+    """Seconds after which an event is a dead letter. Default three days: a weekend."""
+    events_requests: Annotated[int, Field(ge=1, le=256)] = 8
+    """Requests in flight from one push pod, each for another conversation. Default 8."""
+
     @model_validator(mode="after")
     def _can_be_signed(self) -> Self:
-        if not self.before_send_url:
-            return self
-        if not self.before_send_url.startswith(("http://", "https://")):
-            raise ValueError("before_send_url must begin with http:// or https://")
-        if self.secrets_file is None:
-            raise ValueError("secrets_file must be set with before_send_url")
+        for name in ("before_send_url", "events_url"):
+            url = getattr(self, name)
+            if url and not url.startswith(("http://", "https://")):
+                raise ValueError(f"{name} must begin with http:// or https://")
+            if url and self.secrets_file is None:
+                raise ValueError(f"secrets_file must be set with {name}")
         return self
 
 

@@ -18,7 +18,7 @@ from services.logic.domain.signals import PresenceState, Signal
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.settings import CheckSettings, WorkerSettings
 from services.logic.signal_parts import SignalStores
-from services.logic.webhook_ports import HostOpinion
+from services.logic.webhook_ports import EventOutbox, HostOpinion
 from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import EPOCH_MS
@@ -164,6 +164,7 @@ class World:
         *,
         checking: CheckSettings | None = None,
         opinion: HostOpinion | None = None,
+        outbox: EventOutbox | None = None,
         asking: WebhookSettings | None = None,
         **changed: object,
     ) -> LogicParts:
@@ -177,6 +178,7 @@ class World:
             checking=checking,
             sleep=self.clock.sleep,
             opinion=opinion,
+            outbox=outbox,
             asking=asking,
         )
 
@@ -195,7 +197,7 @@ async def running(parts: LogicParts) -> AsyncIterator[LogicParts]:
     """Run the process's loops, but not those that only wait for time to pass."""
     loops = parts.loops(WorkerSettings())
     names = ("commit", "fan_out", "recent_sends", "offline", "cursors", "unread")
-    lanes = tuple(name for name in loops if name.startswith("before_send_"))
+    lanes = tuple(name for name in loops if name.startswith(("before_send_", "events")))
     tasks = [asyncio.create_task(loops[name]()) for name in (*names, *lanes)]
     try:
         yield parts
