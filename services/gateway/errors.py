@@ -46,6 +46,7 @@ HTTP_STATUS_OF: Final[dict[ErrorCode, int]] = {
     ErrorCode.ALREADY_EXISTS: 409,
     ErrorCode.CONFLICT: 409,
     ErrorCode.TOO_LATE: 409,
+    ErrorCode.REFUSED_BY_HOST: 403,
 }
 _MAX_DETAIL: Final = 300
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -11,6 +12,8 @@ import structlog
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
+from services.logic.adapters.event_outbox_mongo import MongoEventOutbox
+from services.logic.adapters.host_opinion_http import HttpHostOpinion
 from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.media_rights_mongo import MongoMediaRights
@@ -40,7 +43,7 @@ from services.logic.desk import Desk
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
 from services.logic.link import LinkTable
-from services.logic.metrics import logic_metrics
+from services.logic.metrics import before_send_metrics, logic_metrics
 from services.logic.parts import Stores, assemble
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
@@ -48,6 +51,7 @@ from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.usecases.feed_search import SearchPorts
+from services.logic.webhook_ports import EventOutbox, HostOpinion
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -56,7 +60,9 @@ from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
-from whimbrel.runtime.stores import open_mongo, open_redis
+from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.webhook_client import open_webhook_client
 
 log = structlog.get_logger(__name__)
 
@@ -129,6 +135,9 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     parts = assemble(
         stores,
         links,
+        opinion=await _open_opinion(settings.webhooks, chassis),
+        outbox=await _open_outbox(settings.webhooks, database),
+        asking=settings.webhooks,
         commit=settings.commit,
         worker=settings.worker,
         checking=settings.checks,
@@ -151,6 +160,8 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.serves("whimbrel.api.history.v1.HistoryService")
     serve_people(parts.people, chassis)
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
+    if (screen := parts.screen) is not None:
+        chassis.metrics.add(lambda: before_send_metrics(screen.outcomes, screen.is_open))
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)
@@ -166,6 +177,28 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         links.close()
 
     chassis.on_drain(drain)
+
+
+async def _open_opinion(settings: WebhookSettings, chassis: Chassis) -> HostOpinion | None:
+    if not settings.before_send_url or settings.secrets_file is None:
+        return None
+    client = await chassis.stack.enter_async_context(
+        open_webhook_client(settings.secrets_file, max_connections=settings.before_send_requests)
+    )
+    return HttpHostOpinion(
+        client,
+        settings.before_send_url,
+        timeout_seconds=settings.before_send_timeout_seconds,
+        new_id=lambda: uuid.uuid4().hex,
+    )
+
+
+async def _open_outbox(settings: WebhookSettings, database: Database) -> EventOutbox | None:
+    if not settings.events_url:
+        return None
+    outbox = MongoEventOutbox(database)
+    await _until_it_answers(outbox.prepare)
+    return outbox
 
 
 async def _until_it_answers(ask: Callable[[], Awaitable[None]]) -> None:

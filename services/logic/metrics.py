@@ -39,3 +39,18 @@ def logic_metrics(pipelines: Mapping[str, PipelineStatistics]) -> Iterator[Metri
         {(name,): one.largest_batch for name, one in figures},
         labels=_LABELS,
     )
+
+
+def before_send_metrics(outcomes: Mapping[str, int], is_open: bool) -> Iterator[Metric]:
+    """What the host product said of messages before they were stored."""
+    yield counter(
+        "whimbrel_logic_before_send_total",
+        "Messages by what the host product's webhook said of them.",
+        {(name,): count for name, count in outcomes.items()},
+        labels=("outcome",),
+    )
+    yield gauge(
+        "whimbrel_logic_before_send_open",
+        "1 while the webhook is not asked because it failed too often.",
+        {(): int(is_open)},
+    )

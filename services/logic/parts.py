@@ -30,6 +30,7 @@ from services.logic.ports import (
     UndeliveredMarks,
     WorkerLeases,
 )
+from services.logic.screen_parts import assemble_screen
 from services.logic.settings import (
     ChangeSettings,
     CheckSettings,
@@ -55,10 +56,14 @@ from services.logic.usecases.patience import Clock
 from services.logic.usecases.pipeline import PipelineStatistics
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
+from services.logic.usecases.record_events import RecordEvents
 from services.logic.usecases.say import Say
+from services.logic.usecases.screen_sends import ScreenSends
 from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from services.logic.usecases.treat_as_offline import TreatAsOffline
+from services.logic.webhook_ports import EventOutbox, HostOpinion
+from whimbrel.runtime.settings import WebhookSettings
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
@@ -102,6 +107,8 @@ class LogicParts:
     offline: TreatAsOffline
     clean_up: CleanUp
     history: HistoryParts
+    screen: ScreenSends | None = None
+    events: RecordEvents | None = None
 
     def loops(
         self, worker: WorkerSettings, search: SearchSettings | None = None
@@ -117,6 +124,8 @@ class LogicParts:
             "clean_up": lambda: self.clean_up.run(worker.clean_up_seconds),
             **self.history.loops(search or SearchSettings()),
             **self.people.loops(),
+            **(self.screen.loops() if self.screen else {}),
+            **({"events": self.events.pipeline.run} if self.events else {}),
         }
 
     def statistics(self) -> dict[str, PipelineStatistics]:
@@ -131,15 +140,21 @@ class LogicParts:
             "search": self.history.feed_search.pipeline.statistics(),
             "signals": self.signals.passing.pipeline.statistics(),
             "presence": self.signals.presence.changes.statistics(),
+            **({"before_send": self.screen.statistics()} if self.screen else {}),
+            **({"events": self.events.pipeline.statistics()} if self.events else {}),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until everything taken is committed, answered and fanned out."""
         try:
             async with asyncio.timeout(timeout_seconds):
+                if self.screen is not None:
+                    await self.screen.wait_idle(timeout_seconds)
                 await self.use_cases.submit.pipeline.wait_idle(timeout_seconds)
                 await self.fan_out.wait_idle(timeout_seconds)
                 await self.history.count_unread.pipeline.wait_idle(timeout_seconds)
+                if self.events is not None:
+                    await self.events.pipeline.wait_idle(timeout_seconds)
                 return await self.use_cases.cursors.pipeline.wait_idle(timeout_seconds)
         except TimeoutError:
             return False
@@ -157,9 +172,13 @@ def assemble(
     checking: CheckSettings | None = None,
     changes: ChangeSettings | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    opinion: HostOpinion | None = None,
+    outbox: EventOutbox | None = None,
+    asking: WebhookSettings | None = None,
 ) -> LogicParts:
     """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
-    clean-up lets time pass."""
+    clean-up lets time pass. Without an `opinion` nobody is asked before a message is stored,
+    without an `outbox` nobody is told of it afterwards."""
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
     checking = checking or CheckSettings()
@@ -197,9 +216,21 @@ def assemble(
         stores.locator, outlet, offline, stores.memory, max_waiting=commit.max_waiting_fan_outs
     )
 
+    events = None
+    if outbox is not None:
+        events = RecordEvents(
+            outbox,
+            with_bodies=asking is not None and asking.events_bodies,
+            on_dropped=lambda span: clean_up.note_unfinished(span),  # noqa: PLW0108 - made below
+            wall_ms=wall_ms,
+            max_waiting=commit.max_waiting_fan_outs,
+        )
+
     def committed(batch: Sequence[Committed]) -> None:
         fan_out.enqueue(batch)
         history.committed(batch)
+        if events is not None:
+            events.enqueue(batch)
 
     changer = ChangeMessages(
         stores.messages,
@@ -246,6 +277,11 @@ def assemble(
         clock=clock,
         wall_ms=wall_ms,
     )
+    screen = None
+    if opinion is not None:
+        screen = assemble_screen(
+            opinion, checks, asking, max_waiting=commit.max_waiting_messages, clock=clock
+        )
     signals = assemble_signals(
         stores.signals,
         stores.timelines,
@@ -266,6 +302,7 @@ def assemble(
             on_committed=committed,
             clock=clock,
             max_waiting=commit.max_waiting_messages,
+            screen=screen,
         ),
         attach=AttachSession(stores.cursors, stores.timelines, reader, stores.memory, clock=clock),
         read=reader,
@@ -297,4 +334,6 @@ def assemble(
         offline=offline,
         clean_up=clean_up,
         history=history,
+        screen=screen,
+        events=events,
     )

@@ -13,6 +13,7 @@ from whimbrel.runtime.settings import (
     Seconds,
     ServiceSettings,
     SettingsGroup,
+    WebhookSettings,
 )
 
 
@@ -96,3 +97,5 @@ class LogicSettings(ServiceSettings):
     """What is asked of a send before it is stored."""
     changes: ChangeSettings = ChangeSettings()
     """Recall and edit."""
+    webhooks: WebhookSettings = WebhookSettings()
+    """What the host product's backend is asked."""

@@ -56,3 +56,18 @@ def push_metrics(
         "Times that the stream of jobs had lost its group: Redis was flushed.",
         times_lost,
     )
+
+
+def event_metrics(outcomes: Mapping[str, int], lag_ms: int) -> Iterator[Metric]:
+    """What became of the events for the host product."""
+    yield counter(
+        "whimbrel_push_events_total",
+        "Events by what became of them; failed ones are tried again.",
+        {(outcome,): count for outcome, count in outcomes.items()},
+        labels=("outcome",),
+    )
+    yield gauge(
+        "whimbrel_push_events_lag_seconds",
+        "Age of the oldest event of the last request.",
+        lag_ms / 1000,
+    )

@@ -56,7 +56,7 @@ class WebPushSettings(SettingsGroup):
     endpoints, and must not have us call what stands beside us."""
 
 
-class WebhookSettings(SettingsGroup):
+class WebhookProviderSettings(SettingsGroup):
     """Servers of the application's own, which the tokens of devices name as URLs."""
 
     secret_file: Path

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from services.push.provider_settings import (
     ApnsSettings,
     FcmSettings,
-    WebhookSettings,
+    WebhookProviderSettings,
     WebPushSettings,
 )
 from whimbrel.runtime.settings import (
@@ -20,6 +20,7 @@ from whimbrel.runtime.settings import (
     Seconds,
     ServiceSettings,
     SettingsGroup,
+    WebhookSettings,
 )
 
 
@@ -99,5 +100,7 @@ class PushSettings(ServiceSettings):
     """Firebase Cloud Messaging. Default: not used."""
     webpush: WebPushSettings | None = None
     """Browsers. Default: not used."""
-    webhook: WebhookSettings | None = None
+    webhook: WebhookProviderSettings | None = None
     """Servers of the application's own. Default: not used."""
+    webhooks: WebhookSettings = WebhookSettings()
+    """Where the host product hears of events."""

@@ -37,6 +37,7 @@ class ErrorCode(enum.IntEnum):
     ALREADY_EXISTS = 23
     CONFLICT = 24
     TOO_LATE = 30
+    REFUSED_BY_HOST = 40
 
 
 class CloseCode(enum.IntEnum):

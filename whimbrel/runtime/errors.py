@@ -46,6 +46,7 @@ STATUS_OF: Final[dict[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
     ErrorCode.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorCode.TOO_LATE: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorCode.REFUSED_BY_HOST: grpc.StatusCode.PERMISSION_DENIED,
 }
 
 _CODE_OF: Final[dict[grpc.StatusCode, ErrorCode]] = {

@@ -139,6 +139,57 @@ class AuthSettings(SettingsGroup):
     printed by accident."""
 
 
+class WebhookSettings(SettingsGroup):
+    """What the host product's own backend is asked, and told."""
+
+    before_send_url: str = ""
+    """http(s) URL that is asked before a message is stored. Default none: nobody is asked, and
+    a send costs nothing more."""
+    secrets_file: Path | None = None
+    """File with the secrets that requests are signed with, one a line as whsec_<base64>; each
+    request carries a signature for every one of them, so that they can be rotated. No default:
+    it must be given with a URL. A file, not a value: environments are printed by accident."""
+    before_send_timeout_seconds: Annotated[float, Field(gt=0, le=5)] = 0.3
+    """Seconds for the whole request, connecting included. Default 0.3: a person does not notice.
+    At most 5: half of what a send may take."""
+    before_send_on_failure: Literal["allow", "reject"] = "allow"
+    """What becomes of a message when there is no answer in time, or none that can be used.
+    Default allow: a backend that is down silences nobody. reject: UNAVAILABLE with a
+    retry_after, so that the client keeps the message and sends it again."""
+    before_send_requests: Annotated[int, Field(ge=1, le=256)] = 16
+    """Requests in flight from one Logic pod. Default 16: what one sender says in one
+    conversation is asked in order, so they are lanes, and 16 of them carry 200 messages each."""
+    failures_to_open: Annotated[int, Field(ge=1)] = 5
+    """Failures one after the other after which nobody is asked for a while. Default 5: one lost
+    packet is no outage."""
+    open_seconds: Seconds = 5.0
+    """Seconds until one request tries again. Default 5: in that time a backend has restarted."""
+
+    events_url: str = ""
+    """http(s) URL that is told what happened. Default none: nothing is recorded. Logic records,
+    push delivers: both must be given it."""
+    events_bodies: bool = False
+    """Whether events carry the bodies of messages. Default false: who was told of a message may
+    ask for it, and bodies need not lie in a second place."""
+    events_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Seconds for one request. Default 10: nobody waits for it but the next events of the same
+    conversation."""
+    events_give_up_seconds: Seconds = 259_200.0
+    """Seconds after which an event is a dead letter. Default three days: a weekend."""
+    events_requests: Annotated[int, Field(ge=1, le=256)] = 8
+    """Requests in flight from one push pod, each for another conversation. Default 8."""
+
+    @model_validator(mode="after")
+    def _can_be_signed(self) -> Self:
+        for name in ("before_send_url", "events_url"):
+            url = getattr(self, name)
+            if url and not url.startswith(("http://", "https://")):
+                raise ValueError(f"{name} must begin with http:// or https://")
+            if url and self.secrets_file is None:
+                raise ValueError(f"secrets_file must be set with {name}")
+        return self
+
+
 class ServiceSettings(BaseSettings):
     """Base of every service's settings. Subclasses set `role` and add their groups."""
 
@@ -175,5 +226,6 @@ SHARED_GROUPS: dict[str, type[SettingsGroup]] = {
     "redis": RedisSettings,
     "router": RouterTarget,
     "auth": AuthSettings,
+    "webhooks": WebhookSettings,
 }
 """Every group that one environment may carry for several services at once."""

@@ -41,6 +41,8 @@ class Checkable(Protocol):
     def resend(self) -> bool: ...
     @property
     def participants(self) -> tuple[str, ...] | None: ...
+    @property
+    def screened(self) -> Addressed | None: ...
 
 
 @dataclass(slots=True)
@@ -99,6 +101,8 @@ class CheckSends:
                 checked.answered[key] = WhimbrelError(
                     ErrorCode.STALE_EPOCH, "this device has attached elsewhere since"
                 )
+            elif send.screened is not None:
+                checked.fresh.append(send.screened)
             else:
                 candidates.append(send)
         await self._look(candidates, checked, deadline)

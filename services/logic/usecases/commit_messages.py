@@ -29,6 +29,8 @@ class Addressed(NamedTuple):
     body: bytes | None = None
     """What is stored instead of the draft's body (words are masked in it). The digest stays that
     of what the client sent, so that its resend is recognised."""
+    body_kind: int | None = None
+    """What is stored instead of the draft's kind, with `body`."""
 
 
 @dataclass(slots=True)
@@ -127,7 +129,7 @@ class CommitMessages:
             key=draft.key,
             conversation=draft.conversation,
             participants=addressed.participants,
-            body_kind=draft.body_kind,
+            body_kind=draft.body_kind if addressed.body_kind is None else addressed.body_kind,
             body=draft.body if addressed.body is None else addressed.body,
             sent_at_ms=unix_ms_of(message_id),
             digest=draft.digest,

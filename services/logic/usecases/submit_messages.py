@@ -18,7 +18,8 @@ from services.logic.usecases.commit_messages import Addressed, CommitMessages, i
 from services.logic.usecases.complete_messages import CompleteMessages
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.pipeline import Pipeline
-from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+from services.logic.usecases.screen_sends import ScreenSends, too_many_waiting, waited_too_long
+from whimbrel.core.errors import WhimbrelError, unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,8 @@ class Submission:
     deadline: float
     participants: tuple[str, ...] | None = None
     """Given for what Logic says itself, which nothing checks; None: as the checks find."""
+    screened: Addressed | None = None
+    """Given for what the host product was asked about: the chain has passed it already."""
     waiters: list[Callable[[Outcome], None]] = field(default_factory=list)
 
 
@@ -56,7 +59,9 @@ class SubmitMessages:
         on_committed: Callable[[Sequence[Committed]], None],
         clock: Clock,
         max_waiting: int,
+        screen: ScreenSends | None = None,
     ) -> None:
+        self._screen = screen
         self._checks = checks
         self._commits = commits
         self._completer = completer
@@ -92,16 +97,15 @@ class SubmitMessages:
             else:
                 answer(id_reused(draft.key))
             return
-        submission = Submission(draft, digest, epoch, resend, deadline, participants, [answer])
-        if not self.pipeline.offer(submission):
-            answer(
-                WhimbrelError(
-                    ErrorCode.OVERLOADED,
-                    "too many messages are waiting to be stored",
-                    retry_after_seconds=1.0,
-                )
-            )
+        submission = Submission(draft, digest, epoch, resend, deadline, participants)
+        if self._screen is None or participants is not None:
+            is_taken = self.pipeline.offer(submission)
+        else:
+            is_taken = self._screen.offer(submission, self.pipeline.offer, self._settle)
+        if not is_taken:
+            answer(too_many_waiting())
             return
+        submission.waiters.append(answer)
         self._open[draft.key] = submission
 
     async def _handle(self, batch: list[Submission]) -> None:
@@ -109,7 +113,7 @@ class SubmitMessages:
         live = [submission for submission in batch if submission.deadline > now]
         for submission in batch:
             if submission.deadline <= now:
-                self._settle(submission.draft.key, _waited_too_long())
+                self._settle(submission.draft.key, waited_too_long())
         if not live:
             return
         deadline = max(submission.deadline for submission in live)
@@ -149,11 +153,6 @@ class SubmitMessages:
         if submission is not None:
             for answer in submission.waiters:
                 answer(outcome)
-
-
-def _waited_too_long() -> WhimbrelError:
-    # It was never begun here, but an earlier attempt of the same send may have been.
-    return unavailable("the message waited too long to be stored", outcome_unknown=True)
 
 
 def _parts(batch: Sequence[Addressed]) -> Iterator[list[Addressed]]:

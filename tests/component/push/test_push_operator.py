@@ -17,7 +17,7 @@ from services.push.adapters.dead_letters_redis import RedisDeadLetters
 from services.push.adapters.wake_queue_redis import RedisWakeQueue
 from services.push.bootstrap import SERVICE
 from services.push.domain.wakes import Wake
-from services.push.provider_settings import WebhookSettings
+from services.push.provider_settings import WebhookProviderSettings
 from services.push.settings import PushSettings
 from services.push.wake_ports import DeadLetter
 from tests.waiting import until
@@ -57,7 +57,7 @@ async def world(
             mongo=mongo,
             redis=RedisSettings(url=redis_url),
             router=RouterTarget(addresses="127.0.0.1:1"),
-            webhook=WebhookSettings(secret_file=secret, allows_private_networks=True),
+            webhook=WebhookProviderSettings(secret_file=secret, allows_private_networks=True),
         )
         hooks = await stack.enter_async_context(running_webhook())
         chassis = await stack.enter_async_context(running_service(SERVICE, settings))

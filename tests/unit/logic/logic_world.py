@@ -18,9 +18,11 @@ from services.logic.domain.signals import PresenceState, Signal
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.settings import CheckSettings, WorkerSettings
 from services.logic.signal_parts import SignalStores
+from services.logic.webhook_ports import EventOutbox, HostOpinion
 from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import EPOCH_MS
+from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
@@ -164,6 +166,9 @@ class World:
         holder: str = "logic-0/a",
         *,
         checking: CheckSettings | None = None,
+        opinion: HostOpinion | None = None,
+        outbox: EventOutbox | None = None,
+        asking: WebhookSettings | None = None,
         **changed: object,
     ) -> LogicParts:
         """Another process; `changed` puts other stores in the place of the shared ones."""
@@ -175,6 +180,9 @@ class World:
             wall_ms=self.clock.wall_ms,
             checking=checking,
             sleep=self.clock.sleep,
+            opinion=opinion,
+            outbox=outbox,
+            asking=asking,
         )
 
     async def seqs(self, user: str) -> list[int]:
@@ -191,10 +199,9 @@ class World:
 async def running(parts: LogicParts) -> AsyncIterator[LogicParts]:
     """Run the process's loops, but not those that only wait for time to pass."""
     loops = parts.loops(WorkerSettings())
-    tasks = [
-        asyncio.create_task(loops[name]())
-        for name in ("commit", "fan_out", "recent_sends", "offline", "cursors", "unread")
-    ]
+    names = ("commit", "fan_out", "recent_sends", "offline", "cursors", "unread")
+    lanes = tuple(name for name in loops if name.startswith(("before_send_", "events")))
+    tasks = [asyncio.create_task(loops[name]()) for name in (*names, *lanes)]
     try:
         yield parts
     finally:

@@ -1,0 +1,55 @@
+"""What delivering events to the host product needs from the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class TakenKey(NamedTuple):
+    """The right to deliver the events of one key, for the time of its lease."""
+
+    key: str
+    attempts: int
+    """Failed one after the other so far."""
+    version: int
+    """Rises with every put, so that a key that got an event meanwhile is kept."""
+
+
+class QueuedEvent(NamedTuple):
+    """One event that waits."""
+
+    event_id: str
+    at_ms: int
+    """Unix milliseconds."""
+    content: str
+    """JSON."""
+
+
+class EventQueue(Protocol):
+    """The other end of the outbox. Every method raises UNAVAILABLE; all may be repeated."""
+
+    async def take(self, holder: str, *, now_ms: int, lease_ms: int) -> TakenKey | None:
+        """The key that is due for longest and nobody else's, until now + lease. None: none is."""
+        ...
+
+    async def page(self, key: str, *, settled_ms: int, limit: int) -> list[QueuedEvent]:
+        """The first events of the key that wait and are not younger than `settled_ms`, in their
+        order."""
+        ...
+
+    async def remove(self, event_ids: Sequence[str]) -> None:
+        """They are delivered, or nobody wants them."""
+        ...
+
+    async def bury(self, event_ids: Sequence[str]) -> None:
+        """They are dead letters: kept, and not tried again."""
+        ...
+
+    async def release(self, taken: TakenKey, holder: str, *, due_ms: int, attempts: int) -> None:
+        """Give the key back; it is due again then. Nothing happens when the lease was lost."""
+        ...
+
+    async def finish(self, taken: TakenKey, holder: str, *, due_ms: int) -> None:
+        """Give the key back for good, or until `due_ms` when there are events of it after all."""
+        ...
