@@ -15,9 +15,9 @@ from services.drain.metrics import drain_metrics
 from services.drain.tally import Tally
 from services.drain.usecases.lead import LeaderStatistics
 from services.drain.usecases.reconcile import ReconcileStatistics
-from services.logic.metrics import logic_metrics
+from services.logic.metrics import before_send_metrics, logic_metrics
 from services.logic.usecases.pipeline import PipelineStatistics
-from services.push.metrics import push_metrics
+from services.push.metrics import event_metrics, push_metrics
 from services.push.usecases.judge_wakes import JudgeStatistics
 from services.push.usecases.schedule_wakes import ScheduleStatistics
 from services.push.usecases.send_wakes import LaneStatistics
@@ -52,10 +52,14 @@ FAMILIES: Final[dict[str, list[Metric]]] = {
         )
     ),
     "drain": _drain(),
-    "logic": list(logic_metrics({"commit": PipelineStatistics(0, 0, 0, 0)})),
-    "push": list(
-        push_metrics(ScheduleStatistics(), JudgeStatistics(), {"apns": LaneStatistics()}, 0)
-    ),
+    "logic": [
+        *logic_metrics({"commit": PipelineStatistics(0, 0, 0, 0)}),
+        *before_send_metrics({"allowed": 0}, is_open=False),
+    ],
+    "push": [
+        *push_metrics(ScheduleStatistics(), JudgeStatistics(), {"apns": LaneStatistics()}, 0),
+        *event_metrics({"delivered": 0}, 0),
+    ],
     "router": list(router_metrics((), 0)),
 }
 """By role."""

@@ -98,7 +98,9 @@ def _verdict(row: Any) -> Verdict:
         reason, detail = row.get("reason"), row.get("detail", "")
         if not (isinstance(reason, str) and _REASON.fullmatch(reason) and isinstance(detail, str)):
             raise _garbage("a reason must be a lower-case word")
-        said = f"{reason}: {detail[:MAX_DETAIL_CHARACTERS]}" if detail else reason
+        # Half a surrogate pair can stand in JSON, and in no frame of ours.
+        shown = detail.encode(errors="replace").decode()[:MAX_DETAIL_CHARACTERS]
+        said = f"{reason}: {shown}" if shown else reason
         return Verdict(refused=WhimbrelError(ErrorCode.REFUSED_BY_HOST, said))
     if action == "change":
         return Verdict(changed=_changed(row))

@@ -100,7 +100,8 @@ class DeliverEvents:
                 due_ms = self._wall_ms() + SETTLE_MS
                 await self._queue.finish(taken, holder, due_ms=due_ms)
                 return True
-            fresh = await self._bury_old(page)
+            # Nothing is given up that was never tried: nobody may have been there to deliver it.
+            fresh = await self._bury_old(page) if attempts else page
             if not fresh:
                 continue
             if not await self._deliver(taken, holder, fresh, attempts + 1):

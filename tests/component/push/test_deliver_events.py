@@ -171,7 +171,12 @@ async def test_an_event_that_was_never_taken_becomes_a_dead_letter(tmp_path: Pat
     queue, receiver, wall = MemoryEventOutbox(), Receiver(), Wall()
     old = wall.ms - int(GIVE_UP_SECONDS * 1000) - 1
     await queue.put([event(1, at_ms=old), event(2)], due_ms=0)
+    receiver.status_of = lambda _: 500
     async with delivering(tmp_path, queue, receiver, wall) as deliver:
+        await deliver_due(deliver)
+        assert not queue.dead, "it was old before anybody tried"
+        receiver.status_of = lambda _: 200
+        wall.ms += 1000
         await deliver_due(deliver)
     assert list(queue.dead) == ["1.message.sent"]
     assert receiver.taken == {"d:alice:bob": [2]}

@@ -14,6 +14,7 @@ from services.logic.domain.verdicts import (
     parse_verdicts,
     question_content,
 )
+from services.logic.translate import refused_to_wire
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 KEY = ClientKey("alice", "phone", "c1")
@@ -96,3 +97,10 @@ def test_anything_else_is_garbage(content: bytes) -> None:
     with pytest.raises(WhimbrelError) as caught:
         parse_verdicts(content, 1)
     assert caught.value.code is ErrorCode.UNAVAILABLE
+
+
+def test_a_detail_that_no_frame_can_carry_is_made_one_that_it_can() -> None:
+    content = b'{"verdicts": [{"action": "reject", "reason": "spam", "detail": "a \\ud800 b"}]}'
+    (verdict,) = parse_verdicts(content, 1)
+    assert verdict.refused is not None
+    assert refused_to_wire(verdict.refused).detail == "spam: a ? b"
