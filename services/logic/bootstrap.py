@@ -44,7 +44,7 @@ from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
 from services.logic.link import LinkTable
 from services.logic.metrics import before_send_metrics, logic_metrics
-from services.logic.parts import Stores, assemble
+from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
 from services.logic.servicer import LogicServicer
@@ -147,7 +147,8 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         wall_ms=lambda: time.time_ns() // 1_000_000,
     )
     await _until_it_answers(parts.ids.renew)
-    chassis.stack.push_async_callback(parts.ids.release)
+    goodbye = _Goodbye(parts)
+    chassis.stack.push_async_callback(goodbye.say)
     desk = Desk(parts.use_cases, links)
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
         LogicServicer(desk, links, parts.groups, parts.signals.list_reads, parts.ids),
@@ -172,11 +173,29 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         # Links stay until the pods have turned to others and everything is answered.
         if links.is_linked:
             await asyncio.sleep(TABLE_SECONDS)
-        if not await parts.wait_idle(settings.pod.grace_seconds - TABLE_SECONDS):
-            log.warning("stopped_with_open_work")
+        await goodbye.finish(settings.pod.grace_seconds - TABLE_SECONDS)
         links.close()
 
     chassis.on_drain(drain)
+
+
+class _Goodbye:
+    """Who leaves open work says none: a survivor cleans up when the lease has run out."""
+
+    def __init__(self, parts: LogicParts) -> None:
+        self._parts = parts
+        self._is_done = False
+
+    async def finish(self, timeout_seconds: float) -> None:
+        """Wait until everything taken is done."""
+        self._is_done = await self._parts.wait_idle(timeout_seconds)
+        if not self._is_done:
+            log.warning("stopped_with_open_work")
+
+    async def say(self) -> None:
+        """Give the worker number back, if nothing of ours is half done."""
+        if self._is_done:
+            await self._parts.ids.release()
 
 
 async def _open_opinion(settings: WebhookSettings, chassis: Chassis) -> HostOpinion | None:

@@ -238,7 +238,7 @@ async def test_no_more_than_its_bound_is_on_its_way(world: World) -> None:
         await world.owe(1, conversation=f"g:{number}")
     async with asyncio.TaskGroup() as group:
         claimed = [await world.lane.step(group) for _ in range(3)]
-        await asyncio.sleep(0)
+        await until(lambda: len(world.told) >= 3)
         assert len(world.told) == 3
         world.provider.goes_on.set()
     assert sum(claimed) == 3
