@@ -72,6 +72,7 @@ lock:  ## Pin the requirements again, with hashes (needs uv)
 	@$(LOCK) --constraint requirements.txt --extra server --extra drain --output-file requirements-pods.txt
 	@$(LOCK) --constraint requirements.txt --extra build --output-file requirements-build.txt
 	@$(LOCK) --constraint requirements.txt $(EXTRAS) --extra fuzz --output-file requirements-fuzz.txt
+	@$(LOCK) --constraint requirements.txt $(EXTRAS) --extra fuzz-bytes --output-file requirements-fuzz-bytes.txt
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) whimbrel/api build dist *.egg-info
