@@ -143,7 +143,8 @@ class ClientStream:
         """What the device has acknowledged up to `cursor` is a promise now."""
         if self.is_attached:
             self.outbound.confirm(cursor)
-            self.wake()
+            if not self.outbound.empty:
+                self.wake()
 
     def set_app_state(self, state: access_pb2.AppState, now: float) -> None:
         """Where the app is, and how often it will ping: silence is judged by that from now on."""

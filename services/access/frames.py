@@ -111,6 +111,7 @@ class Outbound:
         self._accepted: deque[access_pb2.AcceptedMessage] = deque()
         self._rejected: deque[access_pb2.RejectedMessage] = deque()
         self._confirmed = 0
+        self._is_awaited = False
         self._pong: access_pb2.Pong | None = None
         self._migrate: access_pb2.Migrate | None = None
         self._resumed: access_pb2.Resumed | None = None
@@ -126,7 +127,7 @@ class Outbound:
         return not (
             self._accepted
             or self._rejected
-            or self._confirmed
+            or (self._confirmed and self._is_awaited)
             or self._pong is not None
             or self._welcome is not None
             or self._migrate is not None
@@ -146,8 +147,13 @@ class Outbound:
         self._rejected.append(message)
 
     def confirm(self, cursor: int) -> None:
-        """An ack is stored; a higher one says it for all below."""
+        """An ack is stored; a higher one says it for all below. It goes along with the next
+        frame, whatever that is: one of its own would cost as much as a message."""
         self._confirmed = max(self._confirmed, cursor)
+
+    def hasten(self) -> None:
+        """The client waits for the confirmation: it goes alone if need be."""
+        self._is_awaited = True
 
     def pong(self, pong: access_pb2.Pong) -> None:
         """The answer to the last ping; it keeps what one that still waits has to say."""
@@ -168,6 +174,16 @@ class Outbound:
         """The next frame, or None."""
         return self._take_first() or self._take_results() or self._take_words()
 
+    def stamp(self, frame: access_pb2.ConnectResponse) -> access_pb2.ConnectResponse:
+        """Let a confirmation that waits go with this frame."""
+        if self._confirmed:
+            frame.confirmed_cursor = self._take_confirmed()
+        return frame
+
+    def _take_confirmed(self) -> int:
+        cursor, self._confirmed = self._confirmed, 0
+        return cursor
+
     def _take_first(self) -> access_pb2.ConnectResponse | None:
         if self._welcome is not None:
             welcome, self._welcome = self._welcome, None
@@ -187,15 +203,15 @@ class Outbound:
         return None
 
     def _take_words(self) -> access_pb2.ConnectResponse | None:
-        if self._confirmed:
-            cursor, self._confirmed = self._confirmed, 0
-            return access_pb2.ConnectResponse(ack_confirmed=access_pb2.AckConfirmed(cursor=cursor))
         if self._pong is not None:
             pong, self._pong = self._pong, None
             return access_pb2.ConnectResponse(pong=pong)
         if self._migrate is not None:
             migrate, self._migrate = self._migrate, None
             return access_pb2.ConnectResponse(migrate=migrate)
+        if self._confirmed and self._is_awaited:
+            confirmed = access_pb2.AckConfirmed(cursor=self._take_confirmed())
+            return access_pb2.ConnectResponse(ack_confirmed=confirmed)
         return None
 
 

@@ -22,7 +22,7 @@ def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -
         for message in frame.send.messages:
             _send(stream, message, now)
     elif kind == "ack":
-        _acknowledge(stream, frame.ack.cursor, now)
+        _acknowledge(stream, frame.ack, now)
     elif kind == "ping":
         _pong(stream)
     elif kind == "sync":
@@ -63,7 +63,10 @@ def _send(stream: ClientStream, message: access_pb2.OutgoingMessage, now: float)
         stream.unanswered += 1
 
 
-def _acknowledge(stream: ClientStream, cursor: int, now: float) -> None:
+def _acknowledge(stream: ClientStream, ack: access_pb2.Ack, now: float) -> None:
+    cursor = ack.cursor
+    if ack.confirm_now:
+        stream.outbound.hasten()
     try:
         is_news = stream.session.acknowledge(cursor, now)
     except AckAheadError as error:
@@ -71,6 +74,7 @@ def _acknowledge(stream: ClientStream, cursor: int, now: float) -> None:
     if is_news:
         stream.services.acks.keep(stream.user_id, stream.device_id, cursor)
         stream.services.signals.acknowledged(stream, cursor)
+    if is_news or ack.confirm_now:
         stream.turn(now)
 
 

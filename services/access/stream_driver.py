@@ -134,6 +134,10 @@ class StreamDriver:
                 stream.finish("ended")
 
     def _take_frame(self) -> access_pb2.ConnectResponse | None:
+        frame = self._next_due()
+        return None if frame is None else self.stream.outbound.stamp(frame)
+
+    def _next_due(self) -> access_pb2.ConnectResponse | None:
         """The next frame: results, the last one, entries as the window permits, signals."""
         stream = self.stream
         frame = stream.outbound.take()

@@ -49,7 +49,7 @@ async def test_what_a_device_gets_is_its_own_or_the_accounts_affair() -> None:
             async with device(stack, "phone-a", 100) as (phone, welcome):
                 assert (welcome.first_seq, welcome.head) == (101, 150)
                 assert await phone.seqs(50) == list(range(101, 151))
-                await phone.say(ack(150))
+                await phone.say(ack(150, confirm_now=True))
                 assert (await phone.next("ack_confirmed")).cursor == 150
                 await phone.say(BYE)
                 await phone.ended()

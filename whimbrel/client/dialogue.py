@@ -176,6 +176,7 @@ class Dialogue:
         RemoteProtocolError when the server has broken its word; the stream is to be ended.
         """
         self.presence.received(now)
+        self._confirmed(frame)
         kind = frame.WhichOneof("frame")
         if kind == "deliver":
             for entry in frame.deliver.entries:
@@ -186,8 +187,6 @@ class Dialogue:
         elif kind == "rejected":
             for rejected in frame.rejected.messages:
                 self._rejected(rejected, now)
-        elif kind == "ack_confirmed":
-            self._confirmed(frame.ack_confirmed.cursor)
         elif kind == "pong":
             self._pong(frame.pong, now)
         elif kind == "signals":
@@ -208,6 +207,7 @@ class Dialogue:
         What it brings is news; what it refuses is being sent again on the newer one already,
         unless the refusal is final.
         """
+        self._confirmed(frame)
         kind = frame.WhichOneof("frame")
         if kind == "deliver":
             for entry in frame.deliver.entries:
@@ -219,8 +219,6 @@ class Dialogue:
             for rejected in frame.rejected.messages:
                 if Outbox.is_final(wire.rejection(rejected)):
                     self._rejected(rejected, now)
-        elif kind == "ack_confirmed":
-            self._confirmed(frame.ack_confirmed.cursor)
         return farewell_of(frame)
 
     def farewell(self, frame: access_pb2.ConnectResponse) -> Farewell | None:
@@ -276,7 +274,8 @@ class Dialogue:
     def _next_frame(self, now: float, *, leaving: bool) -> access_pb2.ConnectRequest | None:
         cursor = self.inbox.ack_due(now, flush=leaving)
         if cursor is not None:
-            return access_pb2.ConnectRequest(ack=access_pb2.Ack(cursor=cursor))
+            ack = access_pb2.Ack(cursor=cursor, confirm_now=leaving)
+            return access_pb2.ConnectRequest(ack=ack)
         if leaving:
             return None
         words = self._move_words()
@@ -320,7 +319,11 @@ class Dialogue:
             defer_seconds=max(0.0, self.defer_until - now),
         )
 
-    def _confirmed(self, cursor: int) -> None:
+    def _confirmed(self, frame: access_pb2.ConnectResponse) -> None:
+        """A confirmation comes in a frame of its own, or along with any other."""
+        cursor = frame.confirmed_cursor or frame.ack_confirmed.cursor
+        if not cursor:
+            return
         self.inbox.confirm(cursor)
         if self._settings.observer is not None:
             self._settings.observer.confirmed(cursor)

@@ -69,6 +69,8 @@ class Inbox(Generic[M]):
         self._confirmed = 0
         self._finished_bytes = 0
         self._ack_since: float | None = None
+        self._last_of_others = 0  # the highest seq that came and is not our own message
+        self._is_hasty = False  # the application leaves: it waits for the confirmation
         self._is_unheard = False  # the server repeats what was acknowledged on this stream
         self._stuck_seq = 0
         self._stuck_since = 0.0
@@ -154,7 +156,7 @@ class Inbox(Generic[M]):
         self._head = head
         self._first_here = first_seq
         self._acked = self._confirmed = first_seq - 1
-        self._is_unheard = False
+        self._is_unheard = self._is_hasty = False
         self._finished_bytes = 0
         self._ack_since = None
         self._progressed(now)
@@ -237,10 +239,16 @@ class Inbox(Generic[M]):
     # --- outputs ---------------------------------------------------------------------
 
     def ack_due(self, now: float, *, flush: bool = False) -> int | None:
-        """The cursor to acknowledge now, counted as acknowledged from here on; or None."""
+        """The cursor to acknowledge now, counted as acknowledged from here on; or None.
+
+        `flush`: without a delay, and once more when its confirmation has not come.
+        """
         at = self._ack_at()
-        if at is None or (now < at and not flush):
+        is_due = at is not None and (flush or now >= at)
+        is_asking = flush and not self._is_hasty and self.awaits_confirmation
+        if not (is_due or is_asking):
             return None
+        self._is_hasty = flush
         self._acked = self._ack_target()
         self._is_unheard = False
         self._ack_since = None
@@ -309,6 +317,8 @@ class Inbox(Generic[M]):
     def _release(self, places: Iterable[_Place[M]]) -> None:
         """Let in what is in order now. The server's order decides what is late, so not before."""
         for seq, message, own, hint, size in places:
+            if own is None:
+                self._last_of_others = seq
             if message is not None:
                 late = self._lateness.see(
                     seq, message.conversation_id, message.message_id, hint=hint
@@ -324,6 +334,11 @@ class Inbox(Generic[M]):
         if self._stuck_seq != missing:
             self._stuck_seq = missing
             self._stuck_since = now
+
+    @property
+    def _is_missed(self) -> bool:
+        """Whether the server waits for the ack that is owed: not for that of our own messages."""
+        return self._is_unheard or self._last_of_others > self._acked
 
     def _note_debt(self, now: float) -> None:
         if self._ack_since is None and self.owes_ack:
@@ -341,7 +356,12 @@ class Inbox(Generic[M]):
             2 * (self._ack_target() - self._acked) >= self._window_messages
             or 2 * self._finished_bytes >= self._window_bytes
         )
-        return self._ack_since + (0 if is_much else self._limits.ack_delay_seconds)
+        if is_much:
+            return self._ack_since
+        limits = self._limits
+        return self._ack_since + (
+            limits.ack_delay_seconds if self._is_missed else limits.own_ack_delay_seconds
+        )
 
     def _sync_at(self) -> float | None:
         if not self._is_attached:
@@ -349,6 +369,7 @@ class Inbox(Generic[M]):
         if self._front.held:
             return self._stuck_since + self._limits.hole_seconds
         is_behind = self._head >= self._front.next_seq
-        if is_behind and not self._waiting and self._current is None and not self.owes_ack:
+        owes_ack = self.owes_ack and self._is_missed
+        if is_behind and not self._waiting and self._current is None and not owes_ack:
             return self._progressed_at + self._limits.quiet_seconds
         return None

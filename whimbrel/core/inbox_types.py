@@ -40,6 +40,10 @@ class InboxLimits:
     """How long an ack waits for company. Default 0.2: it costs as much as the message did, and
     half a window is acknowledged at once in any case. A program that is killed gets again what it
     finished in that time."""
+    own_ack_delay_seconds: float = 5.0
+    """The same while nothing is owed but for messages of this very device. Default 5: all that
+    hangs on it is where the server begins after a program has lost its memory, and the ack of a
+    later message says it too."""
     hole_seconds: float = 1.0
     """Age of a hole at which the server is asked again. Default 1: it repairs by itself first."""
     quiet_seconds: float = 5.0

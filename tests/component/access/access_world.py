@@ -56,8 +56,8 @@ def sends(*messages: access_pb2.OutgoingMessage) -> access_pb2.ConnectRequest:
     return access_pb2.ConnectRequest(send=access_pb2.Send(messages=messages))
 
 
-def ack(cursor: int) -> access_pb2.ConnectRequest:
-    return access_pb2.ConnectRequest(ack=access_pb2.Ack(cursor=cursor))
+def ack(cursor: int, *, confirm_now: bool = False) -> access_pb2.ConnectRequest:
+    return access_pb2.ConnectRequest(ack=access_pb2.Ack(cursor=cursor, confirm_now=confirm_now))
 
 
 PING = access_pb2.ConnectRequest(ping=access_pb2.Ping())

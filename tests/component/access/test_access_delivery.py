@@ -102,7 +102,7 @@ async def test_accepted_is_the_delivery_to_the_device_that_sent(tmp_path: Path) 
         assert accepted[0].conversation_id == "d:alice:bob"
         assert await desk.seqs(2) == [1, 2]
         assert await alice.seqs(2) == [1, 2]
-        await phone.say(ack(2))
+        await phone.say(ack(2, confirm_now=True))
         assert (await phone.expect("ack_confirmed")).cursor == 2
 
 

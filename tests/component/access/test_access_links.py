@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from tests.component.access.access_fakes import FakeLogic
-from tests.component.access.access_world import access_world, ack, sends, text
+from tests.component.access.access_world import PING, access_world, ack, sends, text
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2
@@ -82,12 +82,30 @@ async def test_acks_are_confirmed_when_stored_and_survive_a_broken_link(tmp_path
         client = await world.attached()
         assert await client.seqs(3) == [1, 2, 3]
         world.logic.confirms_cursors = False
-        await client.say(ack(1), ack(2))
+        await client.say(ack(1), ack(2, confirm_now=True))
         await world.logic.until(lambda: bool(world.logic.stores))
         world.logic.confirms_cursors = True
         world.logic.break_links()
         assert (await client.expect("ack_confirmed")).cursor == 2
         assert world.logic.cursors["bob", "phone"] == 2
+
+
+async def test_a_confirmation_comes_along_with_the_next_frame(tmp_path: Path) -> None:
+    async with access_world(tmp_path, ack_flush_seconds=0.05) as world:
+        world.logic.write("bob", 1, 2)
+        client = await world.attached()
+        assert await client.seqs(2) == [1, 2]
+        await client.say(ack(2))
+        await world.logic.until(lambda: world.logic.cursors.get(("bob", "phone")) == 2)
+        confirmed = 0
+        while not confirmed:  # the answer of Logic is on its way to the pod
+            await client.say(PING)
+            frame = await client.read()
+            assert frame.WhichOneof("frame") == "pong"
+            confirmed = frame.confirmed_cursor
+        assert confirmed == 2
+        await client.say(PING)
+        assert (await client.read()).confirmed_cursor == 0, "it is said once"
 
 
 async def test_acks_of_a_stream_that_has_ended_are_still_stored(tmp_path: Path) -> None:

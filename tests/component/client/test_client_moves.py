@@ -93,9 +93,9 @@ async def test_a_move_opens_the_new_stream_first_and_delivers_each_message_once(
             True,
         )
         await stream.welcome(hello.cursor + 1, head=6)
-        switched.set()
         await stream.deliver(range(hello.cursor + 1, 7))
-        await stream.read_acks_to(5)  # the sixth is in hand
+        await stream.read_acks_to(5)  # the sixth is in hand; so it has read the Welcome
+        switched.set()
         await stream.read_to_the_end()
 
     losses = Losses()

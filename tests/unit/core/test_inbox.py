@@ -69,9 +69,11 @@ def test_an_ack_is_never_beyond_what_is_finished_and_came_on_this_stream(
                 assert received.seq == seen + 1
                 seen = received.seq
         elif action == "ack":
-            cursor = box.ack_due(now, flush=data.draw(st.booleans()))
+            leaves, is_open = data.draw(st.booleans()), box.awaits_confirmation
+            cursor = box.ack_due(now, flush=leaves)
             if cursor is not None:
-                assert acked < cursor <= min(came, finished)
+                assert cursor <= min(came, finished)
+                assert acked < cursor or (acked == cursor and leaves and is_open)
                 acked = cursor
         elif action == "reconnect":
             box.detached()
@@ -95,6 +97,32 @@ def test_an_ack_waits_for_company_but_not_for_long() -> None:
     assert box.awaits_confirmation
     box.confirm(1)
     assert not box.awaits_confirmation
+
+
+def test_the_ack_of_own_messages_waits_for_that_of_others() -> None:
+    box = inbox()
+    box.accepted(1, "g:1", 1, 0.0)
+    assert box.next_deadline() == pytest.approx(5.0)
+    assert box.ack_due(4.9) is None
+    deliver(box, 2, 4.9)
+    box.take(4.9)
+    box.finish(4.9)
+    assert box.ack_due(4.9) == 2, "it has waited long enough for company"
+    box.accepted(3, "g:1", 3, 6.0)
+    assert box.ack_due(10.9) is None
+    assert box.ack_due(11.0) == 3
+
+
+def test_who_leaves_asks_once_for_a_confirmation_that_has_not_come() -> None:
+    box = inbox()
+    deliver(box, 1)
+    box.take(0.0)
+    box.finish(0.0)
+    assert box.ack_due(0.2) == 1
+    assert box.ack_due(0.3, flush=True) == 1
+    assert box.ack_due(0.3, flush=True) is None
+    box.confirm(1)
+    assert box.ack_due(0.4, flush=True) is None
 
 
 def test_half_a_window_is_acknowledged_at_once() -> None:

@@ -82,7 +82,7 @@ class Device:
     def is_current(self) -> bool:
         """Whether it is attached and has handled what it was told of, and owes nothing."""
         inbox = self.dialogue.inbox
-        return self.dialogue.is_attached and not self.waiting and not inbox.awaits_confirmation
+        return self.dialogue.is_attached and not self.waiting and not inbox.has_waiting
 
     def say(self, conversation: str, text: str, members: tuple[str, ...], after: int = 0) -> None:
         """Send; `after` is a message of this conversation that the writer has just seen."""
@@ -195,8 +195,9 @@ class Device:
             except RemoteProtocolError as error:
                 self._record.broken_words.append(f"{self.client}: {error}")
                 return
-            if frame.HasField("ack_confirmed"):
-                self._record.add(Confirmed(now, self.client, frame.ack_confirmed.cursor))
+            confirmed = frame.confirmed_cursor or frame.ack_confirmed.cursor
+            if confirmed:
+                self._record.add(Confirmed(now, self.client, confirmed))
             self._note_answers(now)
             self._changed.set()
             self._arrived.set()
