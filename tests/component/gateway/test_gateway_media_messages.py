@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.component.gateway.gateway_world import until_logic_answers
-from tests.component.gateway.media_world import MediaWorld, media_world, meta, picture
+from tests.component.gateway.media_world import MediaWorld, media_world, meta
 from tests.component.logic.history_world import CHAT, history_world
 from whimbrel.api.types.v1 import types_pb2
+from whimbrel.testing.pictures import picture
 
 
 async def status(media: MediaWorld, who: str, media_id: str) -> int:
