@@ -40,7 +40,7 @@ $(GENERATED): $(PROTOS) $(INSTALLED)
 up: $(GENERATED)  ## Start the stack in the foreground (ARGS="--access 2" for options)
 	@$(BIN)/whimbrel up $(ARGS)
 
-demo: $(GENERATED)  ## Two clients talk while pods are killed; counts what arrived
+demo: $(GENERATED)  ## People talk while pods are killed; counts what arrived
 	@$(BIN)/whimbrel demo $(ARGS)
 
 check: $(GENERATED)  ## Format, lint, types, import contracts, unit tests; under a minute

@@ -103,7 +103,7 @@ class MediaStore(Protocol):
 
 
 class MediaViewers(Protocol):
-    """Who has got a message that shows a medium."""
+    """Who may see a medium beside its owner."""
 
     async def prepare(self) -> None:
         """Create what is needed; can be repeated."""
@@ -111,4 +111,8 @@ class MediaViewers(Protocol):
 
     async def may_see(self, user_id: str, media_id: str) -> bool:
         """Whether this user got a message that refers to it and was not taken back."""
+        ...
+
+    async def is_avatar(self, owner: str, media_id: str) -> bool:
+        """Whether it is the picture of this user's profile now: everybody may see that."""
         ...

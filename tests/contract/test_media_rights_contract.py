@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from services.gateway.adapters.account_store_mongo import MongoAccountStore
 from services.gateway.adapters.media_store_mongo import MongoMediaStore
 from services.gateway.adapters.media_viewers_mongo import MongoMediaViewers
+from services.gateway.domain.accounts import User
 from services.gateway.domain.media import Media
 from services.gateway.media_ports import MediaViewers
 from services.logic.adapters.media_rights_mongo import MongoMediaRights
@@ -23,6 +25,7 @@ from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 
 # Owner, and whether it is complete.
 MEDIA = {"cat": ("alice", True), "dog": ("alice", False)}
+AVATARS = {"alice": "cat", "bob": ""}
 
 
 @dataclass
@@ -38,7 +41,9 @@ async def shown(request: pytest.FixtureRequest, open_database: OpenDatabase) -> 
         memory = MemoryMessageStore()
         of_memory = MemoryMediaRights(memory)
         of_memory.media = dict(MEDIA)
-        return Shown(memory, of_memory, MemoryMediaViewers(memory))
+        seen_in_memory = MemoryMediaViewers(memory)
+        seen_in_memory.avatars = dict(AVATARS)
+        return Shown(memory, of_memory, seen_in_memory)
     database = await open_database(request.param)
     messages, rights = MongoMessageStore(database), MongoMediaRights(database)
     viewers, media = MongoMediaViewers(database), MongoMediaStore(database)
@@ -49,6 +54,9 @@ async def shown(request: pytest.FixtureRequest, open_database: OpenDatabase) -> 
         await media.add(new, quota_bytes=100, max_open=9)
         if is_complete:
             await media.complete(media_id, "image/png")
+    accounts = MongoAccountStore(database)
+    for user_id, avatar in AVATARS.items():
+        await accounts.create(User(user_id, user_id, 1, avatar_media_id=avatar))
     return Shown(messages, rights, viewers)
 
 
@@ -93,3 +101,8 @@ async def test_whoever_was_shown_it_may_see_and_show_it_until_the_recall(shown: 
 async def test_a_message_without_media_shows_nothing(shown: Shown) -> None:
     await shown.messages.insert([message(1, "", "alice", "bob")])
     assert not await shown.viewers.may_see("bob", "")
+
+
+async def test_the_picture_of_a_profile_is_that_of_its_owner_alone(shown: Shown) -> None:
+    asked = [("alice", "cat"), ("alice", "dog"), ("bob", "cat"), ("nobody", "cat")]
+    assert [await shown.viewers.is_avatar(*one) for one in asked] == [True, False, False, False]

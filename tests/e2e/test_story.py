@@ -22,7 +22,7 @@ async def test_people_register_befriend_chat_pull_read_recall_and_one_is_banned(
 
         story = Story(stack.gateway_url, stack.endpoints, admin_token, print)
         await story.run()
-        assert [name for name, _, _ in story.scenes] == [
+        assert [name for name, _, _ in story.scenes.rows] == [
             "register",
             "befriend",
             "chat",

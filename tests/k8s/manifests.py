@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.k8s.kustomization import Object, render
+from whimbrel.runtime.serve import ServiceSpec
+from whimbrel.runtime.settings import ServiceSettings
+from whimbrel.runtime.settings_loading import load_settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 K8S: Final = ROOT / "k8s"
@@ -27,6 +34,8 @@ _FIELDS: Final = {
 _SECRETS: Final = {
     ("whimbrel-stores", "mongo-url"): "mongodb://mongo.example.org/?replicaSet=rs0",
     ("whimbrel-stores", "redis-url"): "redis://redis.example.org:6379",
+    ("whimbrel-media", "access-key-id"): "an id",
+    ("whimbrel-media", "secret-access-key"): "a key",
 }
 _REFERENCE: Final = re.compile(r"\$\((\w+)\)")
 
@@ -160,3 +169,17 @@ VARIANTS: Final = (*OVERLAYS, *COMPONENTS)
 def variant(name: str) -> Manifests:
     """Anything that can be deployed: an overlay, or the base with one component."""
     return overlay(name) if name in OVERLAYS else with_component(name)
+
+
+def settings_of(
+    manifests: Manifests, role: str, monkeypatch: pytest.MonkeyPatch
+) -> ServiceSettings:
+    """The settings that a pod of this role comes to."""
+    for name in os.environ:
+        if name.startswith("WHIMBREL_"):
+            monkeypatch.delenv(name)
+    for name, value in manifests.environment(manifests.workload(role)).items():
+        monkeypatch.setenv(name, value)
+    spec: ServiceSpec[Any] = import_module(f"services.{role}.bootstrap").SERVICE
+    settings: ServiceSettings = load_settings(spec.settings_class)
+    return settings

@@ -37,6 +37,9 @@ OTHERS = {
     "edge-names": {("edge", "access"): {7400}},
 }
 
+WITHOUT_A_WAY_IN = {"autoscaling", "media-folder", "media-s3", "monitoring", "push-providers"}
+"""Components that say nothing about how clients reach Access."""
+
 
 def selected(manifests: Manifests, selector: dict[str, str]) -> list[Workload]:
     """The workloads that a plain selector means."""
@@ -106,6 +109,12 @@ def test_who_reaches_whom_is_exactly_this(name: str) -> None:
     assert reached == OWN | OTHERS.get(name, {})
 
 
+def test_push_lets_nobody_in_by_its_own_policy() -> None:
+    policy = variant("local").one("NetworkPolicy", "push")["spec"]
+    assert "Ingress" in policy["policyTypes"]
+    assert policy["ingress"] == []
+
+
 def policies(manifests: Manifests) -> Iterator[tuple[Object, list[Workload]]]:
     """Each policy with the workloads that it is for."""
     for policy in manifests.of("NetworkPolicy"):
@@ -132,9 +141,7 @@ def test_a_policy_says_which_directions_it_is_about(name: str) -> None:
             assert set(spec["policyTypes"]) == has
 
 
-@pytest.mark.parametrize(
-    "name", sorted({*VARIANTS} - {"autoscaling", "monitoring", "push-providers"})
-)
+@pytest.mark.parametrize("name", sorted({*VARIANTS} - WITHOUT_A_WAY_IN))
 def test_somebody_can_reach_access_in_every_way_that_we_offer(name: str) -> None:
     manifests = variant(name)
     access = manifests.workload("access")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-from importlib import import_module
-from typing import Any
 
 import pytest
 
 from services.access.settings import AccessSettings
-from tests.k8s.manifests import OVERLAYS, ROLES, VARIANTS, Manifests, Workload, variant
+from tests.k8s.manifests import (
+    OVERLAYS,
+    ROLES,
+    VARIANTS,
+    Manifests,
+    Workload,
+    settings_of,
+    variant,
+)
 from whimbrel.core.drain.grace import LONGEST_SECONDS, drain_seconds, grace_seconds, least_seconds
-from whimbrel.runtime.serve import ServiceSpec
-from whimbrel.runtime.settings import ServiceSettings
-from whimbrel.runtime.settings_loading import load_settings
 
 PRE_STOP_MARGIN_SECONDS = 10.0  # services/access/prestop.py waits so much beyond the deadline
 PORT = 7400
@@ -28,20 +30,6 @@ def pods(name: str) -> list[Workload]:
 def own(manifests: Manifests) -> dict[str, Workload]:
     """Those that run a service of ours, by role."""
     return {role: manifests.workload(role) for role in ROLES}
-
-
-def settings_of(
-    manifests: Manifests, role: str, monkeypatch: pytest.MonkeyPatch
-) -> ServiceSettings:
-    """The settings that a pod of this role comes to."""
-    for name in os.environ:
-        if name.startswith("WHIMBREL_"):
-            monkeypatch.delenv(name)
-    for name, value in manifests.environment(manifests.workload(role)).items():
-        monkeypatch.setenv(name, value)
-    spec: ServiceSpec[Any] = import_module(f"services.{role}.bootstrap").SERVICE
-    settings: ServiceSettings = load_settings(spec.settings_class)
-    return settings
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -1,5 +1,5 @@
 """`whimbrel demo`: people talk while pods are killed and replaced, and use what is around the
-stream; what arrived is counted."""
+stream and beyond it; what arrived is counted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from whimbrel.cli.demo_play import Play, Say
+    from whimbrel.cli.demo_play import Play
     from whimbrel.cli.demo_rollout import Rollout
     from whimbrel.local.stack import Stack
+    from whimbrel.testing.story.beyond import Beyond
+    from whimbrel.testing.story.scenes import Say, Scenes
     from whimbrel.testing.story.story import Story
 
 _TOKEN_SECONDS = 60.0
@@ -21,41 +23,42 @@ DEADLINE_SECONDS = 230.0
 
 def demo() -> None:
     """Show that nothing is lost: killed pods, one person who was away, a rolling restart; and
-    what there is around the stream.
+    what there is around the stream and beyond it.
 
     Starts a stack of its own (2 Access, 2 Logic), in a temporary directory that is removed. In
     the first act three people exchange 300 messages while pods are killed, in the second every
     Access pod is replaced while 30 people talk, in the third people register, befriend, form a
-    group of 50, pull over HTTP, read and recall. The last lines count what the clients really
-    saw; exit status 1 when anything was lost, doubled or out of order, or a scene of the third
-    act did not come out.
+    group of 50, pull over HTTP, read and recall. In the fourth, on a stack of its own, a picture
+    is uploaded over a network that is cut, phones that are away are woken through a local APNs,
+    Redis is flushed, and a host product rejects a message and hears of the others in order. The
+    last lines count what the clients really saw; exit status 1 when anything was lost, doubled
+    or out of order, or a scene of the last two acts did not come out.
 
     Example: whimbrel demo
     """
+    from whimbrel.cli.demo_beyond import play_beyond
     from whimbrel.cli.demo_play import Play
     from whimbrel.cli.demo_rollout import Rollout
     from whimbrel.cli.edge import CommandError
     from whimbrel.local.stack import Stack, StackSpec
-    from whimbrel.testing.story.person import StoryError
+    from whimbrel.testing.story.scenes import StoryError
 
     began = time.monotonic()
 
     def say(line: str) -> None:
         typer.echo(f"{time.monotonic() - began:6.1f} s  {line}")
 
-    async def run() -> tuple[Play, Rollout, Story]:
+    async def run() -> tuple[Play, Rollout, Story, Beyond]:
         try:
-            async with (
-                asyncio.timeout(DEADLINE_SECONDS),
-                Stack.start(StackSpec(access=2, logic=2), progress=say) as stack,
-            ):
-                play = Play(stack, say)
-                await play.run()
-                rollout = Rollout()
-                await rollout.run(stack, say)
-                story = _story_on(stack, say)
-                await story.run()
-                return play, rollout, story
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                async with Stack.start(StackSpec(access=2, logic=2), progress=say) as stack:
+                    play = Play(stack, say)
+                    await play.run()
+                    rollout = Rollout()
+                    await rollout.run(stack, say)
+                    story = _story_on(stack, say)
+                    await story.run()
+                return play, rollout, story, await play_beyond(say)
         except TimeoutError:
             raise CommandError(
                 f"the demo did not end within {DEADLINE_SECONDS:.0f} s: the machine is too busy, "
@@ -64,10 +67,11 @@ def demo() -> None:
         except StoryError as error:
             raise CommandError(f"the story did not come out: {error}") from error
 
-    play, rollout, story = asyncio.run(run())
+    play, rollout, story, beyond = asyncio.run(run())
     _show(play)
     _show_rollout(rollout)
-    _show_story(story)
+    _show_scenes("around the stream", story.scenes)
+    _show_scenes("beyond the stream", beyond.scenes)
     verdict = play.history.verdict()
     typer.echo(f"killed pods: {verdict}")
     typer.echo(f"rolling restart: {rollout.verdict}")
@@ -87,12 +91,12 @@ def _story_on(stack: Stack, say: Say) -> Story:
     return Story(stack.gateway_url, stack.endpoints, admin_token, say)
 
 
-def _show_story(story: Story) -> None:
+def _show_scenes(title: str, scenes: Scenes) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("around the stream", "", "s")
-    for name, outcome, seconds in story.scenes:
+    table = Table(title, "", "s")
+    for name, outcome, seconds in scenes.rows:
         table.add_row(name, outcome, f"{seconds:.1f}")
     Console().print(table)
 

@@ -22,6 +22,7 @@ from whimbrel.core.names import direct_conversation
 from whimbrel.local.stack import Stack
 from whimbrel.testing.soak.recorder import Recorder
 from whimbrel.testing.soak.witness import Witness
+from whimbrel.testing.story.scenes import Say
 
 PEOPLE = ("alice", "bob", "carol")
 MESSAGES = 300
@@ -35,8 +36,6 @@ _STRAGGLERS_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _TALKERS = 3
 _DEVICE = "demo"
-
-Say = Callable[[str], None]
 
 
 class Play:

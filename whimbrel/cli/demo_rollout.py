@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from whimbrel.testing.crowd import Crowd
 
 if TYPE_CHECKING:
-    from whimbrel.cli.demo_play import Say
     from whimbrel.local.stack import Stack
     from whimbrel.testing.soak.verdict import Verdict
+    from whimbrel.testing.story.scenes import Say
 
 PEOPLE: Final = 30
 _AT_ONCE: Final = 10

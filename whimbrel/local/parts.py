@@ -65,6 +65,8 @@ class StackSpec:
     """Whether the wall clocks of the Logic pods can be stepped; needs libfaketime."""
     environment: dict[str, str] = field(default_factory=dict)
     """WHIMBREL_ settings for all services, on top of those that the stack sets itself."""
+    role_environment: dict[str, dict[str, str]] = field(default_factory=dict)
+    """More of them for the pods of one role, by role: a service refuses what it does not know."""
 
     def __post_init__(self) -> None:
         for role in ROLES:
@@ -215,6 +217,7 @@ class Plan:
             settings["WHIMBREL_HTTP__LISTEN"] = self.http_address(name)
             settings["WHIMBREL_MEDIA__STORAGE"] = "folder"
             settings["WHIMBREL_MEDIA__FOLDER"] = str(self._folder.path / "media")
+        told = self._spec.environment | self._spec.role_environment.get(role, {})
         return Part(
             name=name,
             role=role,
@@ -222,7 +225,7 @@ class Plan:
             command=(sys.executable, "-m", f"services.{role}"),
             log=log,
             is_ready=partial(is_serving, address),
-            environment=environment_with(settings | self._spec.environment),
+            environment=environment_with(settings | told),
             folder=self._folder.path,
             explain=partial(_explain_service, name, log),
             drain_seconds=self._spec.access_grace_seconds if role == "access" else None,

@@ -1,4 +1,5 @@
-"""The port MediaViewers on Logic's `messages`. Reads only, but for the index that it needs.
+"""The port MediaViewers on Logic's `messages` and on `users`. Reads only, but for the index that it
+needs.
 
 A message stores its participants, and what its recall leaves of it: so who may see a medium is
 exactly whoever has a message in the timeline that shows it, from the commit on, and no grant can
@@ -21,6 +22,7 @@ class MongoMediaViewers:
 
     def __init__(self, database: Database) -> None:
         self._messages = database["messages"]
+        self._users = database["users"]
 
     async def prepare(self) -> None:
         """Create the index (does nothing when it is there): only messages that show media."""
@@ -35,3 +37,8 @@ class MongoMediaViewers:
         }
         with reading():
             return await self._messages.find_one(shows, {"_id": True}) is not None
+
+    async def is_avatar(self, owner: str, media_id: str) -> bool:
+        shows = {"_id": owner, "avatar_media_id": media_id}
+        with reading():
+            return await self._users.find_one(shows, {"_id": True}) is not None

@@ -70,8 +70,9 @@ async def download_media(
     if_range: Annotated[str | None, Header(description="The ETag of the part before.")] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The medium, always as an attachment, for its owner and whoever got a message that shows
-    it. A medium never changes: its ETag holds for ever."""
+    """The medium, always as an attachment, for its owner, for whoever got a message that shows
+    it, and for everybody while it is the picture of its owner's profile. A medium never changes:
+    its ETag holds for ever."""
     media = await parts.media.read.open(caller.user_id, media_id)
     headers = _headers(media)
     if if_none_match is not None and (if_none_match == "*" or headers["etag"] in if_none_match):

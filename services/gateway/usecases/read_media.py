@@ -1,4 +1,5 @@
-"""Opens a medium for whoever may see it: its owner, and who got a message that shows it."""
+"""Opens a medium for whoever may see it: its owner, who got a message that shows it, and everybody
+while it is the picture of its owner's profile."""
 
 from __future__ import annotations
 
@@ -37,9 +38,16 @@ class ReadMedia:
             if not is_owner:
                 raise _absent()
             raise WhimbrelError(ErrorCode.CONFLICT, f"uploaded up to {media.offset}")
-        if not is_owner and not await self._viewers.may_see(user_id, media_id):
+        if not is_owner and not await self._is_shown(user_id, media):
             raise _absent()
         return media
+
+    async def _is_shown(self, user_id: str, media: Media) -> bool:
+        # Of its owner's profile alone: nobody publishes what is another's. And first, as it asks
+        # one document, while who got a message may be a question to every shard.
+        if await self._viewers.is_avatar(media.owner, media.media_id):
+            return True
+        return await self._viewers.may_see(user_id, media.media_id)
 
     async def stream(
         self, user_id: str, handle: str, start: int, stop: int

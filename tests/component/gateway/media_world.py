@@ -1,18 +1,15 @@
-"""A gateway with media on a storage of its own, tus clients that call it, and a bad network."""
+"""A gateway with media on a storage of its own, and tus clients that call it."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from PIL import Image
 from tusclient.client import TusClient
 
 from services.gateway.media_settings import MediaSettings
@@ -86,14 +83,6 @@ def tus_client(address: str, who: str) -> TusClient:
     )
 
 
-def picture(width: int = 800, height: int = 600, kind: str = "PNG") -> bytes:
-    """A real one, of noise that does not compress away."""
-    image = Image.effect_noise((width, height), 64).convert("RGB")
-    written = io.BytesIO()
-    image.save(written, kind)
-    return written.getvalue()
-
-
 @asynccontextmanager
 async def media_world(
     folder: Path, mongo_url: str, media: MediaSettings | None = None, **settings: Any
@@ -109,45 +98,3 @@ def folder_settings(folder: Path, **others: Any) -> MediaSettings:
     return MediaSettings.model_validate(
         {"storage": "folder", "folder": folder / "media", "chunk_bytes": CHUNK, **others}
     )
-
-
-@asynccontextmanager
-async def cutting_proxy(address: str, *, after_bytes: int) -> AsyncIterator[str]:
-    """host:port of a network that dies once, after it has carried so many bytes to the gateway;
-    whoever connects later is served."""
-    host, _, port = address.rpartition(":")
-    left = after_bytes
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while piece := await reader.read(16 * 1024):
-                writer.write(piece)
-                await writer.drain()
-            writer.write_eof()
-
-    async def to_gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal left
-        while piece := await reader.read(16 * 1024):
-            writer.write(piece)
-            await writer.drain()
-            if left > 0:
-                left -= len(piece)
-                if left <= 0:
-                    raise ConnectionResetError("the network has died")
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind, before = await asyncio.open_connection(host, int(port))
-        back = asyncio.create_task(carry(behind, writer))
-        try:
-            await to_gateway(reader, before)
-        except ConnectionError:
-            pass
-        finally:
-            before.close()
-            writer.close()
-            await back
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        name = server.sockets[0].getsockname()
-        yield f"{name[0]}:{name[1]}"

@@ -17,14 +17,14 @@ from tests.component.gateway.gateway_world import code_of
 from tests.component.gateway.media_world import (
     CHUNK,
     MediaWorld,
-    cutting_proxy,
     media_world,
     meta,
-    picture,
     tus_client,
 )
 from tests.s3_server import new_bucket, s3_server
 from tests.waiting import until
+from whimbrel.testing.cutting_proxy import cutting_proxy
+from whimbrel.testing.pictures import picture
 
 
 @pytest.mark.parametrize("where", ["folder", "s3"])

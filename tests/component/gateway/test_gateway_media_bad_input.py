@@ -19,10 +19,10 @@ from tests.component.gateway.media_world import (
     folder_settings,
     media_world,
     meta,
-    picture,
     token_of,
 )
 from tests.waiting import until
+from whimbrel.testing.pictures import picture
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.component.gateway.gateway_world import until_logic_answers
-from tests.component.gateway.media_world import MediaWorld, media_world, meta, picture
+from tests.component.gateway.media_world import MediaWorld, media_world, meta
 from tests.component.logic.history_world import CHAT, history_world
 from whimbrel.api.types.v1 import types_pb2
+from whimbrel.testing.pictures import picture
 
 
 async def status(media: MediaWorld, who: str, media_id: str) -> int:
@@ -61,3 +62,30 @@ async def test_a_recall_takes_the_medium_away(
         await logic.send("", attributes=types_pb2.Attributes(recalls=shown))
         assert await status(media, "bob", dog) == 404
         assert await status(media, "alice", dog) == 200
+
+
+async def test_everybody_sees_the_picture_of_a_profile_and_nobody_publishes_another_s(
+    media: MediaWorld,
+) -> None:
+    tokens = {name: await media.gateway.register(name) for name in ("alice", "mallory")}
+
+    async def set_avatar(who: str, media_id: str) -> None:
+        body = {"avatar_media_id": media_id}
+        token = tokens[who]["access_token"]
+        changed = await media.gateway.call("PATCH", "/v1/users/me", body, token=token)
+        assert changed.status_code == 200
+
+    face, secret = await media.upload("alice", picture(64, 64)), await media.upload("alice", b"s")
+    assert await status(media, "bob", face) == 404
+    await set_avatar("alice", face)
+    assert await status(media, "bob", face) == 200
+    assert (await media.call("bob", "GET", f"/{face}/thumbnail")).status_code == 200
+    assert (await media.call("bob", "GET", f"/{face}/about")).status_code == 404
+    await set_avatar("mallory", secret)
+    assert await status(media, "mallory", secret) == 404
+    assert await status(media, "bob", secret) == 404
+
+    unfinished = await media.begin("alice", 5)
+    await set_avatar("alice", unfinished)
+    assert await status(media, "bob", unfinished) == 404
+    assert await status(media, "bob", face) == 404

@@ -13,12 +13,12 @@ from typer.testing import CliRunner, Result
 from tests.component.gateway.media_world import (
     CHUNK,
     MediaWorld,
-    cutting_proxy,
     meta,
-    picture,
     token_of,
 )
 from whimbrel.cli.app import app
+from whimbrel.testing.cutting_proxy import cutting_proxy
+from whimbrel.testing.pictures import picture
 
 
 async def run(address: str, who: str, *arguments: str) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -11,6 +12,7 @@ import httpx
 
 from whimbrel.client import Client, ConnectionClosed, MessageEvent, SignalEvent, connect
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.testing.story.scenes import StoryError
 
 _CALL_SECONDS: Final = 20.0
 _HEARD_SECONDS: Final = 15.0
@@ -18,18 +20,19 @@ PASSWORD: Final = "correct horse battery"
 DEVICE: Final = "phone"
 
 
-class StoryError(AssertionError):
-    """Something in the story did not come out as it has to."""
-
-
 async def call(
     http: httpx.AsyncClient, method: str, path: str, token: str, body: Any = None
 ) -> Any:
     """The answer, decoded; None without a body. Raises the WhimbrelError of a refusal."""
+    content = await _called(http, method, path, token, body)
+    return json.loads(content) if content else None
+
+
+async def _called(http: httpx.AsyncClient, method: str, path: str, token: str, body: Any) -> bytes:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     answer = await http.request(method, path, json=body, headers=headers, timeout=_CALL_SECONDS)
     if answer.is_success:
-        return answer.json() if answer.content else None
+        return answer.content
     said = answer.json()["error"]
     raise WhimbrelError(ErrorCode[said["code"]], said["detail"])
 
@@ -70,6 +73,15 @@ class Person:
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """A request of this person's. Raises the WhimbrelError of a refusal."""
         return await call(self._http, method, path, self._token, body)
+
+    async def fetch(self, path: str) -> bytes:
+        """What is there, as it is. Raises the WhimbrelError of a refusal."""
+        return await _called(self._http, "GET", path, self._token, None)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """By which another HTTP client acts for this person."""
+        return {"authorization": f"Bearer {self._token}"}
 
     @asynccontextmanager
     async def online(self) -> AsyncIterator[Client]:

@@ -17,28 +17,26 @@ import httpx
 
 from whimbrel.client import Attributes, BodyKind, ReadEvent
 from whimbrel.core.errors import ErrorCode, WhimbrelError
-from whimbrel.testing.story.person import PASSWORD, Person, StoryError, call, refused
+from whimbrel.testing.story.person import PASSWORD, Person, call, refused
+from whimbrel.testing.story.scenes import Say, Scenes, StoryError, expect, soon
 
 GROUP_SIZE: Final = 50
 _AT_ONCE: Final = 4
 _BAN_SECONDS: Final = 5.0
 CHAT: Final = "d:ada:ben"
 
-Say = Callable[[str], None]
-
 
 class Story:
-    """One run on a fresh stack. `scenes` is what there is to show: name, outcome, seconds."""
+    """One run on a fresh stack. `scenes.rows` is what there is to show."""
 
     def __init__(
         self, gateway_url: str, endpoints: Sequence[str], admin_token: Callable[[], str], say: Say
     ) -> None:
         """`admin_token` gives a token whose scope has "admin"."""
-        self.scenes: list[tuple[str, str, float]] = []
+        self.scenes = Scenes(say)
         self._gateway_url = gateway_url
         self._endpoints = endpoints
         self._admin_token = admin_token
-        self._say = say
         self._group = ""
 
     async def run(self) -> None:
@@ -49,23 +47,17 @@ class Story:
             self.ada, self.ben, self.cleo = (
                 Person(name, http, self._endpoints) for name in ("ada", "ben", "cleo")
             )
-            await self._scene("register", self._register())
-            await self._scene("befriend", self._befriend())
+            await self.scenes.play("register", self._register())
+            await self.scenes.play("befriend", self._befriend())
             async with self.ada.online(), self.cleo.online():
                 async with self.ben.online():
-                    await self._scene("chat", self._chat())
-                    await self._scene(f"group of {GROUP_SIZE}", self._form_group())
-                await self._scene("offline, pulled over HTTP", self._pull())
+                    await self.scenes.play("chat", self._chat())
+                    await self.scenes.play(f"group of {GROUP_SIZE}", self._form_group())
+                await self.scenes.play("offline, pulled over HTTP", self._pull())
                 async with self.ben.online():
-                    await self._scene("back on the stream", self._come_back())
-                    await self._scene("recall", self._recall())
-                await self._scene("ban", self._ban())
-
-    async def _scene(self, name: str, scene: Awaitable[str]) -> None:
-        began = time.monotonic()
-        outcome = await scene
-        self.scenes.append((name, outcome, time.monotonic() - began))
-        self._say(f"{name}: {outcome}")
+                    await self.scenes.play("back on the stream", self._come_back())
+                    await self.scenes.play("recall", self._recall())
+                await self.scenes.play("ban", self._ban())
 
     async def _register(self) -> str:
         for person in (self.ada, self.ben, self.cleo):
@@ -83,17 +75,17 @@ class Story:
             for user_id in self._members():
                 tasks.create_task(add(user_id))
         found = await self.ada.ask("GET", "/v1/users?prefix=be")
-        _expect([one["user_id"] for one in found], ["ben"], "the search for be")
+        expect([one["user_id"] for one in found], ["ben"], "the search for be")
         return f"3 people with passwords, {len(self._members())} added by an administrator"
 
     async def _befriend(self) -> str:
         ada, ben = self.ada, self.ben
         await ada.ask("PUT", "/v1/friend-requests/ben")
         (asked,) = (await ben.ask("GET", "/v1/friend-requests"))["users"]
-        _expect(asked["asked_by"], "ada", "who has asked ben")
+        expect(asked["asked_by"], "ada", "who has asked ben")
         await ben.ask("POST", "/v1/friend-requests/ada/accept")
         (friend,) = (await ada.ask("GET", "/v1/friends"))["users"]
-        _expect(friend["user_id"], "ben", "ada's friend")
+        expect(friend["user_id"], "ben", "ada's friend")
         privacy = {"strangers_may_write": False, "presence": "friends"}
         await ben.ask("PUT", "/v1/users/me/privacy", privacy)
         return "ada and ben are friends, and ben takes messages from friends only"
@@ -107,7 +99,7 @@ class Story:
             "ada", "hello yourself", attributes=Attributes(reply_to=hello.message_id)
         )
         event = await ada.until_heard(answer.message_id)
-        _expect(event.attributes.reply_to, hello.message_id, "what ben answers")
+        expect(event.attributes.reply_to, hello.message_id, "what ben answers")
         ben.client.signals.read(CHAT, hello.message_id)
         await self._read_by_ben(hello.message_id)
         return "ada sees that ben has read; cleo, no friend, is refused"
@@ -116,7 +108,7 @@ class Story:
         body = {"name": "everybody", "member_ids": ["ben", "cleo", *self._members()]}
         group = await self.ada.ask("POST", "/v1/groups", body)
         self._group = group["conversation_id"]
-        _expect(len(group["members"]), GROUP_SIZE, "members of the group")
+        expect(len(group["members"]), GROUP_SIZE, "members of the group")
         for person in (self.ben, self.cleo):
             await person.until("the notice of the group", self._has_notice("created"))
         said = await self.ada.client.send_to(
@@ -144,20 +136,20 @@ class Story:
                 for message in one["messages"]
             ]
 
-        await _soon("what ben pulls", pulled, texts)
+        await soon("what ben pulls", pulled, texts)
         last = str(sent[-1].message_id)
         await ben.ask("POST", "/v1/messages/lastAccessedId", {CHAT: last})
-        await _soon("what is left to pull", pulled, [])
-        _expect(await self._unread_of_ben(), len(texts), "unread of ben, who has pulled, not read")
+        await soon("what is left to pull", pulled, [])
+        expect(await self._unread_of_ben(), len(texts), "unread of ben, who has pulled, not read")
         await ben.ask("POST", f"/v1/conversations/{CHAT}/read", {"message_id": last})
-        _expect(await self._unread_of_ben(), 0, "unread of ben")
+        expect(await self._unread_of_ben(), 0, "unread of ben")
         await self._read_by_ben(sent[-1].message_id)
 
         async def found() -> list[str]:
             page = await ben.ask("GET", "/v1/search?q=urgent")
             return [message["text"] for message in page["messages"]]
 
-        await _soon("what ben's search finds", found, texts[1:2])
+        await soon("what ben's search finds", found, texts[1:2])
         return f"{len(texts)} messages pulled, acknowledged, read, found; ada sees the receipt"
 
     async def _come_back(self) -> str:
@@ -165,7 +157,7 @@ class Story:
         await self.ben.until_heard(last.message_id)
         texts = self.ben.texts(CHAT)
         expected = ["hello", "are you there?", "it is urgent", "never mind", "welcome back"]
-        _expect(texts, expected, "what ben's device was given")
+        expect(texts, expected, "what ben's device was given")
         return "the stream brings what was pulled, once and in order"
 
     async def _recall(self) -> str:
@@ -173,10 +165,10 @@ class Story:
         await self.ben.until_heard(secret.message_id)
         recall = await self.ada.client.recall(CHAT, secret.message_id)
         event = await self.ben.until_heard(recall.message_id)
-        _expect(event.attributes.recalls, secret.message_id, "what is recalled")
+        expect(event.attributes.recalls, secret.message_id, "what is recalled")
         page = await self.ben.ask("GET", f"/v1/conversations/{CHAT}/messages?limit=10")
         (shown,) = (one for one in page["messages"] if one["message_id"] == str(secret.message_id))
-        _expect((shown["text"], shown["recalled_by"]), ("", str(recall.message_id)), "the history")
+        expect((shown["text"], shown["recalled_by"]), ("", str(recall.message_id)), "the history")
         return "ben's device is told, and the history has no body any more"
 
     async def _ban(self) -> str:
@@ -187,7 +179,7 @@ class Story:
         seconds = time.monotonic() - began
         await refused(ErrorCode.BANNED, self.cleo.log_in())
         (newest, *_) = await self._administer("GET", "/v1/admin/audit")
-        _expect((newest["act"], newest["target"]), ("user.ban", "cleo"), "the audit log")
+        expect((newest["act"], newest["target"]), ("user.ban", "cleo"), "the audit log")
         return f"cleo's messages are refused after {seconds:.1f} s, and so is her login"
 
     # --- inside ----------------------------------------------------------------------
@@ -199,7 +191,7 @@ class Story:
         """Alice hears that ben has read so far, and finds it when she asks."""
         read = ReadEvent(CHAT, "ben", message_id)
         await self.ada.until("ben's read receipt", lambda ada: read in ada.signals)
-        _expect((await self.ada.client.reads(CHAT)).get("ben"), message_id, "ben's read cursor")
+        expect((await self.ada.client.reads(CHAT)).get("ben"), message_id, "ben's read cursor")
 
     async def _unread_of_ben(self) -> int:
         listed = await self.ben.ask("GET", "/v1/conversations")
@@ -237,17 +229,3 @@ class Story:
 
 def _ever() -> dict[str, int]:
     return {"until_ms": 2**53 - 1}
-
-
-def _expect(got: Any, wanted: Any, what: str) -> None:
-    if got != wanted:
-        raise StoryError(f"{what}: {got!r} instead of {wanted!r}")
-
-
-async def _soon(what: str, look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
-    """Indexes follow a commit by a moment."""
-    give_up_at = time.monotonic() + _BAN_SECONDS
-    while (got := await look()) != wanted:
-        if time.monotonic() > give_up_at:
-            raise StoryError(f"{what}: {got!r} instead of {wanted!r}")
-        await asyncio.sleep(0.1)
