@@ -1,23 +1,31 @@
 """The providers of a push pod: made from its settings, with the keys in their files.
 
-A key that cannot be read ends the start, with a line that says which.
+A key that cannot be read ends the start, with a line that says which; one that is replaced while
+the pod runs is used within seconds.
 """
 
 from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from services.push.adapters.apns_token import ApnsToken
+from services.push.adapters.apns_token import ApnsToken, read_key_id
 from services.push.adapters.google_token import GoogleToken
+from services.push.adapters.made_of_files import MadeOfFiles, RemadeProvider
 from services.push.adapters.outbound_http import OutboundHttp
 from services.push.adapters.provider_apns import ApnsProvider
 from services.push.adapters.provider_console import ConsoleProvider
 from services.push.adapters.provider_fcm import FcmProvider
 from services.push.adapters.provider_webhook import WebhookProvider
 from services.push.adapters.provider_webpush import WebPushProvider, read_vapid
-from services.push.provider_settings import ApnsSettings
+from services.push.provider_settings import (
+    ApnsSettings,
+    FcmSettings,
+    WebhookProviderSettings,
+    WebPushSettings,
+)
 from services.push.settings import PushSettings
 from services.push.wake_ports import Provider
 
@@ -33,48 +41,81 @@ async def open_providers(settings: PushSettings, stack: AsyncExitStack) -> dict[
     if settings.console:
         providers["console"] = ConsoleProvider()
     if settings.apns is not None:
-        apns = _apns(settings.apns)
+        apns = apns_provider(settings.apns)
         stack.push_async_callback(apns.close)
         providers["apns"] = apns
     if settings.fcm is not None:
-        token = GoogleToken(settings.fcm.service_account_file)
         # One host is all there is: it may have every connection.
         limit = settings.delivery.max_in_flight
         http = _http(settings, stack, allows_private_networks=True, max_per_host=limit)
-        providers["fcm"] = FcmProvider(settings.fcm.url, token, http)
+        providers["fcm"] = fcm_provider(settings.fcm, http)
     if settings.webpush is not None:
-        providers["webpush"] = WebPushProvider(
-            read_vapid(settings.webpush.vapid_key_file.read_bytes()),
-            settings.webpush.contact,
-            _http(
-                settings,
-                stack,
-                allows_private_networks=settings.webpush.allows_private_networks,
-            ),
-            wall_clock=time.time,
-        )
+        allows = settings.webpush.allows_private_networks
+        http = _http(settings, stack, allows_private_networks=allows)
+        providers["webpush"] = webpush_provider(settings.webpush, http)
     if settings.webhook is not None:
-        providers["webhook"] = WebhookProvider(
-            settings.webhook.secret_file.read_text().strip(),
-            _http(
-                settings,
-                stack,
-                allows_private_networks=settings.webhook.allows_private_networks,
-            ),
-            wall_clock=time.time,
-        )
+        allows = settings.webhook.allows_private_networks
+        http = _http(settings, stack, allows_private_networks=allows)
+        providers["webhook"] = webhook_provider(settings.webhook, http)
     return providers
 
 
-def _apns(settings: ApnsSettings) -> ApnsProvider:
+def apns_provider(
+    settings: ApnsSettings, *, clock: Callable[[], float] = time.monotonic
+) -> ApnsProvider:
+    """On one connection, which stays when the key is replaced."""
     tls = ssl.create_default_context(
         cafile=None if settings.ca_file is None else str(settings.ca_file)
     )
     tls.set_alpn_protocols(["h2"])
-    token = ApnsToken(
-        settings.key_file.read_text(), settings.key_id, settings.team_id, wall_clock=time.time
-    )
-    return ApnsProvider(settings.host, settings.port, settings.topic, token, tls)
+
+    def token(key: bytes, key_id: bytes | None = None) -> ApnsToken:
+        named = settings.key_id if key_id is None else read_key_id(key_id)
+        assert named is not None  # the settings have one of the two
+        return ApnsToken(key.decode(), named, settings.team_id, wall_clock=time.time)
+
+    files = [settings.key_file]
+    if settings.key_id_file is not None:
+        files.append(settings.key_id_file)
+    tokens = MadeOfFiles(files, token, clock=clock)
+    return ApnsProvider(settings.host, settings.port, settings.topic, tokens.current, tls)
+
+
+def fcm_provider(
+    settings: FcmSettings, http: OutboundHttp, *, clock: Callable[[], float] = time.monotonic
+) -> Provider:
+    """A service account that is replaced may be another project's."""
+
+    def provider(service_account: bytes) -> Provider:
+        return FcmProvider(settings.url, GoogleToken(service_account), http)
+
+    return RemadeProvider(MadeOfFiles([settings.service_account_file], provider, clock=clock))
+
+
+def webpush_provider(
+    settings: WebPushSettings, http: OutboundHttp, *, clock: Callable[[], float] = time.monotonic
+) -> Provider:
+    """Browsers that subscribed with the public half of an older key are not reached by a newer
+    one: that is theirs to mend."""
+
+    def provider(pem: bytes) -> Provider:
+        return WebPushProvider(read_vapid(pem), settings.contact, http, wall_clock=time.time)
+
+    return RemadeProvider(MadeOfFiles([settings.vapid_key_file], provider, clock=clock))
+
+
+def webhook_provider(
+    settings: WebhookProviderSettings,
+    http: OutboundHttp,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Provider:
+    """Servers of the application's own."""
+
+    def provider(secret: bytes) -> Provider:
+        return WebhookProvider(secret.decode().strip(), http, wall_clock=time.time)
+
+    return RemadeProvider(MadeOfFiles([settings.secret_file], provider, clock=clock))
 
 
 def _http(

@@ -1,12 +1,13 @@
 """What an operator can set for each provider of push. Keys come from files: environments are
-printed by accident. A provider without its settings is not used."""
+printed by accident, and files can be replaced while the pod runs. A provider without its settings
+is not used."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from whimbrel.runtime.settings import SettingsGroup
 
@@ -19,8 +20,11 @@ class ApnsSettings(SettingsGroup):
 
     key_file: Path
     """File with the signing key as Apple gives it (.p8, PEM)."""
-    key_id: Identifier
-    """The key's id, 10 characters."""
+    key_id: Identifier | None = None
+    """The key's id, 10 characters. No default: this or key_id_file."""
+    key_id_file: Path | None = None
+    """File with the key's id. A new key has a new id: beside the key in a file it is read again
+    with it, and a rotation needs no restart. Default: none, key_id says it."""
     team_id: Identifier
     """The developer team's id, 10 characters."""
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-]{1,128}$")]
@@ -33,6 +37,12 @@ class ApnsSettings(SettingsGroup):
     ca_file: Path | None = None
     """PEM file of the authority that signed the server's certificate. Default: those that the
     system trusts."""
+
+    @model_validator(mode="after")
+    def _names_its_key_once(self) -> Self:
+        if (self.key_id is None) == (self.key_id_file is None):
+            raise ValueError("exactly one of key_id and key_id_file must be given")
+        return self
 
 
 class FcmSettings(SettingsGroup):

@@ -12,8 +12,7 @@ import yaml
 
 from services.drain.settings import DrainSettings
 from tests.expositions import SERIES
-from tests.k8s.manifests import K8S, ROLES, ROOT, VARIANTS, selects, variant
-from tests.k8s.test_pods import settings_of
+from tests.k8s.manifests import K8S, ROLES, ROOT, VARIANTS, selects, settings_of, variant
 from whimbrel.runtime.metrics_endpoint import PATH
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

@@ -5,6 +5,7 @@ Apple takes a new one at most every 20 minutes and none that is older than an ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +13,7 @@ import jwt
 
 REUSE_SECONDS: Final = 3000.0
 """50 minutes."""
+_KEY_ID: Final = re.compile(rb"\s*([A-Za-z0-9]{10})\s*")
 
 
 class ApnsToken:
@@ -49,3 +51,11 @@ class ApnsToken:
         """APNs says that this one has expired (clocks differ): the next one is new."""
         if token == self._token:
             self._token = ""
+
+
+def read_key_id(content: bytes) -> str:
+    """The key's id in a file. ValueError when there is none."""
+    found = _KEY_ID.fullmatch(content)
+    if found is None:
+        raise ValueError("the file of the key's id for APNs does not hold 10 letters and digits")
+    return found[1].decode()

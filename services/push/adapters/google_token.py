@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any, Final
 
 from google.auth.exceptions import GoogleAuthError
@@ -22,16 +21,16 @@ class NoTokenError(Exception):
 class GoogleToken:
     """Exchanges in a thread, as the library blocks, and once for all who wait."""
 
-    def __init__(self, service_account_file: Path) -> None:
-        """ValueError for a file that is no service account's."""
+    def __init__(self, document: bytes) -> None:
+        """`document`: the service account's JSON. ValueError for what is none."""
         try:
-            described = json.loads(service_account_file.read_bytes())
+            described = json.loads(document)
             self.project_id = str(described["project_id"])
             self._credentials: Any = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
                 described, scopes=[SCOPE]
             )
         except (ValueError, KeyError, TypeError, GoogleAuthError):
-            raise ValueError(f"{service_account_file} is no service account's JSON") from None
+            raise ValueError("the file for FCM is no service account's JSON") from None
         self._exchanging = asyncio.Lock()
 
     async def current(self) -> str:

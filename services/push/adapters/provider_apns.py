@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import ssl
+from collections.abc import Callable
 from typing import Any, Final
 
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
@@ -35,12 +36,13 @@ class ApnsProvider:
         host: str,
         port: int,
         topic: str,
-        token: ApnsToken,
+        token: Callable[[], ApnsToken],
         tls: ssl.SSLContext,
         *,
         connect_timeout_seconds: float = 5.0,
     ) -> None:
-        """`topic`: the bundle id of the application."""
+        """`topic`: the bundle id of the application. `token`: what signs now; a key may be
+        replaced by another one while the connection stays."""
         self._host = host
         self._port = port
         self._topic = topic
@@ -58,7 +60,8 @@ class ApnsProvider:
         except (OSError, ssl.SSLError, TimeoutError) as error:
             return Outcome(Result.UNAVAILABLE, f"no connection: {type(error).__name__}")
         started = asyncio.get_running_loop().time()
-        token = self._token.current()
+        signer = self._token()
+        token = signer.current()
         try:
             answer = await connection.request(
                 self._headers(notification, token), apns_payload(notification)
@@ -72,7 +75,7 @@ class ApnsProvider:
             raise
         outcome = apns_outcome(answer.status, _reason(answer.body))
         if outcome.reason == EXPIRED_PROVIDER_TOKEN:
-            self._token.refused(token)
+            signer.refused(token)
         return outcome
 
     async def close(self) -> None:

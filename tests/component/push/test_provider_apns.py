@@ -47,7 +47,7 @@ class World:
         token = ApnsToken(
             self.key_file.read_text(), key_id, "TEAM123456", wall_clock=lambda: self.now
         )
-        provider = ApnsProvider("127.0.0.1", port or self.server.port, topic, token, tls)
+        provider = ApnsProvider("127.0.0.1", port or self.server.port, topic, lambda: token, tls)
         self._stack.push_async_callback(provider.close)
         return provider
 

@@ -25,7 +25,7 @@ class World:
 
     def provider(self, url: str = "") -> FcmProvider:
         account = self.server.write_service_account(self.folder / "account.json")
-        return FcmProvider(url or self.server.url, GoogleToken(account), self.http)
+        return FcmProvider(url or self.server.url, GoogleToken(account.read_bytes()), self.http)
 
 
 @pytest.fixture
@@ -158,4 +158,4 @@ def test_a_file_that_is_no_service_accounts_is_said_at_the_start(tmp_path: Path)
     for text in ("nonsense", "{}", '{"project_id": "p", "private_key": "x"}'):
         path.write_text(text)
         with pytest.raises(ValueError, match="service account"):
-            GoogleToken(path)
+            GoogleToken(path.read_bytes())

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from services.logic.domain.history import UnreadEntry
+from services.logic.domain.model import DeviceCursor
 from services.push.domain.breaker import FAILURES_IN_A_ROW
 from services.push.domain.notification import Notification
 from services.push.domain.outcomes import DELIVERED, MAX_TRIES, Outcome, Result
@@ -98,6 +100,15 @@ class World:
         ]
         await self.queue.schedule("apns", wakes)
 
+    async def count_unread(self, unread: dict[str, int]) -> None:
+        for conversation, count in unread.items():
+            seqs = range(1, count + 1)
+            await self.unread.index.add(
+                [UnreadEntry("bob", conversation, 1000 + seq, seq, False) for seq in seqs]
+            )
+        token = await self.unread.index.begin_rebuild("bob")
+        assert await self.unread.index.finish_rebuild("bob", token)
+
     async def take(self, *jobs: StreamJob) -> None:
         received = [ReceivedJob(f"{self.now_ms}-{n}", job) for n, job in enumerate(jobs)]
         assert len(await self.schedule.handle(received)) == len(jobs)
@@ -135,7 +146,7 @@ async def test_a_wake_is_sent_once_and_remembered(world: World) -> None:
 
 async def test_it_says_who_wrote_by_name_and_how_much_is_unread(world: World) -> None:
     world.wishes.shown["alice"] = "Alice Liddell"
-    world.unread.counts["bob"] = {CHAT: 4, "g:team": 3}
+    await world.count_unread({CHAT: 4, "g:team": 3})
     await world.owe(5)
     await world.send()
     (sent,) = world.provider.sent
@@ -157,7 +168,7 @@ async def test_in_quiet_hours_it_is_sent_silently(world: World) -> None:
 
 async def test_what_was_acknowledged_meanwhile_is_not_sent(world: World) -> None:
     await world.owe(5)
-    world.marks.marks = Marks({"bob": 5})
+    await world.marks.cursors.raise_to([DeviceCursor("bob", "tablet", 5)])
     await world.send()
     assert world.told == []
     assert await world.queue.length("apns") == 0

@@ -10,6 +10,10 @@ from services.push.domain.sifting import Marks, Placed
 from services.push.domain.wakes import Wake, WakeKey
 from services.push.wake_ports import DeadLetter, PushDevice, Unread
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
+from whimbrel.testing.memory_stores.read_store import MemoryReadStore
+from whimbrel.testing.memory_stores.settings_store import MemorySettingsStore
+from whimbrel.testing.memory_stores.unread_index import MemoryUnreadIndex
 
 
 class MemoryWakeMemory:
@@ -87,27 +91,41 @@ class MemoryDevices:
 
 
 class MemoryMarks:
-    """The port MarkStore: what a test sets."""
+    """The port MarkStore, over what Logic's stores hold."""
 
     def __init__(self) -> None:
-        self.marks = Marks()
+        self.cursors = MemoryCursorStore()
+        self.reads = MemoryReadStore()
+        self.pulls = MemoryReadStore()
+        self.settings = MemorySettingsStore()
 
     async def find(self, placed: Iterable[Placed]) -> Marks:
-        return self.marks
+        pairs = {(one.user, one.conversation) for one in placed}
+        passed: dict[tuple[str, str], int] = {}
+        for store in (self.reads, self.pulls):
+            for user, conversation in pairs:
+                if seq := (await store.find(user)).get(conversation):
+                    passed[user, conversation] = max(seq, passed.get((user, conversation), 0))
+        return Marks(
+            await self.cursors.highest({user for user, _ in pairs}),
+            passed,
+            await self.settings.muted(pairs),
+        )
 
 
 class MemoryUnreadCounts:
-    """The port UnreadCounts: by user, conversation -> how many; who is absent is not counted."""
+    """The port UnreadCounts, over Logic's index."""
 
     def __init__(self) -> None:
-        self.counts: dict[str, dict[str, int]] = {}
+        self.index = MemoryUnreadIndex()
 
     async def find(self, users: Collection[str]) -> dict[str, Unread]:
-        return {
-            user: Unread(sum(self.counts[user].values()), self.counts[user])
-            for user in users
-            if user in self.counts
-        }
+        found = {}
+        for user in set(users) - await self.index.incomplete(users):
+            states = await self.index.state(user)
+            counts = {name: one.unread for name, one in states.items() if one.unread}
+            found[user] = Unread(sum(counts.values()), counts)
+        return found
 
 
 class MemoryWishes:
