@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.core.host_events import DEFAULT_KINDS, EventKind, parse_kinds
 from whimbrel.core.names import check_name
 
 
@@ -36,6 +37,11 @@ def _check_address(value: str) -> str:
 def _check_addresses(value: str) -> str:
     for address in value.split(","):
         _check_address(address.strip())
+    return value
+
+
+def _check_kinds(value: str) -> str:
+    parse_kinds(value)
     return value
 
 
@@ -168,6 +174,12 @@ class WebhookSettings(SettingsGroup):
     events_url: str = ""
     """http(s) URL that is told what happened. Default none: nothing is recorded. Logic records,
     push delivers: both must be given it."""
+    events: Annotated[str, AfterValidator(_check_kinds)] = DEFAULT_KINDS
+    """Which kinds of events are wanted, with commas; of Logic. Default
+    "message.sent,group.changed": receipts and presence are many, and cost writes."""
+    events_offline_seconds: Seconds = 30.0
+    """Seconds without any device after which a user is told to be offline. Default 30: a
+    migration, a tunnel, a pod that died and a Redis that forgot where everybody is are over."""
     events_bodies: bool = False
     """Whether events carry the bodies of messages. Default false: who was told of a message may
     ask for it, and bodies need not lie in a second place."""
@@ -178,6 +190,11 @@ class WebhookSettings(SettingsGroup):
     """Seconds after which an event is a dead letter. Default three days: a weekend."""
     events_requests: Annotated[int, Field(ge=1, le=256)] = 8
     """Requests in flight from one push pod, each for another conversation. Default 8."""
+
+    @property
+    def wanted_events(self) -> frozenset[EventKind]:
+        """Those of `events`."""
+        return parse_kinds(self.events)
 
     @model_validator(mode="after")
     def _can_be_signed(self) -> Self:

@@ -25,9 +25,8 @@ MAX_EVENTS = 100
 """In one request."""
 PAGES = 10
 """Requests for one key before others get their turn."""
-SETTLE_MS = 1000
-"""Events are not delivered before they are so old: what several pods commit at the same moment in
-one conversation is there by then, and in order."""
+LOOK_AGAIN_MS = 1000
+"""When a key is due again of which some events are not due yet: Logic lets them wait so long."""
 IDLE_SECONDS = 0.25
 AWAY_SECONDS = 1.0
 
@@ -94,10 +93,9 @@ class DeliverEvents:
             return False
         attempts = taken.attempts
         for _ in range(PAGES):
-            settled_ms = self._wall_ms() - SETTLE_MS
-            page = await self._queue.page(taken.key, settled_ms=settled_ms, limit=MAX_EVENTS)
+            page = await self._queue.page(taken.key, now_ms=self._wall_ms(), limit=MAX_EVENTS)
             if not page:
-                due_ms = self._wall_ms() + SETTLE_MS
+                due_ms = self._wall_ms() + LOOK_AGAIN_MS
                 await self._queue.finish(taken, holder, due_ms=due_ms)
                 return True
             # Nothing is given up that was never tried: nobody may have been there to deliver it.

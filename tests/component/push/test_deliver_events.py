@@ -185,12 +185,29 @@ async def test_an_event_that_was_never_taken_becomes_a_dead_letter(tmp_path: Pat
 async def test_events_wait_until_others_of_the_same_moment_are_there(tmp_path: Path) -> None:
     queue, receiver, wall = MemoryEventOutbox(), Receiver(), Wall()
     async with delivering(tmp_path, queue, receiver, wall) as deliver:
-        await queue.put([event(2, at_ms=wall.ms)], due_ms=wall.ms)
+        # The commit of both took ten seconds: what counts is when they were recorded.
+        old_ms = wall.ms - 10_000
+        await queue.put([event(2, at_ms=old_ms)], due_ms=wall.ms + 1000)
         await deliver_due(deliver)
-        await queue.put([event(1, at_ms=wall.ms)], due_ms=wall.ms)
+        await queue.put([event(1, at_ms=old_ms)], due_ms=wall.ms + 1000)
         wall.ms += 1000
         await deliver_due(deliver)
     assert receiver.taken == {"d:alice:bob": [1, 2]}
+
+
+async def test_what_is_recorded_later_than_the_others_are_delivered_comes_after_them(
+    tmp_path: Path,
+) -> None:
+    """The bound of the order: a second pod that records an older message a second later."""
+    queue, receiver, wall = MemoryEventOutbox(), Receiver(), Wall()
+    async with delivering(tmp_path, queue, receiver, wall) as deliver:
+        await queue.put([event(2)], due_ms=wall.ms + 1000)
+        wall.ms += 1000
+        await deliver_due(deliver)
+        await queue.put([event(1)], due_ms=wall.ms + 1000)
+        wall.ms += 1000
+        await deliver_due(deliver)
+    assert receiver.taken == {"d:alice:bob": [2, 1]}
 
 
 async def test_the_workers_deliver_by_themselves(tmp_path: Path) -> None:
