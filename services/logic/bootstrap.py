@@ -164,7 +164,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     serve_people(parts.people, chassis)
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
     if (screen := parts.screen) is not None:
-        chassis.metrics.add(lambda: before_send_metrics(screen.outcomes, screen.is_open))
+        chassis.metrics.add(lambda: before_send_metrics(screen.host.outcomes, screen.host.is_open))
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)

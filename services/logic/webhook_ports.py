@@ -13,9 +13,9 @@ from services.logic.domain.verdicts import Question, Verdict
 class HostOpinion(Protocol):
     """The say that the host product has before a message is stored."""
 
-    async def ask(self, questions: Sequence[Question]) -> list[Verdict]:
-        """One verdict a question, in their order. Raises UNAVAILABLE when there is no answer in
-        time or none that can be used."""
+    async def ask(self, questions: Sequence[Question]) -> list[Verdict | None]:
+        """One verdict a question, in their order; None for one that cannot be used. Raises
+        UNAVAILABLE when there is no answer in time, or no verdicts can be found in it."""
         ...
 
 
