@@ -33,6 +33,7 @@ from services.logic.adapters.search_mongo import MongoSearchFeed, MongoSearchSto
 from services.logic.adapters.send_memory_redis import RedisSendMemory
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.adapters.settings_store_mongo import MongoSettingsStore
+from services.logic.adapters.standings_mongo import MongoStandings
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
 from services.logic.adapters.unread_index_redis import RedisUnreadIndex
@@ -50,8 +51,9 @@ from services.logic.people_servicers import serve_people
 from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
+from services.logic.telling_parts import TellingStores
 from services.logic.usecases.feed_search import SearchPorts
-from services.logic.webhook_ports import EventOutbox, HostOpinion
+from services.logic.webhook_ports import HostOpinion
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -136,7 +138,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         stores,
         links,
         opinion=await _open_opinion(settings.webhooks, chassis),
-        outbox=await _open_outbox(settings.webhooks, database),
+        telling_stores=await _open_telling(settings.webhooks, database),
         asking=settings.webhooks,
         commit=settings.commit,
         worker=settings.worker,
@@ -162,7 +164,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     serve_people(parts.people, chassis)
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
     if (screen := parts.screen) is not None:
-        chassis.metrics.add(lambda: before_send_metrics(screen.outcomes, screen.is_open))
+        chassis.metrics.add(lambda: before_send_metrics(screen.host.outcomes, screen.host.is_open))
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)
@@ -212,12 +214,13 @@ async def _open_opinion(settings: WebhookSettings, chassis: Chassis) -> HostOpin
     )
 
 
-async def _open_outbox(settings: WebhookSettings, database: Database) -> EventOutbox | None:
+async def _open_telling(settings: WebhookSettings, database: Database) -> TellingStores | None:
     if not settings.events_url:
         return None
-    outbox = MongoEventOutbox(database)
-    await _until_it_answers(outbox.prepare)
-    return outbox
+    outbox, standings = MongoEventOutbox(database), MongoStandings(database)
+    for store in (outbox, standings):
+        await _until_it_answers(store.prepare)
+    return TellingStores(outbox, standings)
 
 
 async def _until_it_answers(ask: Callable[[], Awaitable[None]]) -> None:

@@ -40,6 +40,7 @@ from services.logic.settings import (
 )
 from services.logic.signal_parts import SignalParts, SignalStores, assemble_signals
 from services.logic.signal_ports import SignalOutlet
+from services.logic.telling_parts import TellingParts, TellingStores, assemble_telling
 from services.logic.translate import message_bytes
 from services.logic.usecases.attach_session import AttachSession
 from services.logic.usecases.change_messages import ChangeMessages
@@ -56,13 +57,12 @@ from services.logic.usecases.patience import Clock
 from services.logic.usecases.pipeline import PipelineStatistics
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
-from services.logic.usecases.record_events import RecordEvents
 from services.logic.usecases.say import Say
 from services.logic.usecases.screen_sends import ScreenSends
 from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from services.logic.usecases.treat_as_offline import TreatAsOffline
-from services.logic.webhook_ports import EventOutbox, HostOpinion
+from services.logic.webhook_ports import HostOpinion
 from whimbrel.runtime.settings import WebhookSettings
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -108,7 +108,7 @@ class LogicParts:
     clean_up: CleanUp
     history: HistoryParts
     screen: ScreenSends | None = None
-    events: RecordEvents | None = None
+    telling: TellingParts | None = None
 
     def loops(
         self, worker: WorkerSettings, search: SearchSettings | None = None
@@ -125,7 +125,7 @@ class LogicParts:
             **self.history.loops(search or SearchSettings()),
             **self.people.loops(),
             **(self.screen.loops() if self.screen else {}),
-            **({"events": self.events.pipeline.run} if self.events else {}),
+            **(self.telling.loops() if self.telling else {}),
         }
 
     def statistics(self) -> dict[str, PipelineStatistics]:
@@ -141,7 +141,7 @@ class LogicParts:
             "signals": self.signals.passing.pipeline.statistics(),
             "presence": self.signals.presence.changes.statistics(),
             **({"before_send": self.screen.statistics()} if self.screen else {}),
-            **({"events": self.events.pipeline.statistics()} if self.events else {}),
+            **(self.telling.statistics() if self.telling else {}),
         }
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
@@ -153,8 +153,8 @@ class LogicParts:
                 await self.use_cases.submit.pipeline.wait_idle(timeout_seconds)
                 await self.fan_out.wait_idle(timeout_seconds)
                 await self.history.count_unread.pipeline.wait_idle(timeout_seconds)
-                if self.events is not None:
-                    await self.events.pipeline.wait_idle(timeout_seconds)
+                if self.telling is not None:
+                    await self.telling.messages.pipeline.wait_idle(timeout_seconds)
                 return await self.use_cases.cursors.pipeline.wait_idle(timeout_seconds)
         except TimeoutError:
             return False
@@ -173,12 +173,12 @@ def assemble(
     changes: ChangeSettings | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     opinion: HostOpinion | None = None,
-    outbox: EventOutbox | None = None,
+    telling_stores: TellingStores | None = None,
     asking: WebhookSettings | None = None,
 ) -> LogicParts:
     """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
     clean-up lets time pass. Without an `opinion` nobody is asked before a message is stored,
-    without an `outbox` nobody is told of it afterwards."""
+    without `telling_stores` nobody is told of it afterwards."""
     commit = commit or CommitSettings()
     worker = worker or WorkerSettings()
     checking = checking or CheckSettings()
@@ -216,21 +216,23 @@ def assemble(
         stores.locator, outlet, offline, stores.memory, max_waiting=commit.max_waiting_fan_outs
     )
 
-    events = None
-    if outbox is not None:
-        events = RecordEvents(
-            outbox,
-            with_bodies=asking is not None and asking.events_bodies,
+    telling = None
+    if telling_stores is not None:
+        telling = assemble_telling(
+            telling_stores,
+            stores.signals.whereabouts,
+            asking,
             on_dropped=lambda span: clean_up.note_unfinished(span),  # noqa: PLW0108 - made below
             wall_ms=wall_ms,
             max_waiting=commit.max_waiting_fan_outs,
+            sleep=sleep,
         )
 
     def committed(batch: Sequence[Committed]) -> None:
         fan_out.enqueue(batch)
         history.committed(batch)
-        if events is not None:
-            events.enqueue(batch)
+        if telling is not None:
+            telling.messages.enqueue(batch)
 
     changer = ChangeMessages(
         stores.messages,
@@ -290,6 +292,7 @@ def assemble(
         groups,
         watched.visibility,
         outlet,
+        telling,
         wall_ms=wall_ms,
     )
     reader = ReadTimeline(stores.timelines, stores.messages, clock=clock)
@@ -335,5 +338,5 @@ def assemble(
         clean_up=clean_up,
         history=history,
         screen=screen,
-        events=events,
+        telling=telling,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.logic.usecases.ask_host import AskHost
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.screen_sends import ScreenSends
@@ -18,14 +19,15 @@ def assemble_screen(
     max_waiting: int,
     clock: Clock,
 ) -> ScreenSends:
-    """Wire it. At most `max_waiting` sends wait for a verdict, in all lanes together."""
+    """Wire it. At most `max_waiting` sends wait for the checks, and as many for a verdict."""
     settings = settings or WebhookSettings()
-    return ScreenSends(
+    host = AskHost(
         opinion,
-        checks,
         Breaker(settings.failures_to_open, settings.open_seconds),
-        lanes=settings.before_send_requests,
+        requests=settings.before_send_requests,
+        timeout_seconds=settings.before_send_timeout_seconds,
         max_waiting=max_waiting,
         rejects_on_failure=settings.before_send_on_failure == "reject",
         clock=clock,
     )
+    return ScreenSends(host, checks, max_waiting=max_waiting, clock=clock)

@@ -14,6 +14,7 @@ from services.logic.signal_ports import (
     Watchers,
     Whereabouts,
 )
+from services.logic.telling_parts import TellingParts
 from services.logic.usecases.groups import Groups
 from services.logic.usecases.list_reads import ListReads
 from services.logic.usecases.mark_read import MarkRead
@@ -49,13 +50,15 @@ def assemble_signals(
     groups: Groups,
     visibility: Visibility,
     outlet: SignalOutlet,
+    telling: TellingParts | None,
     *,
     wall_ms: Callable[[], int],
 ) -> SignalParts:
-    """Wire the use cases."""
+    """Wire the use cases. `telling`: what the host product hears of them, if anything."""
+    receipts, presence = (telling.receipts, telling.presence) if telling else (None, None)
     note_reads = NoteReads(timelines, mark_read, stores.receipts)
     return SignalParts(
-        passing=PassSignals(conversations, stores.whereabouts, outlet, note_reads),
+        passing=PassSignals(conversations, stores.whereabouts, outlet, note_reads, receipts),
         presence=ShowPresence(
             stores.whereabouts,
             stores.watchers,
@@ -63,6 +66,7 @@ def assemble_signals(
             visibility,
             outlet,
             wall_ms=wall_ms,
+            on_changed=presence.changed if presence else None,
         ),
         list_reads=ListReads(groups, stores.receipts),
     )

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.logic.domain.events import HostEvent
+from services.logic.domain.standings import Standing
 from services.logic.domain.verdicts import Question, Verdict
 
 
 class HostOpinion(Protocol):
     """The say that the host product has before a message is stored."""
 
-    async def ask(self, questions: Sequence[Question]) -> list[Verdict]:
-        """One verdict a question, in their order. Raises UNAVAILABLE when there is no answer in
-        time or none that can be used."""
+    async def ask(self, questions: Sequence[Question]) -> list[Verdict | None]:
+        """One verdict a question, in their order; None for one that cannot be used. Raises
+        UNAVAILABLE when there is no answer in time, or no verdicts can be found in it."""
         ...
 
 
@@ -22,6 +23,24 @@ class EventOutbox(Protocol):
     """Where events wait for whoever delivers them."""
 
     async def put(self, events: Sequence[HostEvent], *, due_ms: int) -> None:
-        """Store them; those that wait already stay as they are. Nobody delivers an event of a key
-        that had none before `due_ms` (Unix milliseconds). Raises UNAVAILABLE: put them again."""
+        """Store them; those that wait already stay as they are. Nobody delivers them before
+        `due_ms` (Unix milliseconds). Raises UNAVAILABLE: put them again."""
+        ...
+
+
+class Standings(Protocol):
+    """Whether the host product was told that a user is online or offline. Majority."""
+
+    async def find(self, users: Sequence[str]) -> dict[str, Standing]:
+        """Those that there are. Raises UNAVAILABLE."""
+        ...
+
+    async def due(self, *, now_ms: int, limit: int) -> list[str]:
+        """Users to be looked at by now, those that are due for longest first. Raises
+        UNAVAILABLE."""
+        ...
+
+    async def put(self, standings: Sequence[Standing]) -> None:
+        """Store each whose version is one above what is stored (1: nothing is); leave the others
+        as they are: somebody else was faster. Raises UNAVAILABLE."""
         ...

@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from services.push.adapters.apns_token import ApnsToken, read_key_id
 from services.push.adapters.google_token import GoogleToken
 from services.push.adapters.made_of_files import MadeOfFiles, RemadeProvider
-from services.push.adapters.outbound_http import OutboundHttp
 from services.push.adapters.provider_apns import ApnsProvider
 from services.push.adapters.provider_console import ConsoleProvider
 from services.push.adapters.provider_fcm import FcmProvider
@@ -28,6 +27,7 @@ from services.push.provider_settings import (
 )
 from services.push.settings import PushSettings
 from services.push.wake_ports import Provider
+from whimbrel.runtime.outbound_http import OutboundHttp
 
 _WITHIN = 0.8
 """Of the time that a notification has, what a single HTTP request may take: so that a server that

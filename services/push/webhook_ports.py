@@ -33,9 +33,8 @@ class EventQueue(Protocol):
         """The key that is due for longest and nobody else's, until now + lease. None: none is."""
         ...
 
-    async def page(self, key: str, *, settled_ms: int, limit: int) -> list[QueuedEvent]:
-        """The first events of the key that wait and are not younger than `settled_ms`, in their
-        order."""
+    async def page(self, key: str, *, now_ms: int, limit: int) -> list[QueuedEvent]:
+        """The first events of the key that wait and are due, in their order."""
         ...
 
     async def remove(self, event_ids: Sequence[str]) -> None:

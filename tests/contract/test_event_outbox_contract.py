@@ -42,7 +42,7 @@ def event(order: int, key: str = "d:alice:bob", at_ms: int = 100) -> HostEvent:
 
 
 async def contents(queue: EventQueue, key: str = "d:alice:bob", limit: int = 100) -> list[str]:
-    page = await queue.page(key, settled_ms=10_000, limit=limit)
+    page = await queue.page(key, now_ms=10_000, limit=limit)
     return [one.content for one in page]
 
 
@@ -61,10 +61,12 @@ async def test_an_event_that_is_put_again_waits_once(ends: Ends) -> None:
     assert await contents(ends.queue) == ['{"n": 1}', '{"n": 2}']
 
 
-async def test_events_that_are_too_young_are_left_out(ends: Ends) -> None:
-    await ends.outbox.put([event(1, at_ms=100), event(2, at_ms=200)], due_ms=0)
-    page = await ends.queue.page("d:alice:bob", settled_ms=199, limit=100)
-    assert [one.at_ms for one in page] == [100]
+async def test_events_are_left_out_until_they_are_due(ends: Ends) -> None:
+    await ends.outbox.put([event(1)], due_ms=100)
+    await ends.outbox.put([event(1), event(2)], due_ms=200)
+    for now_ms, expected in ((99, []), (199, [1]), (200, [1, 2])):
+        page = await ends.queue.page("d:alice:bob", now_ms=now_ms, limit=100)
+        assert [one.content for one in page] == [f'{{"n": {n}}}' for n in expected]
 
 
 async def test_a_key_is_nobody_elses_until_its_lease_ends(ends: Ends) -> None:

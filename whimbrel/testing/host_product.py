@@ -47,7 +47,15 @@ class HostProduct:
         return [
             base64.b64decode(one["base64"]).decode()
             for one in self.events.values()
-            if one["conversation"] == conversation_id
+            if "base64" in one and one["conversation"] == conversation_id
+        ]
+
+    def heard(self, key: str) -> list[tuple[str, str]]:
+        """(type, user) of the events of one conversation, or of one user's presence."""
+        return [
+            (one["type"], one.get("user") or one["sender"])
+            for one in self.events.values()
+            if key == one.get("conversation", one.get("user"))
         ]
 
 

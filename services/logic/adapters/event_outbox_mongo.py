@@ -1,6 +1,6 @@
 """The outbox of events in MongoDB: Redis may vanish, an event may not.
 
-    webhook_events   _id (event id), key, order, at_ms, content, state ("waiting" or "dead")
+    webhook_events   _id (event id), key, order, at_ms, due_ms, content, state ("waiting", "dead")
     webhook_keys     _id (key), due_ms, until_ms, holder, attempts, version
 
 Events first, then their key: who dies in between is cleaned up after, and puts both again. The
@@ -47,6 +47,7 @@ class MongoEventOutbox:
                     "key": one.key,
                     "order": Int64(one.order),
                     "at_ms": Int64(one.at_ms),
+                    "due_ms": Int64(due_ms),
                     "content": one.content,
                     "state": "waiting",
                 }

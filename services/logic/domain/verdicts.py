@@ -5,8 +5,9 @@
                      {"action": "reject", "reason": "spam", "detail": "no links, please"},
                      {"action": "change", "text": "..."}]}
 
-One verdict a message, in the order of the messages. An answer with anything else in it is
-garbage as a whole: half of it may have been meant for other messages.
+One verdict a message, in the order of the messages. An answer with more or fewer is garbage as a
+whole: which was meant for which message cannot be known. A verdict that cannot be read is none,
+and says nothing about the others.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from services.logic.domain.model import ClientKey
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
 
 MAX_CHANGED_BYTES = 64 * 1024
+MAX_VERDICT_BYTES = 6 * MAX_CHANGED_BYTES + 4096
+"""Of one verdict as JSON: JSON may take six bytes for one of a text (\\u0001), and spells detail
+and fields besides."""
 MAX_DETAIL_CHARACTERS = 200
 _REASON = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _KIND_NAMES = {
@@ -78,8 +82,9 @@ def _body(question: Question) -> dict[str, str]:
     return {"base64": base64.b64encode(question.body).decode()}
 
 
-def parse_verdicts(content: bytes, count: int) -> list[Verdict]:
-    """The verdicts on `count` messages. Raises UNAVAILABLE when the answer is garbage."""
+def parse_verdicts(content: bytes, count: int) -> list[Verdict | None]:
+    """The verdicts on `count` messages, None for one that cannot be read. Raises UNAVAILABLE when
+    it cannot be known which is whose."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
@@ -90,24 +95,29 @@ def parse_verdicts(content: bytes, count: int) -> list[Verdict]:
     return [_verdict(one) for one in verdicts]
 
 
-def _verdict(row: Any) -> Verdict:
+def _verdict(row: Any) -> Verdict | None:
     action = row.get("action") if isinstance(row, dict) else None
     if action == "allow":
         return ALLOWED
     if action == "reject":
-        reason, detail = row.get("reason"), row.get("detail", "")
-        if not (isinstance(reason, str) and _REASON.fullmatch(reason) and isinstance(detail, str)):
-            raise _garbage("a reason must be a lower-case word")
-        # Half a surrogate pair can stand in JSON, and in no frame of ours.
-        shown = detail.encode(errors="replace").decode()[:MAX_DETAIL_CHARACTERS]
-        said = f"{reason}: {shown}" if shown else reason
-        return Verdict(refused=WhimbrelError(ErrorCode.REFUSED_BY_HOST, said))
+        return _rejected(row)
     if action == "change":
-        return Verdict(changed=_changed(row))
-    raise _garbage("an action is allow, reject or change")
+        changed = _changed(row)
+        return None if changed is None else Verdict(changed=changed)
+    return None
 
 
-def _changed(row: dict[str, Any]) -> tuple[int, bytes]:
+def _rejected(row: dict[str, Any]) -> Verdict | None:
+    reason, detail = row.get("reason"), row.get("detail", "")
+    if not (isinstance(reason, str) and _REASON.fullmatch(reason) and isinstance(detail, str)):
+        return None
+    # Half a surrogate pair can stand in JSON, and in no frame of ours.
+    shown = detail.encode(errors="replace").decode()[:MAX_DETAIL_CHARACTERS]
+    said = f"{reason}: {shown}" if shown else reason
+    return Verdict(refused=WhimbrelError(ErrorCode.REFUSED_BY_HOST, said))
+
+
+def _changed(row: dict[str, Any]) -> tuple[int, bytes] | None:
     text, encoded = row.get("text"), row.get("base64")
     try:
         if isinstance(text, str) and encoded is None:
@@ -115,12 +125,10 @@ def _changed(row: dict[str, Any]) -> tuple[int, bytes]:
         elif isinstance(encoded, str) and text is None:
             kind, body = body_kinds.BYTES, base64.b64decode(encoded, validate=True)
         else:
-            raise _garbage("a change has either text or base64")
+            return None
     except (UnicodeEncodeError, binascii.Error, ValueError):
-        raise _garbage("a changed body cannot be read") from None
-    if len(body) > MAX_CHANGED_BYTES:
-        raise _garbage("a changed body is too long")
-    return kind, body
+        return None
+    return (kind, body) if len(body) <= MAX_CHANGED_BYTES else None
 
 
 def _garbage(why: str) -> WhimbrelError:

@@ -16,6 +16,7 @@ from services.logic.ports import ConversationStore
 from services.logic.signal_ports import SignalOutlet, Whereabouts
 from services.logic.usecases.note_reads import NoteReads
 from services.logic.usecases.pipeline import Pipeline
+from services.logic.usecases.tell_receipts import TellReceipts
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import direct_participants
 
@@ -37,11 +38,13 @@ class PassSignals:
         whereabouts: Whereabouts,
         outlet: SignalOutlet,
         note_reads: NoteReads,
+        host: TellReceipts | None = None,
     ) -> None:
         self._conversations = conversations
         self._whereabouts = whereabouts
         self._outlet = outlet
         self._note_reads = note_reads
+        self._host = host
         self.dropped = 0
         """Signals that were given up: too many waited, or somebody did not answer."""
         self.pipeline: Pipeline[Signal] = Pipeline(
@@ -57,6 +60,8 @@ class PassSignals:
         """A read that comes beside the streams: stored on return, and told as any other. Raises
         UNAVAILABLE when it could not be stored."""
         noted = await self._note_reads.note([read])
+        if self._host is not None:
+            await self._host.tell(noted)
         await self._tell(noted)
 
     async def _handle(self, batch: list[Signal]) -> None:
@@ -65,6 +70,8 @@ class PassSignals:
         others = [one for one in signals if one.kind is not SignalKind.READ]
         try:
             noted = await self._note_reads.note(reads)
+            if self._host is not None:
+                await self._host.tell([*noted, *others])
         except WhimbrelError as error:
             self._drop(reads, error)
             noted = []

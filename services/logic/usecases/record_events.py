@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from services.logic.domain.events import events_of
+from services.logic.domain.events import events_of, kind_of
 from services.logic.domain.model import Committed, StoredMessage
 from services.logic.usecases.commit_messages import Unfinished
 from services.logic.usecases.pipeline import Pipeline
 from services.logic.webhook_ports import EventOutbox
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.core.host_events import EventKind
 from whimbrel.core.ids import unix_ms_of
 
 log = structlog.get_logger(__name__)
@@ -25,8 +26,10 @@ log = structlog.get_logger(__name__)
 MAX_EVENTS = 500
 RETRY_SECONDS = 0.5
 SETTLE_MS = 1000
-"""Events wait so long before they are delivered, so that what several pods commit at the same
-moment in one conversation is in order. What comes later still (its pod died) is delivered late."""
+"""Events wait so long before they are delivered, counted from when they are recorded and not from
+when they were sent: a commit may take seconds, and its batch is to be there as a whole. What
+several pods commit in one conversation is in order when they record it within this time of each
+other; what comes later still (its pod stood still, or died) is delivered late."""
 
 
 class RecordEvents:
@@ -36,6 +39,7 @@ class RecordEvents:
         self,
         outbox: EventOutbox,
         *,
+        wanted: frozenset[EventKind],
         with_bodies: bool,
         on_dropped: Callable[[Unfinished], None],
         wall_ms: Callable[[], int],
@@ -43,6 +47,7 @@ class RecordEvents:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._outbox = outbox
+        self._wanted = wanted
         self._with_bodies = with_bodies
         self._on_dropped = on_dropped
         self._wall_ms = wall_ms
@@ -54,7 +59,7 @@ class RecordEvents:
     def enqueue(self, committed: Sequence[Committed]) -> None:
         """Never blocks the commit."""
         for one in committed:
-            if not self.pipeline.offer(one.message):
+            if kind_of(one.message) in self._wanted and not self.pipeline.offer(one.message):
                 at_ms = unix_ms_of(one.message.message_id)
                 self._on_dropped(Unfinished(at_ms, at_ms))
 

@@ -1,9 +1,8 @@
 """Before the commit: every other check, and then the say of the host product.
 
 It must not stand inside the group commit, of which one is in flight per process: a slow backend
-would hold up everybody. So sends wait here, in lanes by (sender, conversation), with one request
-in flight in each: what one sender says in one conversation stays in order, and a lane that waits
-holds up no other.
+would hold up everybody. So sends wait here: for the checks of their batch, and then each for its
+own verdict (`ask_host`), with which it enters the commit.
 
 Every send is looked up as a resend first, flagged or not: what is stored is answered, and never
 asked about again (rule 2). The commit looks once more, and asks nothing else of what passed here.
@@ -11,30 +10,25 @@ asked about again (rule 2). The commit looks once more, and asks nothing else of
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
-from zlib import crc32
 
 import structlog
 
 from services.logic.domain.model import ClientKey, Draft, Outcome
-from services.logic.domain.verdicts import ALLOWED, Question, Verdict
+from services.logic.domain.verdicts import Verdict
+from services.logic.usecases.ask_host import AskHost
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.commit_messages import Addressed
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.pipeline import Pipeline, PipelineStatistics
-from services.logic.webhook_ports import HostOpinion
-from whimbrel.core.breaker import Breaker
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
 
 log = structlog.get_logger(__name__)
 
-MAX_ASKED = 200
-"""Messages in one request: as many as one commit takes."""
-RETRY_AFTER_SECONDS = 2.0
-"""What a sender is told to wait when the policy is to reject: a breaker looks again by then."""
+MAX_CHECKED = 200
+"""Sends that are checked together: as many as one commit takes."""
 
 
 class Screened(Protocol):
@@ -69,36 +63,17 @@ class _AsResend(NamedTuple):
 
 
 class ScreenSends:
-    """`offer` from the intake; `loops` are the lanes."""
+    """`offer` from the intake; `loops` have to run."""
 
     def __init__(
-        self,
-        opinion: HostOpinion,
-        checks: CheckSends,
-        breaker: Breaker,
-        *,
-        lanes: int,
-        max_waiting: int,
-        rejects_on_failure: bool,
-        clock: Clock,
+        self, host: AskHost, checks: CheckSends, *, max_waiting: int, clock: Clock
     ) -> None:
-        self._opinion = opinion
+        self.host = host
         self._checks = checks
-        self._breaker = breaker
-        self._rejects_on_failure = rejects_on_failure
         self._clock = clock
-        self.outcomes: Counter[str] = Counter()
-        """Messages by what became of them: allowed, rejected, changed, failed (no answer that
-        can be used), skipped (the breaker was open)."""
-        self._lanes: list[Pipeline[_Waiting]] = [
-            Pipeline(self._handle, max_items=MAX_ASKED, max_waiting=max(1, max_waiting // lanes))
-            for _ in range(lanes)
-        ]
-
-    @property
-    def is_open(self) -> bool:
-        """True while the host product is not asked, but for a probe."""
-        return self._breaker.is_open
+        self._checking: Pipeline[_Waiting] = Pipeline(
+            self._handle, max_items=MAX_CHECKED, max_waiting=max_waiting
+        )
 
     def offer(
         self,
@@ -108,27 +83,21 @@ class ScreenSends:
     ) -> bool:
         """Let the send wait for its verdict; then either is called once with it. False, and
         nothing happens, when too many wait already."""
-        key = f"{send.draft.key.sender}\x00{send.draft.conversation}".encode()
-        return self._lanes[crc32(key) % len(self._lanes)].offer(_Waiting(send, pass_on, settle))
+        return self._checking.offer(_Waiting(send, pass_on, settle))
 
     def loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """The loops that have to run, by name."""
-        return {f"before_send_{number}": lane.run for number, lane in enumerate(self._lanes)}
+        return {"before_send_checks": self._checking.run, **self.host.loops()}
 
     def statistics(self) -> PipelineStatistics:
-        """The figures of all lanes together."""
-        each = [lane.statistics() for lane in self._lanes]
-        return PipelineStatistics(
-            waiting=sum(one.waiting for one in each),
-            batches=sum(one.batches for one in each),
-            items=sum(one.items for one in each),
-            largest_batch=max(one.largest_batch for one in each),
-        )
+        """Those of the checks; whoever waits for a verdict waits as well."""
+        figures = self._checking.statistics()
+        return replace(figures, waiting=figures.waiting + self.host.undecided)
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
-        """Wait until every lane is empty; False when that took too long."""
-        idle = await asyncio.gather(*(lane.wait_idle(timeout_seconds) for lane in self._lanes))
-        return all(idle)
+        """Wait until everything taken has its verdict; False when that took too long."""
+        are_checked = await self._checking.wait_idle(timeout_seconds)
+        return await self.host.wait_idle(timeout_seconds) and are_checked
 
     async def _handle(self, batch: list[_Waiting]) -> None:
         now = self._clock()
@@ -138,75 +107,43 @@ class ScreenSends:
                 one.settle(one.send.draft.key, waited_too_long())
         if not live:
             return
+        views = [_AsResend(one.send.draft, one.send.digest, one.send.epoch) for one in live]
+        deadline = max(one.send.deadline for one in live)
         try:
-            await self._screen(live)
+            checked = await self._checks.check(views, deadline=deadline)
         except WhimbrelError as error:
             log.warning("screening_failed", code=error.code.name, detail=error.detail)
             for one in live:
-                # Settling again what was settled or passed on does nothing.
-                if one.send.screened is None:
-                    one.settle(one.send.draft.key, unavailable(error.detail, outcome_unknown=True))
-
-    async def _screen(self, live: Sequence[_Waiting]) -> None:
-        views = [_AsResend(one.send.draft, one.send.digest, one.send.epoch) for one in live]
-        deadline = max(one.send.deadline for one in live)
-        checked = await self._checks.check(views, deadline=deadline)
+                one.settle(one.send.draft.key, unavailable(error.detail, outcome_unknown=True))
+            return
         fresh = {addressed.draft.key: addressed for addressed in checked.fresh}
-        asked = [fresh[one.send.draft.key] for one in live if one.send.draft.key in fresh]
-        verdicts = dict(
-            zip((one.draft.key for one in asked), await self._verdicts(asked), strict=True)
-        )
         for one in live:
             key = one.send.draft.key
             if key in checked.answered:
                 one.settle(key, checked.answered[key])
-            elif key not in verdicts:
-                one.send.resend = True  # it is stored: the commit completes and answers it
-                self._pass_on(one)
-            elif (refused := verdicts[key].refused) is not None:
-                one.settle(key, refused)
+            elif key in fresh:
+                self._ask(one, fresh[key])
             else:
-                one.send.screened = _said(fresh[key], verdicts[key])
-                self._pass_on(one)
+                one.send.resend = True  # it is stored: the commit completes and answers it
+                _pass_on(one)
 
-    def _pass_on(self, one: _Waiting) -> None:
-        if not one.pass_on(one.send):
-            one.settle(one.send.draft.key, too_many_waiting())
+    def _ask(self, one: _Waiting, addressed: Addressed) -> None:
+        key = addressed.draft.key
 
-    async def _verdicts(self, asked: Sequence[Addressed]) -> list[Verdict]:
-        """One for each; by the policy where the host product does not say."""
-        if not asked:
-            return []
-        if not self._breaker.may_ask(self._clock()):
-            self.outcomes["skipped"] += len(asked)
-            return [self._without_answer()] * len(asked)
-        try:
-            verdicts = await self._opinion.ask([_question(one) for one in asked])
-        except WhimbrelError as error:
-            self._breaker.failed(self._clock())
-            self.outcomes["failed"] += len(asked)
-            log.warning("host_not_asked", detail=error.detail, messages=len(asked))
-            return [self._without_answer()] * len(asked)
-        self._breaker.succeeded()
-        for one in verdicts:
-            self.outcomes[_name(one)] += 1
-        return verdicts
+        def decide(verdict: Verdict) -> None:
+            if verdict.refused is not None:
+                one.settle(key, verdict.refused)
+                return
+            one.send.screened = _said(addressed, verdict)
+            _pass_on(one)
 
-    def _without_answer(self) -> Verdict:
-        if not self._rejects_on_failure:
-            return ALLOWED
-        return Verdict(
-            refused=unavailable(
-                "the host product's backend did not say whether this may be sent",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
-        )
+        if not self.host.offer(addressed, decide):
+            one.settle(key, too_many_waiting())
 
 
-def _question(asked: Addressed) -> Question:
-    draft = asked.draft
-    body = draft.body if asked.body is None else asked.body
-    return Question(draft.key, draft.conversation, draft.body_kind, body)
+def _pass_on(one: _Waiting) -> None:
+    if not one.pass_on(one.send):
+        one.settle(one.send.draft.key, too_many_waiting())
 
 
 def _said(asked: Addressed, verdict: Verdict) -> Addressed:
@@ -214,12 +151,6 @@ def _said(asked: Addressed, verdict: Verdict) -> Addressed:
         return asked
     kind, body = verdict.changed
     return asked._replace(body=body, body_kind=kind)
-
-
-def _name(verdict: Verdict) -> str:
-    if verdict.refused is not None:
-        return "rejected"
-    return "allowed" if verdict.changed is None else "changed"
 
 
 def too_many_waiting() -> WhimbrelError:

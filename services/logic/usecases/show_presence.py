@@ -62,13 +62,16 @@ class ShowPresence:
         outlet: SignalOutlet,
         *,
         wall_ms: Callable[[], int],
+        on_changed: Callable[[str], None] | None = None,
     ) -> None:
+        """`on_changed`: who else wants to hear of every change."""
         self._whereabouts = whereabouts
         self._watchers = watchers
         self._last_seen = last_seen
         self._visibility = visibility
         self._outlet = outlet
         self._wall_ms = wall_ms
+        self._on_changed = on_changed
         self.dropped = 0
         """Questions and changes that were given up."""
         self.watches: Pipeline[_Asked] = Pipeline(
@@ -85,6 +88,8 @@ class ShowPresence:
 
     def changed(self, user: str) -> None:
         """A device of the user has come or gone. Never waits."""
+        if self._on_changed is not None:
+            self._on_changed(user)
         if not self.changes.offer(user):
             self.dropped += 1
 

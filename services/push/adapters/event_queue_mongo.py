@@ -31,8 +31,10 @@ class MongoEventQueue:
             )
         return TakenKey(row["_id"], int(row["attempts"]), int(row["version"])) if row else None
 
-    async def page(self, key: str, *, settled_ms: int, limit: int) -> list[QueuedEvent]:
-        waiting = {"key": key, "state": "waiting", "at_ms": {"$lte": Int64(settled_ms)}}
+    async def page(self, key: str, *, now_ms: int, limit: int) -> list[QueuedEvent]:
+        # Those of a Logic that did not say when they are due are old enough.
+        is_due = {"$not": {"$gt": Int64(now_ms)}}
+        waiting = {"key": key, "state": "waiting", "due_ms": is_due}
         with reading():
             cursor = self._events.find(waiting).sort("order", ASCENDING).limit(limit)
             rows = await cursor.to_list(None)

@@ -10,11 +10,11 @@ import time
 from typing import Any
 
 from services.push.adapters.google_token import GoogleToken, NoTokenError
-from services.push.adapters.outbound_http import NoAnswerError, OutboundHttp
 from services.push.domain.fcm_answers import UNAUTHENTICATED, fcm_outcome, read_fcm_error
 from services.push.domain.notification import Notification
 from services.push.domain.outcomes import Outcome, Result
 from services.push.domain.retry_after import retry_after_seconds
+from whimbrel.runtime.outbound_http import NoAnswerError, OutboundHttp
 
 
 class FcmProvider:

@@ -11,18 +11,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from standardwebhooks import Webhook
-
-from services.push.adapters.outbound_http import (
+from services.push.domain.http_answers import webhook_outcome
+from services.push.domain.notification import Notification
+from services.push.domain.outcomes import Outcome, Result
+from services.push.domain.retry_after import retry_after_seconds
+from whimbrel.runtime.outbound_http import (
     CrowdedError,
     ForbiddenUrlError,
     NoAnswerError,
     OutboundHttp,
 )
-from services.push.domain.http_answers import webhook_outcome
-from services.push.domain.notification import Notification
-from services.push.domain.outcomes import Outcome, Result
-from services.push.domain.retry_after import retry_after_seconds
+from whimbrel.runtime.webhook_signing import WebhookSigner
 
 
 class WebhookProvider:
@@ -31,26 +30,20 @@ class WebhookProvider:
     def __init__(self, secret: str, http: OutboundHttp, *, wall_clock: Callable[[], float]) -> None:
         """`secret`: base64, with or without "whsec_". ValueError when it is not."""
         try:
-            self._signer = Webhook(secret)
-        except Exception as error:  # noqa: BLE001 - of the library and of base64
-            raise ValueError(f"the secret of webhooks is none ({type(error).__name__})") from None
+            self._signer = WebhookSigner([secret])
+        except ValueError as error:
+            raise ValueError(f"the secret of webhooks {error}") from None
         self._http = http
         self._wall_clock = wall_clock
 
     async def send(self, notification: Notification) -> Outcome:
         now = self._wall_clock()
         body = webhook_event(notification, now)
+        at = datetime.fromtimestamp(int(now), UTC)
         try:
             answer = await self._http.post(
                 notification.token,
-                {
-                    "content-type": "application/json",
-                    "webhook-id": notification.notification_id,
-                    "webhook-timestamp": str(int(now)),
-                    "webhook-signature": self._signer.sign(
-                        notification.notification_id, datetime.fromtimestamp(int(now), UTC), body
-                    ),
-                },
+                self._signer.headers(notification.notification_id, at, body),
                 body.encode(),
             )
         except ForbiddenUrlError as error:

@@ -16,16 +16,16 @@ from urllib.parse import urlsplit
 from py_vapid import Vapid02, VapidException
 from pywebpush import WebPusher, WebPushException
 
-from services.push.adapters.outbound_http import (
+from services.push.domain.http_answers import webpush_outcome
+from services.push.domain.notification import Notification
+from services.push.domain.outcomes import Outcome, Result
+from services.push.domain.retry_after import retry_after_seconds
+from whimbrel.runtime.outbound_http import (
     CrowdedError,
     ForbiddenUrlError,
     NoAnswerError,
     OutboundHttp,
 )
-from services.push.domain.http_answers import webpush_outcome
-from services.push.domain.notification import Notification
-from services.push.domain.outcomes import Outcome, Result
-from services.push.domain.retry_after import retry_after_seconds
 
 SIGNED_SECONDS: Final = 12 * 3600
 """A push service takes at most 24 hours."""

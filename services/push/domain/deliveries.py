@@ -28,14 +28,10 @@ def result_of(status: int) -> Result:
     return Result.UNWANTED if status == 410 else Result.FAILED
 
 
-def pause_seconds(attempts: int, chance: float, retry_after: str = "") -> float:
+def pause_seconds(attempts: int, chance: float, asked_seconds: float | None = None) -> float:
     """How long to wait after the failure number `attempts` (from 1) in a row. `chance` is drawn
     from [0, 1). Between half of a rung and the whole, the rungs double from 1 s to 10 min; never
-    less than a Retry-After in seconds asks for, of which an hour counts at most."""
+    less than the receiver asks for by Retry-After, of which an hour counts at most."""
     rung = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(attempts - 1, 20))
-    asked = min(float(retry_after), LONGEST_RETRY_AFTER_SECONDS) if _is_count(retry_after) else 0.0
+    asked = min(asked_seconds or 0.0, LONGEST_RETRY_AFTER_SECONDS)
     return max(rung * (0.5 + chance / 2), asked)
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 9

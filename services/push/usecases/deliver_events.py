@@ -15,9 +15,10 @@ from typing import Protocol
 import structlog
 
 from services.push.domain.deliveries import Result, pause_seconds, result_of
+from services.push.domain.retry_after import retry_after_seconds
 from services.push.webhook_ports import EventQueue, QueuedEvent, TakenKey
 from whimbrel.core.errors import WhimbrelError
-from whimbrel.runtime.webhook_client import WebhookAnswer
+from whimbrel.runtime.outbound_http import HttpAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +26,8 @@ MAX_EVENTS = 100
 """In one request."""
 PAGES = 10
 """Requests for one key before others get their turn."""
-SETTLE_MS = 1000
-"""Events are not delivered before they are so old: what several pods commit at the same moment in
-one conversation is there by then, and in order."""
+LOOK_AGAIN_MS = 1000
+"""When a key is due again of which some events are not due yet: Logic lets them wait so long."""
 IDLE_SECONDS = 0.25
 AWAY_SECONDS = 1.0
 
@@ -35,7 +35,7 @@ AWAY_SECONDS = 1.0
 class Post(Protocol):
     """POSTs signed content under a webhook id. Raises UNAVAILABLE."""
 
-    def __call__(self, webhook_id: str, content: str) -> Awaitable[WebhookAnswer]: ...
+    def __call__(self, webhook_id: str, content: str) -> Awaitable[HttpAnswer]: ...
 
 
 class DeliverEvents:
@@ -94,10 +94,9 @@ class DeliverEvents:
             return False
         attempts = taken.attempts
         for _ in range(PAGES):
-            settled_ms = self._wall_ms() - SETTLE_MS
-            page = await self._queue.page(taken.key, settled_ms=settled_ms, limit=MAX_EVENTS)
+            page = await self._queue.page(taken.key, now_ms=self._wall_ms(), limit=MAX_EVENTS)
             if not page:
-                due_ms = self._wall_ms() + SETTLE_MS
+                due_ms = self._wall_ms() + LOOK_AGAIN_MS
                 await self._queue.finish(taken, holder, due_ms=due_ms)
                 return True
             # Nothing is given up that was never tried: nobody may have been there to deliver it.
@@ -128,19 +127,20 @@ class DeliverEvents:
         # The same id only for the same events: a receiver may drop what it has seen by it.
         webhook_id = f"{page[0].event_id}-{page[-1].event_id}-{len(page)}"
         rows = ", ".join(one.content for one in page)
-        retry_after = ""
+        asked_seconds = None
         try:
             answer = await self._post(webhook_id, f'{{"type": "events", "events": [{rows}]}}')
         except WhimbrelError as error:
             result, why = Result.FAILED, error.detail
         else:
             result, why = result_of(answer.status), f"status {answer.status}"
-            retry_after = answer.retry_after
+            now = self._wall_ms() / 1000
+            asked_seconds = retry_after_seconds(answer.headers.get("retry-after"), now)
         self.outcomes[result.value] += len(page)
         if result is not Result.FAILED:
             await self._queue.remove([one.event_id for one in page])
             return True
-        pause = pause_seconds(attempts, self._chance(), retry_after)
+        pause = pause_seconds(attempts, self._chance(), asked_seconds)
         log.warning("events_not_delivered", why=why, attempts=attempts, again_in_seconds=pause)
         due_ms = self._wall_ms() + int(pause * 1000)
         await self._queue.release(taken, holder, due_ms=due_ms, attempts=attempts)

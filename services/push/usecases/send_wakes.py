@@ -11,8 +11,8 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
-from services.push.domain.breaker import Breaker
 from services.push.domain.notification import Notification
 from services.push.domain.outcomes import Follow, Outcome, Result, follow
 from services.push.domain.wakes import Wake
@@ -27,10 +27,15 @@ from services.push.wake_ports import (
     WakeMemory,
     WakeQueue,
 )
+from whimbrel.core.breaker import Breaker
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.logs import get_logger
 
 _log = get_logger(__name__)
+
+FAILURES_IN_A_ROW: Final = 5
+FIRST_OPEN_SECONDS: Final = 2.0
+LAST_OPEN_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class SendWakes:
         self._wall_clock = wall_clock
         self._dice = dice
         self._limits = limits or LaneLimits()
-        self._breaker = Breaker()
+        self._breaker = Breaker(FAILURES_IN_A_ROW, FIRST_OPEN_SECONDS, LAST_OPEN_SECONDS)
         self._counts = LaneStatistics()
         self._in_flight = 0
         self._claimed: list[Wake] = []
@@ -157,7 +162,7 @@ class SendWakes:
         found = len(self._claimed)
         self._claimed = []
         for notification, device in notifications:
-            self._breaker.sent(self._clock())
+            self._breaker.may_ask(self._clock())  # if it is open, this one decides
             self._in_flight += 1
             group.create_task(self._send(notification, device))
         if dropped:
@@ -213,7 +218,7 @@ class SendWakes:
         elif outcome.suffers:
             self._breaker.failed(self._clock())
         else:
-            self._breaker.passed()
+            self._breaker.succeeded()
         if self._breaker.is_open and not was_open:
             _log.error("provider_unavailable", provider=self.name, reason=outcome.reason)
         elif was_open and not self._breaker.is_open:

@@ -156,7 +156,7 @@ async def test_an_answer_that_cannot_be_used_is_decided_by_the_policy(
     async with asking(tmp_path, world, backend, before_send_on_failure=policy) as parts:
         outcome = await send(parts, draft("hello"))
         assert parts.screen is not None
-        assert parts.screen.outcomes == {"failed": 1}
+        assert parts.screen.host.outcomes == {"failed": 1}
     if policy == "allow":
         assert await stored(world, outcome) == b"hello"
     else:
@@ -178,12 +178,12 @@ async def test_a_backend_that_hangs_costs_its_deadline_until_the_breaker_opens(
             assert isinstance(outcome, Answer)
         assert backend.texts == ["m0", "m1"]
         assert parts.screen is not None
-        assert parts.screen.is_open
+        assert parts.screen.host.is_open
         backend.behaviour = "says"
         world.clock.now += 5.0
         await send(parts, draft("probe", client_id="probe"))
         await send(parts, draft("next", client_id="next"))
-        assert not parts.screen.is_open
+        assert not parts.screen.host.is_open
     assert backend.texts == ["m0", "m1", "probe", "next"]
 
 

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from services.push.adapters.made_of_files import LOOK_SECONDS, MadeOfFiles
-from services.push.adapters.outbound_http import OutboundHttp
 from services.push.domain.outcomes import DELIVERED, Outcome, Result
 from services.push.parts import apns_provider, fcm_provider, webhook_provider
 from services.push.provider_settings import ApnsSettings, FcmSettings, WebhookProviderSettings
 from services.push.wake_ports import Provider
 from tests.component.push.notifications import notification
+from whimbrel.runtime.outbound_http import OutboundHttp
 from whimbrel.testing.push_providers.apns_server import ApnsServer, running_apns
 from whimbrel.testing.push_providers.certificates import make_certificate, make_key
 from whimbrel.testing.push_providers.fcm_server import running_fcm

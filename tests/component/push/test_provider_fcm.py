@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from services.push.adapters.google_token import GoogleToken
-from services.push.adapters.outbound_http import OutboundHttp
 from services.push.adapters.provider_fcm import FcmProvider
 from services.push.domain.outcomes import DELIVERED, Outcome, Result
 from tests.component.push.notifications import notification
+from whimbrel.runtime.outbound_http import OutboundHttp
 from whimbrel.testing.push_providers.fcm_server import FcmServer, fcm_error, running_fcm
 from whimbrel.testing.push_providers.http_server import HttpReply, running_nonsense
 

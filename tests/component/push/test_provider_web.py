@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from services.push.adapters.outbound_http import OutboundHttp
 from services.push.adapters.provider_webhook import WebhookProvider
 from services.push.adapters.provider_webpush import WebPushProvider, read_vapid, topic
 from services.push.domain.outcomes import DELIVERED, Outcome, Result
 from services.push.wake_ports import Provider
 from tests.component.push.notifications import notification
 from tests.waiting import until
+from whimbrel.runtime.outbound_http import OutboundHttp
 from whimbrel.testing.push_providers.certificates import make_key
 from whimbrel.testing.push_providers.http_server import HttpReply, running_nonsense
 from whimbrel.testing.push_providers.web_servers import (

@@ -18,6 +18,7 @@ from services.logic.domain.signals import PresenceState, Signal
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.settings import CheckSettings, WorkerSettings
 from services.logic.signal_parts import SignalStores
+from services.logic.telling_parts import TellingStores
 from services.logic.webhook_ports import EventOutbox, HostOpinion
 from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError, unavailable
@@ -39,6 +40,7 @@ from whimbrel.testing.memory_stores.read_store import MemoryReadStore
 from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
+from whimbrel.testing.memory_stores.standings import MemoryStandings
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
 from whimbrel.testing.memory_stores.undelivered_index import MemoryUndeliveredIndex
 from whimbrel.testing.memory_stores.unread_index import MemoryUnreadIndex
@@ -126,6 +128,7 @@ class World:
         self.whereabouts = MemoryWhereabouts()
         self.watchers = MemoryWatchers()
         self.last_seen = MemoryLastSeenStore()
+        self.standings = MemoryStandings()
         self.leases = MemoryWorkerLeases()
         self.reservations = MemorySeqReservations()
         self.memory = MemorySendMemory()
@@ -181,7 +184,7 @@ class World:
             checking=checking,
             sleep=self.clock.sleep,
             opinion=opinion,
-            outbox=outbox,
+            telling_stores=TellingStores(outbox, self.standings) if outbox else None,
             asking=asking,
         )
 

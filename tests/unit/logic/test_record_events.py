@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 
-from services.logic.domain.events import HostEvent, events_of
+from services.logic.domain.events import events_of
 from services.logic.domain.model import ClientKey, Committed, StoredMessage
 from services.logic.usecases.commit_messages import Unfinished
 from services.logic.usecases.record_events import RecordEvents
 from tests.unit.logic.logic_world import World, draft, running, send
 from tests.waiting import until
-from whimbrel.core.errors import unavailable
+from whimbrel.core.host_events import EventKind
 from whimbrel.core.ids import unix_ms_of
 from whimbrel.testing.memory_stores.event_outbox import MemoryEventOutbox
 
-
-class AwayAtFirst(MemoryEventOutbox):
-    """An outbox that does not answer the first three times."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.refusals = 3
-
-    async def put(self, events: Sequence[HostEvent], *, due_ms: int) -> None:
-        if self.refusals:
-            self.refusals -= 1
-            raise unavailable("away", outcome_unknown=True)
-        await super().put(events, due_ms=due_ms)
+WANTED = frozenset(EventKind)
 
 
 def numbered(outbox: MemoryEventOutbox) -> list[str]:
@@ -65,9 +52,11 @@ async def test_what_a_dead_logic_did_not_record_is_recorded_by_a_survivor() -> N
 
 
 async def test_an_outbox_that_is_away_is_tried_until_it_takes_the_events() -> None:
-    world, outbox = World(), AwayAtFirst()
+    world, outbox = World(), MemoryEventOutbox()
+    outbox.faults.fail("put", times=3)
     recording = RecordEvents(
         outbox,
+        wanted=WANTED,
         with_bodies=False,
         on_dropped=lambda span: None,
         wall_ms=world.clock.wall_ms,
@@ -79,13 +68,14 @@ async def test_an_outbox_that_is_away_is_tried_until_it_takes_the_events() -> No
     await until(lambda: outbox.waiting)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert outbox.refusals == 0
+    assert outbox.faults.reached["put.before"] == 4
 
 
 async def test_what_does_not_fit_is_left_to_the_clean_up() -> None:
     dropped: list[Unfinished] = []
     recording = RecordEvents(
         MemoryEventOutbox(),
+        wanted=WANTED,
         with_bodies=False,
         on_dropped=dropped.append,
         wall_ms=lambda: 0,

@@ -10,6 +10,7 @@ from services.logic.domain.model import ClientKey
 from services.logic.domain.verdicts import (
     MAX_CHANGED_BYTES,
     MAX_DETAIL_CHARACTERS,
+    MAX_VERDICT_BYTES,
     Question,
     parse_verdicts,
     question_content,
@@ -53,6 +54,9 @@ def test_the_verdicts_are_in_the_order_of_the_messages() -> None:
     )
     allowed, rejected, text, encoded = parse_verdicts(content, 4)
     assert allowed == (None, None)
+    assert rejected is not None
+    assert text is not None
+    assert encoded is not None
     assert rejected.refused is not None
     assert rejected.refused.code is ErrorCode.REFUSED_BY_HOST
     assert rejected.refused.detail == "spam: no links"
@@ -64,6 +68,7 @@ def test_the_verdicts_are_in_the_order_of_the_messages() -> None:
 def test_a_long_detail_is_cut() -> None:
     content = answered({"action": "reject", "reason": "spam", "detail": "x" * 10_000})
     (rejected,) = parse_verdicts(content, 1)
+    assert rejected is not None
     assert rejected.refused is not None
     assert len(rejected.refused.detail) == len("spam: ") + MAX_DETAIL_CHARACTERS
 
@@ -79,28 +84,54 @@ def test_a_long_detail_is_cut() -> None:
         b'{"verdicts": {}}',
         answered(),
         answered({"action": "allow"}, {"action": "allow"}),
-        answered("allow"),
-        answered({"action": "maybe"}),
-        answered({"action": "reject"}),
-        answered({"action": "reject", "reason": "Not A Word"}),
-        answered({"action": "reject", "reason": "spam", "detail": 7}),
-        answered({"action": "change"}),
-        answered({"action": "change", "text": "a", "base64": "AP8="}),
-        answered({"action": "change", "base64": "not base64!"}),
-        answered({"action": "change", "base64": "ü"}),
-        b'{"verdicts": [{"action": "change", "text": "\\ud800"}]}',
-        answered({"action": "change", "text": "x" * (MAX_CHANGED_BYTES + 1)}),
     ],
-    ids=range(19),
+    ids=range(8),
 )
-def test_anything_else_is_garbage(content: bytes) -> None:
+def test_an_answer_of_which_nobody_knows_which_verdict_is_whose_is_garbage(content: bytes) -> None:
     with pytest.raises(WhimbrelError) as caught:
         parse_verdicts(content, 1)
     assert caught.value.code is ErrorCode.UNAVAILABLE
 
 
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        b'"allow"',
+        b'{"action": "maybe"}',
+        b'{"action": "reject"}',
+        b'{"action": "reject", "reason": "Not A Word"}',
+        b'{"action": "reject", "reason": "spam", "detail": 7}',
+        b'{"action": "change"}',
+        b'{"action": "change", "text": "a", "base64": "AP8="}',
+        b'{"action": "change", "base64": "not base64!"}',
+        '{"action": "change", "base64": "ü"}'.encode(),
+        b'{"action": "change", "text": "\\ud800"}',
+        b'{"action": "change", "text": "' + b"x" * (MAX_CHANGED_BYTES + 1) + b'"}',
+    ],
+    ids=range(11),
+)
+def test_a_verdict_that_cannot_be_read_is_none_and_says_nothing_of_the_others(
+    verdict: bytes,
+) -> None:
+    content = b'{"verdicts": [{"action": "allow"}, %s, {"action": "reject", "reason": "spam"}]}'
+    before, unreadable, after = parse_verdicts(content % verdict, 3)
+    assert before == (None, None)
+    assert unreadable is None
+    assert after is not None
+    assert after.refused is not None
+
+
+def test_the_longest_changes_fit_into_an_answer() -> None:
+    worst = answered({"action": "change", "text": "\x01" * MAX_CHANGED_BYTES})
+    assert len(worst) <= MAX_VERDICT_BYTES
+    (changed,) = parse_verdicts(worst, 1)
+    assert changed is not None
+    assert changed.changed is not None
+
+
 def test_a_detail_that_no_frame_can_carry_is_made_one_that_it_can() -> None:
     content = b'{"verdicts": [{"action": "reject", "reason": "spam", "detail": "a \\ud800 b"}]}'
     (verdict,) = parse_verdicts(content, 1)
+    assert verdict is not None
     assert verdict.refused is not None
     assert refused_to_wire(verdict.refused).detail == "spam: a ? b"

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from services.push.domain.apns_answers import DEAD, MISCONFIGURED, apns_outcome
-from services.push.domain.breaker import FAILURES_IN_A_ROW, FIRST_OPEN_SECONDS, Breaker
 from services.push.domain.outcomes import (
     DELIVERED,
     LAST_RETRY_SECONDS,
@@ -51,42 +50,6 @@ def test_a_provider_that_is_down_uses_up_no_tries() -> None:
     then = follow(Outcome(Result.UNAVAILABLE), MAX_TRIES + 5, 0.5)
     assert not then.is_buried
     assert not then.counts_as_try
-
-
-def test_a_breaker_opens_after_failures_in_a_row_and_one_decides() -> None:
-    breaker = Breaker()
-    for _ in range(FAILURES_IN_A_ROW - 1):
-        breaker.failed(0.0)
-    breaker.passed()
-    for _ in range(FAILURES_IN_A_ROW):
-        assert breaker.room(0.0) is None
-        breaker.failed(0.0)
-    assert breaker.room(FIRST_OPEN_SECONDS - 0.1) == 0
-    assert breaker.room(FIRST_OPEN_SECONDS) == 1
-    breaker.sent(FIRST_OPEN_SECONDS)
-    assert breaker.room(FIRST_OPEN_SECONDS) == 0, "one at a time"
-    breaker.failed(FIRST_OPEN_SECONDS)
-    assert breaker.room(FIRST_OPEN_SECONDS * 2) == 0, "longer than before"
-    breaker.sent(FIRST_OPEN_SECONDS * 3)
-    breaker.passed()
-    assert breaker.room(FIRST_OPEN_SECONDS * 3) is None
-
-
-def test_answers_to_what_was_under_way_do_not_open_a_breaker_again() -> None:
-    breaker = Breaker()
-    for _ in range(100):
-        breaker.trip(0.0)
-    assert breaker.times_opened == 1
-    assert breaker.room(FIRST_OPEN_SECONDS) == 1
-
-
-def test_a_breaker_waits_as_long_as_it_is_asked_within_a_minute() -> None:
-    breaker = Breaker()
-    breaker.trip(0.0, 17.0)
-    assert (breaker.room(16.9), breaker.room(17.0)) == (0, 1)
-    other = Breaker()
-    other.trip(0.0, 10_000.0)
-    assert other.room(60.0) == 1
 
 
 def test_every_known_reason_of_apns_has_its_result() -> None:

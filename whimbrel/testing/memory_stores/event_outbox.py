@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.logic.domain.events import HostEvent
 from services.push.webhook_ports import QueuedEvent, TakenKey
+from whimbrel.testing.memory_stores.faults import Faults
 
 
 @dataclass
@@ -19,19 +20,23 @@ class _Key:
 
 
 class MemoryEventOutbox:
-    """The ports EventOutbox of Logic and EventQueue of push."""
+    """The ports EventOutbox of Logic and EventQueue of push. Operation for `faults`: put."""
 
     def __init__(self) -> None:
+        self.faults = Faults()
         self.waiting: dict[str, HostEvent] = {}
         self.dead: dict[str, HostEvent] = {}
+        self._due_ms: dict[str, int] = {}
         self._keys: dict[str, _Key] = {}
 
     async def put(self, events: Sequence[HostEvent], *, due_ms: int) -> None:
-        for one in events:
-            if one.event_id not in self.dead:
-                self.waiting.setdefault(one.event_id, one)
-        for key in {one.key for one in events}:
-            self._keys.setdefault(key, _Key(due_ms)).version += 1
+        async with self.faults.around("put"):
+            for one in events:
+                if one.event_id not in self.dead:
+                    self.waiting.setdefault(one.event_id, one)
+                    self._due_ms.setdefault(one.event_id, due_ms)
+            for key in {one.key for one in events}:
+                self._keys.setdefault(key, _Key(due_ms)).version += 1
 
     async def take(self, holder: str, *, now_ms: int, lease_ms: int) -> TakenKey | None:
         due = [
@@ -46,14 +51,19 @@ class MemoryEventOutbox:
         key.holder, key.until_ms = holder, now_ms + lease_ms
         return TakenKey(name, key.attempts, key.version)
 
-    async def page(self, key: str, *, settled_ms: int, limit: int) -> list[QueuedEvent]:
-        rows = [one for one in self.waiting.values() if one.key == key and one.at_ms <= settled_ms]
+    async def page(self, key: str, *, now_ms: int, limit: int) -> list[QueuedEvent]:
+        rows = [
+            one
+            for one in self.waiting.values()
+            if one.key == key and self._due_ms[one.event_id] <= now_ms
+        ]
         rows.sort(key=lambda one: one.order)
         return [QueuedEvent(one.event_id, one.at_ms, one.content) for one in rows[:limit]]
 
     async def remove(self, event_ids: Sequence[str]) -> None:
         for event_id in event_ids:
             self.waiting.pop(event_id, None)
+            self._due_ms.pop(event_id, None)
 
     async def bury(self, event_ids: Sequence[str]) -> None:
         for event_id in event_ids:

@@ -1,4 +1,4 @@
-"""HTTP to servers outside, for those providers that speak HTTP/1.1.
+"""HTTP/1.1 to servers outside: providers of push, and the host product's backend.
 
 URLs may come from users, so unless private networks are allowed only https: to addresses of the
 public internet is spoken: the address is looked at where it is used, after the name was resolved.
@@ -23,12 +23,14 @@ CONNECT_SECONDS: Final = 5.0
 
 
 class HttpAnswer(NamedTuple):
-    """What came back; a body that is longer is cut off."""
+    """What came back, whatever its status."""
 
     status: int
     headers: Mapping[str, str]
     """Names in any case."""
     body: bytes
+    is_cut: bool = False
+    """There was more of it, which nobody has read."""
 
 
 class ForbiddenUrlError(Exception):
@@ -50,13 +52,14 @@ class OutboundHttp:
         self,
         *,
         allows_private_networks: bool,
-        timeout_seconds: float,
+        timeout_seconds: float = 10.0,
         max_connections: int = 400,
         max_per_host: int = 100,
     ) -> None:
-        """`timeout_seconds`: for one request, everything included."""
+        """`timeout_seconds`: for one request that says none of its own, everything included."""
         self._allows_private_networks = allows_private_networks
         self._max_per_host = max_per_host
+        self._timeout_seconds = timeout_seconds
         self._on_their_way: Counter[str] = Counter()
         resolver = DefaultResolver()
         self._session = aiohttp.ClientSession(
@@ -65,22 +68,34 @@ class OutboundHttp:
                 limit_per_host=max_per_host,
                 resolver=resolver if allows_private_networks else _PublicResolver(resolver),
             ),
-            timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        timeout_seconds: float | None = None,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> HttpAnswer:
         """Raises ForbiddenUrlError, CrowdedError, NoAnswerError."""
         host = self.check(url)
         if self._on_their_way[host] >= self._max_per_host:
             raise CrowdedError(host)
         self._on_their_way[host] += 1
+        timeout = aiohttp.ClientTimeout(
+            total=self._timeout_seconds if timeout_seconds is None else timeout_seconds,
+            sock_connect=CONNECT_SECONDS,
+        )
         try:
             async with self._session.post(
-                url, headers=headers, data=body, allow_redirects=False
+                url, headers=headers, data=body, allow_redirects=False, timeout=timeout
             ) as response:
-                return HttpAnswer(response.status, response.headers, await _read(response))
+                read, is_cut = await _read(response, max_answer_bytes)
+                return HttpAnswer(response.status, response.headers, read, is_cut)
         except _ForbiddenAddressError as error:
             raise ForbiddenUrlError("its address is not public") from error
         except aiohttp.InvalidURL as error:
@@ -89,7 +104,9 @@ class OutboundHttp:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             if isinstance(error.__cause__, _ForbiddenAddressError):
                 raise ForbiddenUrlError("its address is not public") from error
-            raise NoAnswerError(type(error).__name__) from error
+            # One name for what aiohttp has several for.
+            late = isinstance(error, TimeoutError)
+            raise NoAnswerError("TimeoutError" if late else type(error).__name__) from error
         finally:
             self._on_their_way[host] -= 1
             if not self._on_their_way[host]:
@@ -157,11 +174,12 @@ def _is_public(host: str) -> bool:
     return (mapped or address).is_global and not address.is_multicast
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> tuple[bytes, bool]:
+    """So much of the body, and whether there was more."""
     body = bytearray()
-    async for chunk in response.content.iter_chunked(4096):
+    async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) >= MAX_ANSWER_BYTES:
+        if len(body) > max_bytes:
             response.close()
-            break
-    return bytes(body[:MAX_ANSWER_BYTES])
+            return bytes(body[:max_bytes]), True
+    return bytes(body), False
