@@ -101,6 +101,7 @@ def watch(
             rates=SendRates(settings.risky_sends_per_second),
             risk_half_life_seconds=settings.risk_half_life_seconds,
             strangers_may_write=settings.strangers_may_write,
+            takes_encrypted=settings.encrypted_bodies == "allow",
             look=words.look,
             on_found=on_found,
         ),

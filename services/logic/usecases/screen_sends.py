@@ -20,7 +20,7 @@ from zlib import crc32
 import structlog
 
 from services.logic.domain.model import ClientKey, Draft, Outcome
-from services.logic.domain.verdicts import ALLOWED, Question, Verdict
+from services.logic.domain.verdicts import ALLOWED, Question, Verdict, unchanged
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.commit_messages import Addressed
 from services.logic.usecases.patience import Clock
@@ -188,6 +188,10 @@ class ScreenSends:
             log.warning("host_not_asked", detail=error.detail, messages=len(asked))
             return [self._without_answer()] * len(asked)
         self._breaker.succeeded()
+        verdicts = [
+            unchanged(one.draft.body_kind, verdict)
+            for one, verdict in zip(asked, verdicts, strict=True)
+        ]
         for one in verdicts:
             self.outcomes[_name(one)] += 1
         return verdicts
