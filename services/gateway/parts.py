@@ -19,6 +19,7 @@ from services.gateway.adapters.identity_provider_jwks import JwksIdentityProvide
 from services.gateway.adapters.login_store_mongo import MongoLoginStore
 from services.gateway.adapters.passwords_argon2 import Argon2Passwords
 from services.gateway.adapters.quiet_hours_store_mongo import MongoQuietHoursStore
+from services.gateway.key_parts import KeyParts, assemble_keys
 from services.gateway.limits import Limits
 from services.gateway.media_parts import MediaParts, assemble_media
 from services.gateway.media_ports import MediaStorage
@@ -50,6 +51,7 @@ class Parts:
     register: Register
     log_in: LogIn
     administer: Administer
+    keys: KeyParts
     media_parts: MediaParts | None
     """None: this gateway has no storage for media."""
 
@@ -62,7 +64,7 @@ class Parts:
 
     async def prepare(self) -> None:
         """Create what the stores need; can be repeated. Raises UNAVAILABLE."""
-        for store in (self.accounts, self.logins, self.devices, self.bans):
+        for store in (self.accounts, self.logins, self.devices, self.keys.store, self.bans):
             await store.prepare()
         if self.media_parts is not None:
             await self.media_parts.prepare()
@@ -121,6 +123,7 @@ def assemble(
         register=register,
         log_in=log_in,
         administer=Administer(accounts, bans, audit, register, log_in, now_ms=_now_ms),
+        keys=assemble_keys(settings.keys, database, devices, accounts, logic, now_ms=_now_ms),
         media_parts=None
         if storage is None
         else assemble_media(settings.media, storage, database, now_ms=_now_ms),

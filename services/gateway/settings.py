@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from services.gateway.key_settings import KeySettings
 from services.gateway.media_settings import MediaSettings
 from whimbrel.runtime.settings import (
     Address,
@@ -124,5 +125,7 @@ class GatewaySettings(ServiceSettings):
     """How often people may try."""
     media: MediaSettings = MediaSettings()
     """Files that users upload."""
+    keys: KeySettings = KeySettings()
+    """Public keys of devices, for end-to-end encryption."""
     identity_provider: IdentityProviderSettings | None = None
     """Who else may say who somebody is. Default: nobody."""

@@ -21,6 +21,7 @@ from services.logic.usecases.groups import Groups
 from services.logic.usecases.manage_group import ManageGroup
 from services.logic.usecases.moderate import Moderate
 from services.logic.usecases.patience import Clock
+from services.logic.usecases.reach import Reach
 from services.logic.usecases.say import Say
 from services.logic.usecases.visibility import FollowedVisibility
 from services.logic.usecases.watch_words import WatchWords
@@ -62,6 +63,7 @@ class PeopleParts:
     """The assembled use cases."""
 
     befriend: Befriend
+    reach: Reach
     groups: ManageGroup
     moderate: Moderate
     watched: Watched
@@ -99,6 +101,7 @@ def watch(
             rates=SendRates(settings.risky_sends_per_second),
             risk_half_life_seconds=settings.risk_half_life_seconds,
             strangers_may_write=settings.strangers_may_write,
+            takes_encrypted=settings.encrypted_bodies == "allow",
             look=words.look,
             on_found=on_found,
         ),
@@ -137,6 +140,12 @@ def assemble_people(
     watched.on_found.append(lambda asked, found: moderate.flag(asked, found.words))
     return PeopleParts(
         befriend=Befriend(stores.relations, stores.privacy, wall_ms=wall_ms),
+        reach=Reach(
+            stores.relations,
+            stores.privacy,
+            groups,
+            strangers_may_write=settings.strangers_may_write,
+        ),
         groups=ManageGroup(
             groups,
             founding,

@@ -15,7 +15,7 @@ from whimbrel.runtime.chassis import Chassis
 def serve_people(people: PeopleParts, chassis: Chassis) -> None:
     """Register them; errors become statuses as everywhere."""
     social_pb2_grpc.add_SocialServiceServicer_to_server(
-        SocialServicer(people.befriend), chassis.server
+        SocialServicer(people.befriend, people.reach), chassis.server
     )
     groups_pb2_grpc.add_GroupsServiceServicer_to_server(
         GroupsServicer(people.groups), chassis.server

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -60,6 +60,9 @@ class CheckSettings(SettingsGroup):
     risky_sends_per_second: float = Field(default=1000.0, gt=0)
     """A user who sends so fast for minutes is at risk. Default 1,000: no person does, and
     Access's own rates come first."""
+    encrypted_bodies: Literal["allow", "refuse"] = "allow"
+    """Whether users may send bodies that are encrypted end to end. Default allow: to this
+    deployment they are bytes. Refuse where every text has to be read by the word list."""
     max_waiting_flags: int = Field(default=10_000, ge=1)
     """Flagged messages that may wait to be noted for moderators. Default 10,000; beyond it a
     message passes without being noted, and the log says so."""

@@ -100,3 +100,7 @@ class GroupStore(Protocol):
     async def of_user(self, user: str, after: str, limit: int) -> list[Group]:
         """The groups that the user is in, by conversation id, from the one after `after` on."""
         ...
+
+    async def share_group(self, one: str, other: str) -> bool:
+        """Whether both are members of some group now. Majority."""
+        ...

@@ -8,6 +8,7 @@ import grpc
 
 from services.logic.domain.people import Audience, Friendship, Privacy, Relation
 from services.logic.usecases.befriend import Befriend, Known
+from services.logic.usecases.reach import Reach
 from whimbrel.api.social.v1 import social_pb2, social_pb2_grpc
 from whimbrel.core.errors import invalid
 
@@ -19,8 +20,9 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class SocialServicer(social_pb2_grpc.SocialServiceServicer):
     """One per process."""
 
-    def __init__(self, befriend: Befriend) -> None:
+    def __init__(self, befriend: Befriend, reach: Reach) -> None:
         self._befriend = befriend
+        self._reach = reach
 
     async def RequestFriend(  # noqa: N802 - the names are the contract's
         self, request: social_pb2.RequestFriendRequest, context: _Context
@@ -106,6 +108,12 @@ class SocialServicer(social_pb2_grpc.SocialServiceServicer):
             raise invalid(f"user_ids has at most {MAX_FILTERED} users")
         visible = await self._befriend.may_see(request.caller_id, list(request.user_ids))
         return social_pb2.FilterVisibleResponse(user_ids=visible)
+
+    async def CheckReach(  # noqa: N802
+        self, request: social_pb2.CheckReachRequest, context: _Context
+    ) -> social_pb2.CheckReachResponse:
+        await self._reach.check(request.caller_id, request.user_id)
+        return social_pb2.CheckReachResponse()
 
 
 def _enum(kind: Any, value: int, what: str) -> Any:

@@ -184,3 +184,15 @@ async def test_the_cache_is_bounded_by_its_members(open_database: Any, driver: s
     pair = ("alice", "bob")
     assert await store.participants(names[1:]) == {"g:2": pair, "g:3": pair}
     assert await store.participants(names[:1]) == {"g:1": ("alice",)}
+
+
+async def test_two_share_a_group_while_both_are_in_it(conversations: Store) -> None:
+    await conversations.create_group(TEAM, "alice", ["bob", "carol"], "Team", 1)
+    await conversations.create_group("g:other", "dora", ["carol"], "Other", 1)
+    assert await conversations.share_group("bob", "carol")
+    assert not await conversations.share_group("bob", "dora")
+    group = await conversations.load(TEAM)
+    assert group is not None
+    without = replace(group, members=tuple(one for one in group.members if one.user != "bob"))
+    assert await conversations.replace(without)
+    assert not await conversations.share_group("bob", "carol")

@@ -3,6 +3,7 @@
 from services.gateway.routes import (
     admin,
     conversations,
+    device_keys,
     devices,
     friends,
     group_members,
@@ -23,6 +24,7 @@ ROUTERS = (
     users.router,
     logins.router,
     devices.router,
+    device_keys.router,
     quiet_hours.router,
     friends.router,
     groups.router,

@@ -78,7 +78,9 @@ async def put_device(
 
 @router.delete("/{device_id}", status_code=204)
 async def remove_device(device_id: PathName, caller: Caller, parts: PartsDep) -> Response:
-    """Forget a device: its logins end, and it is not woken any more."""
+    """Forget a device and its keys: its logins end, and it is not woken any more."""
+    # Keys first: whoever repeats this after a crash in between finds the device still there.
+    await parts.keys.store.remove(caller.user_id, device_id)
     await parts.devices.remove(caller.user_id, device_id)
     await parts.logins.revoke_device(caller.user_id, device_id)
     return Response(status_code=204)

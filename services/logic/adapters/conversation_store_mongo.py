@@ -137,6 +137,11 @@ class MongoConversationStore:
             rows = await cursor.sort("_id", ASCENDING).limit(limit).to_list(None)
         return [_group(row) for row in rows]
 
+    async def share_group(self, one: str, other: str) -> bool:
+        both = {"members.user": {"$all": [one, other]}}
+        with reading():
+            return await self._conversations.find_one(both, {"_id": True}) is not None
+
 
 _BLANK: Document = {
     "name": "",

@@ -95,6 +95,18 @@ def parse_verdicts(content: bytes, count: int) -> list[Verdict | None]:
     return [_verdict(one) for one in verdicts]
 
 
+def unchanged(body_kind: int, verdict: Verdict) -> Verdict:
+    """The verdict, or a refusal where it would change an encrypted body: nobody but a member can
+    write one, and to store a text instead would be to speak in the sender's name."""
+    if verdict.changed is None or body_kind != body_kinds.ENCRYPTED:
+        return verdict
+    return Verdict(
+        refused=WhimbrelError(
+            ErrorCode.REFUSED_BY_HOST, "encrypted: the host product does not take it as it is"
+        )
+    )
+
+
 def _verdict(row: Any) -> Verdict | None:
     action = row.get("action") if isinstance(row, dict) else None
     if action == "allow":

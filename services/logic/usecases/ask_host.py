@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from services.logic.domain.verdicts import ALLOWED, Question, Verdict
+from services.logic.domain.verdicts import ALLOWED, Question, Verdict, unchanged
 from services.logic.usecases.commit_messages import Addressed
 from services.logic.usecases.patience import Clock
 from services.logic.webhook_ports import HostOpinion
@@ -150,8 +150,9 @@ class AskHost:
         for one, verdict in zip(batch, verdicts, strict=True):
             if verdict is None:
                 self._decide(one, self._without_answer(), "failed")
-            else:
-                self._decide(one, verdict, _name(verdict))
+                continue
+            verdict = unchanged(one.addressed.draft.body_kind, verdict)
+            self._decide(one, verdict, _name(verdict))
 
     async def _run_deadlines(self) -> None:
         loop = asyncio.get_running_loop()

@@ -26,6 +26,8 @@ class PeopleWorld(NamedTuple):
 
     logic: HistoryWorld
     gateway: GatewayWorld
+    url: str
+    """Of MongoDB."""
 
     async def call(
         self, who: str, method: str, path: str, body: Any = None, *, key: str | None = None
@@ -63,7 +65,7 @@ async def people_world(folder: Path, mongo_url: str, redis_url: str) -> AsyncIte
         history_world(redis_url, mongo_url) as logic,
         gateway(folder, mongo_url, router=logic.router_address) as http,
     ):
-        world = PeopleWorld(logic, http)
+        world = PeopleWorld(logic, http, mongo_url)
         for name in PEOPLE:
             await http.register(name)
         await until_logic_answers(http)

@@ -60,6 +60,9 @@ class MemoryConversationStore:
         names = sorted(name for name, users in self.groups.items() if user in users)
         return [self._group(name) for name in names if name > after][:limit]
 
+    async def share_group(self, one: str, other: str) -> bool:
+        return any({one, other} <= set(users) for users in self.groups.values())
+
     def _keep(self, group: Group) -> None:
         self._documents[group.conversation] = group
         self.groups[group.conversation] = tuple(one.user for one in group.members)

@@ -33,6 +33,7 @@ def chain(
     rates: SendRates,
     risk_half_life_seconds: float,
     strangers_may_write: bool,
+    takes_encrypted: bool,
     look: Callable[[bytes], Found | None],
     on_found: Callable[[Asked, Found], None],
 ) -> tuple[Check, ...]:
@@ -41,6 +42,7 @@ def chain(
         not_banned,
         not_at_risk(rates, risk_half_life_seconds),
         not_of_the_system,
+        *(() if takes_encrypted else (not_encrypted,)),
         in_a_conversation,
         a_member,
         not_muted,
@@ -81,6 +83,15 @@ def not_of_the_system(asked: Asked) -> WhimbrelError | None:
     Access's, for clients that know no attributes."""
     if asked.draft.body_kind == body_kinds.SYSTEM and not asked.draft.attributes.recalls:
         return invalid("clients send no system messages")
+    return None
+
+
+def not_encrypted(asked: Asked) -> WhimbrelError | None:
+    """Where every body has to be one that servers can read."""
+    if asked.draft.body_kind == body_kinds.ENCRYPTED:
+        return WhimbrelError(
+            ErrorCode.PERMISSION_DENIED, "encrypted bodies are not permitted here: send a text"
+        )
     return None
 
 
