@@ -15,8 +15,10 @@ from services.drain.metrics import drain_metrics
 from services.drain.tally import Tally
 from services.drain.usecases.lead import LeaderStatistics
 from services.drain.usecases.reconcile import ReconcileStatistics
-from services.logic.metrics import before_send_metrics, logic_metrics
+from services.logic.domain.audit import Wrong
+from services.logic.metrics import audit_metrics, before_send_metrics, logic_metrics
 from services.logic.usecases.pipeline import PipelineStatistics
+from services.logic.usecases.run_audit import AuditStatistics
 from services.push.metrics import event_metrics, push_metrics
 from services.push.usecases.judge_wakes import JudgeStatistics
 from services.push.usecases.schedule_wakes import ScheduleStatistics
@@ -55,6 +57,7 @@ FAMILIES: Final[dict[str, list[Metric]]] = {
     "logic": [
         *logic_metrics({"commit": PipelineStatistics(0, 0, 0, 0)}),
         *before_send_metrics({"allowed": 0}, is_open=False),
+        *audit_metrics(AuditStatistics({kind.value: 0 for kind in Wrong}, 0, 0, 0, 0, 0.0)),
     ],
     "push": [
         *push_metrics(ScheduleStatistics(), JudgeStatistics(), {"apns": LaneStatistics()}, 0),

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import Metric
 
+from services.logic.domain.audit import Wrong
 from services.logic.usecases.pipeline import PipelineStatistics
+from services.logic.usecases.run_audit import AuditStatistics
 from whimbrel.runtime.metrics import counter, gauge
 
 _LABELS = ("pipeline",)
@@ -53,4 +55,50 @@ def before_send_metrics(outcomes: Mapping[str, int], is_open: bool) -> Iterator[
         "whimbrel_logic_before_send_open",
         "1 while the webhook is not asked because it failed too often.",
         {(): int(is_open)},
+    )
+
+
+def audit_metrics(audit: AuditStatistics) -> Iterator[Metric]:
+    """What the auditor has seen. The first two have names and no label, because they are the
+    promises themselves and must stay 0."""
+    yield counter(
+        "whimbrel_timeline_holes_total",
+        "Seqs missing in a timeline for longer than is promised. Must stay 0.",
+        audit.findings[Wrong.HOLE],
+    )
+    yield counter(
+        "whimbrel_timeline_repeats_total",
+        "Seqs or messages that stand twice in one timeline. Must stay 0.",
+        audit.findings[Wrong.REPEAT],
+    )
+    yield counter(
+        "whimbrel_timeline_disagreements_total",
+        "Where timelines, messages and cursors contradict each other. Must stay 0.",
+        {
+            (kind,): count
+            for kind, count in audit.findings.items()
+            if kind not in (Wrong.HOLE, Wrong.REPEAT)
+        },
+        labels=("kind",),
+    )
+    yield counter("whimbrel_timeline_audited_users_total", "Timelines looked at.", audit.users)
+    yield counter(
+        "whimbrel_timeline_audited_messages_total",
+        "Messages whose participants were looked up.",
+        audit.messages,
+    )
+    yield counter(
+        "whimbrel_timeline_audit_rounds_total",
+        "Times that the auditor came to the last user.",
+        audit.rounds,
+    )
+    yield gauge(
+        "whimbrel_timeline_audit_suspects",
+        "Looks that wait to be repeated before anything counts.",
+        audit.suspects,
+    )
+    yield gauge(
+        "whimbrel_timeline_audit_look_seconds",
+        "How long the last look took.",
+        audit.last_look_seconds,
     )
