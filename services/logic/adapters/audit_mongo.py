@@ -14,10 +14,11 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from services.logic.adapters.message_store_mongo import COLLECTION as MESSAGES
+from services.logic.adapters.timeline_store_mongo import COLLECTION as TIMELINES
 from services.logic.audit_ports import AuditPlace
 from services.logic.domain.audit import Outline
 from whimbrel.runtime.mongo_errors import reading, writing
-from whimbrel.runtime.stores import Database
+from whimbrel.runtime.stores import Database, Document
 
 TURN: Final = "audit_turn"
 _TURN_ID: Final = "turn"
@@ -80,3 +81,16 @@ def _outlines(rows: Iterable[Mapping[str, Any]]) -> dict[int, Outline]:
         int(row["_id"]): Outline(row["sender"], row["conversation"], tuple(row["participants"]))
         for row in rows
     }
+
+
+async def sample_users(database: Database, count: int) -> list[str]:
+    """About `count` users, drawn by their entries: who has more is drawn more often. Not with
+    the driver "motor", whose `aggregate` is another one."""
+    drawn: list[Document] = [
+        {"$sample": {"size": 2 * count}},
+        {"$group": {"_id": "$user"}},
+        {"$limit": count},
+    ]
+    with reading():
+        cursor = await database[TIMELINES].aggregate(drawn)
+        return sorted(row["_id"] for row in await cursor.to_list(None))

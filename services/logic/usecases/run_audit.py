@@ -32,6 +32,9 @@ BEHIND_MS: Final = 600_000
 """How far back messages are looked at: when more come than are looked at, the rest is left out."""
 MAX_SUSPECTS: Final = 100
 """Looks that wait to be repeated; beyond it the oldest is forgotten, and seen again next round."""
+MAX_KNOWN: Final = 10_000
+"""Findings that are remembered, so that each counts once; beyond it nothing new counts: who has so
+many knows enough."""
 MAX_LOGGED: Final = 20
 """Findings of one look that are logged one by one."""
 
@@ -40,7 +43,7 @@ class AuditStatistics(NamedTuple):
     """Sums since the start of this process."""
 
     findings: dict[str, int]
-    """Confirmed ones by kind, each kind; what is found again in a later round counts again."""
+    """Confirmed ones by kind, each kind; each finding counts once in a process."""
     users: int
     messages: int
     rounds: int
@@ -79,6 +82,7 @@ class RunAudit:
         self._wall_ms = wall_ms
         self._sleep = sleep
         self._suspicions: deque[_Suspicion] = deque(maxlen=MAX_SUSPECTS)
+        self._known: set[Finding] = set()
         self._found: Counter[Wrong] = Counter()
         self._looked_at = self._messages = self._rounds = 0
         self._last_look_seconds = 0.0
@@ -150,8 +154,11 @@ class RunAudit:
             self._report(confirmed(before, now))
 
     def _report(self, findings: list[Finding]) -> None:
-        self._found.update(finding.wrong for finding in findings)
-        for finding in findings[:MAX_LOGGED]:
+        new = [finding for finding in findings if finding not in self._known]
+        new = new[: MAX_KNOWN - len(self._known)]
+        self._known.update(new)
+        self._found.update(finding.wrong for finding in new)
+        for finding in new[:MAX_LOGGED]:
             log.error(
                 "timeline_found_wrong",
                 wrong=finding.wrong.value,
@@ -160,5 +167,5 @@ class RunAudit:
                 message_id=str(finding.message_id),
                 conversation=finding.conversation,
             )
-        if len(findings) > MAX_LOGGED:
-            log.error("timelines_found_wrong", findings=len(findings))
+        if len(new) > MAX_LOGGED:
+            log.error("timelines_found_wrong", findings=len(new))
