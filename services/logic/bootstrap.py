@@ -44,7 +44,12 @@ from services.logic.desk import Desk
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
 from services.logic.link import LinkTable
-from services.logic.metrics import audit_metrics, before_send_metrics, logic_metrics
+from services.logic.metrics import (
+    audit_metrics,
+    before_send_metrics,
+    commit_metrics,
+    logic_metrics,
+)
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
@@ -164,6 +169,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.serves("whimbrel.api.history.v1.HistoryService")
     serve_people(parts.people, chassis)
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
+    chassis.metrics.add(lambda: commit_metrics(parts.placer, parts.use_cases.read))
     if (screen := parts.screen) is not None:
         chassis.metrics.add(lambda: before_send_metrics(screen.outcomes, screen.is_open))
     _start_audit(settings, chassis, stores, database)

@@ -8,7 +8,10 @@ from prometheus_client.core import Metric
 
 from services.logic.domain.audit import Wrong
 from services.logic.usecases.pipeline import PipelineStatistics
+from services.logic.usecases.place_entries import PlaceEntries
+from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.run_audit import AuditStatistics
+from whimbrel.runtime.histogram import histogram
 from whimbrel.runtime.metrics import counter, gauge
 
 _LABELS = ("pipeline",)
@@ -40,6 +43,31 @@ def logic_metrics(pipelines: Mapping[str, PipelineStatistics]) -> Iterator[Metri
         "Items of the largest batch since the start.",
         {(name,): one.largest_batch for name, one in figures},
         labels=_LABELS,
+    )
+    yield histogram(
+        "whimbrel_logic_batch_seconds",
+        "How long the batches took; of commit, until its messages are durable.",
+        {name: one.batch_seconds for name, one in figures},
+        label="pipeline",
+    )
+
+
+def commit_metrics(placer: PlaceEntries, reader: ReadTimeline) -> Iterator[Metric]:
+    """What it took to keep timelines dense."""
+    yield counter(
+        "whimbrel_logic_entries_refused_total",
+        "Entries that a unique index refused: reserved anew, or found to stand already.",
+        placer.refused_entries,
+    )
+    yield counter(
+        "whimbrel_logic_heads_raised_total",
+        "Times that Redis was behind a user's timeline and was told its head.",
+        placer.raised_heads,
+    )
+    yield counter(
+        "whimbrel_logic_voids_total",
+        "Seqs that were reserved, never used, and filled by a reader.",
+        reader.voided,
     )
 
 

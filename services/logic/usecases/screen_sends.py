@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from functools import reduce
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
@@ -28,6 +29,7 @@ from services.logic.usecases.pipeline import Pipeline, PipelineStatistics
 from services.logic.webhook_ports import HostOpinion
 from whimbrel.core.breaker import Breaker
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+from whimbrel.runtime.histogram import Histogram
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +125,7 @@ class ScreenSends:
             batches=sum(one.batches for one in each),
             items=sum(one.items for one in each),
             largest_batch=max(one.largest_batch for one in each),
+            batch_seconds=reduce(Histogram.add, (one.batch_seconds for one in each), Histogram()),
         )
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
