@@ -37,6 +37,8 @@ class Arrivals:
         self._bucket = TokenBucket(per_second, max(1.0, per_second * _BURST_SECONDS), now)
         self._admitted: deque[float] = deque(maxlen=_MOST_REMEMBERED)
         self._refused: deque[float] = deque(maxlen=_MOST_REMEMBERED)
+        self.attaches = 0
+        """Attaches that succeeded since the start, by ticket or not."""
         self._attaches: deque[tuple[float, float]] = deque(maxlen=_MOST_REMEMBERED)
 
     @property
@@ -56,6 +58,7 @@ class Arrivals:
 
     def attached(self, seconds: float, now: float) -> None:
         """An attach took so long, by ticket or not."""
+        self.attaches += 1
         self._attaches.append((now, seconds))
 
     def see_loop_lag(self, lag_ms: float, now: float) -> None:

@@ -123,6 +123,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
             loop_lag_ms=membership.loop_lag_ms,
             acks=acks.statistics(),
             links=[link.statistics() for link in links if link.up],
+            streams=services.tally.figures(servicer.open_streams, own.window_messages),
             now=clock(),
         )
     )

@@ -68,6 +68,9 @@ class ClientStream:
         self._kicked_epoch = 0
         self.is_over = False
         self.unanswered = 0
+        self.sent = 0
+        """Messages that the client handed over, also those that were refused."""
+        self.opened_at = services.clock()
         self.wake = wake
         self._fin_at = math.inf
         self._armed = math.inf

@@ -19,6 +19,7 @@ def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -
     """
     kind = frame_kind(frame)
     if kind == "send":
+        stream.sent += len(frame.send.messages)
         for message in frame.send.messages:
             _send(stream, message, now)
     elif kind == "ack":

@@ -9,9 +9,10 @@ from prometheus_client.core import Metric
 from services.access.acks import AckStatistics
 from services.access.arrivals import Arrivals
 from services.access.pending import PendingStatistics
+from services.access.tally import StreamFigures
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.pod_drain_types import DrainPhase
-from whimbrel.runtime.metrics import gauge, one_of
+from whimbrel.runtime.metrics import counter, gauge, one_of
 
 _PHASES = tuple(phase.name.lower() for phase in DrainPhase)
 
@@ -24,6 +25,7 @@ def access_metrics(
     loop_lag_ms: float,
     acks: AckStatistics,
     links: Iterable[PendingStatistics],
+    streams: StreamFigures,
     now: float,
 ) -> Iterator[Metric]:
     """Every family of this role. `sessions` is how many the pod holds; `links` are those to Logic
@@ -35,6 +37,10 @@ def access_metrics(
         sessions,
     )
     yield from _drain_metrics(drain, sessions)
+    yield from _stream_metrics(streams)
+    yield counter(
+        "whimbrel_access_attaches_total", "Sessions that were attached here.", arrivals.attaches
+    )
     yield gauge(
         "whimbrel_access_arrival_budget_per_second",
         "Sessions a second that this pod takes from others at present.",
@@ -93,6 +99,42 @@ def _drain_metrics(drain: PodDrain, sessions: int) -> Iterator[Metric]:
         "Moves a second that are granted now.",
         counts.rate_per_second,
     )
+
+
+def _stream_metrics(streams: StreamFigures) -> Iterator[Metric]:
+    traffic = streams.traffic
+    yield gauge(
+        "whimbrel_access_streams",
+        "Streams that are open, also those that have not said who they are.",
+        streams.open,
+    )
+    yield gauge(
+        "whimbrel_access_lagging_sessions",
+        "Sessions a full window behind, which are served from the timeline.",
+        streams.lagging,
+    )
+    yield gauge(
+        "whimbrel_access_in_flight", "Entries written and not acknowledged.", streams.in_flight
+    )
+    yield gauge(
+        "whimbrel_access_window_fill_ratio",
+        "The mean share of its window that a stream has in flight, 0 to 1.",
+        streams.window_fill,
+    )
+    yield counter(
+        "whimbrel_access_streams_closed_total",
+        "Streams that ended, by how: a code of Close in small letters, fin, bye, or gone.",
+        {(reason,): count for reason, count in streams.ended.items()},
+        labels=("reason",),
+    )
+    for name, text, value in (
+        ("sent", "Messages that clients handed over.", streams.sent),
+        ("delivered", "Entries written to clients, redeliveries too.", traffic.delivered),
+        ("delivered_bytes", "Bytes of those entries.", traffic.delivered_bytes),
+        ("redelivered", "Entries written again for want of an ack.", traffic.redelivered),
+        ("acknowledged", "Entries that devices acknowledged.", traffic.acknowledged),
+    ):
+        yield counter(f"whimbrel_access_{name}_total", text, value)
 
 
 def _remaining(drain: PodDrain, sessions: int) -> int:

@@ -50,7 +50,8 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
             # However it ends, also by a second cancellation: no await from here on.
             driver.stream.leave()
             self.open_streams.discard(driver.stream)
-            _log_end(driver.stream)
+            self._services.tally.end(driver.stream)
+            _log_end(driver.stream, self._services.clock())
 
     async def CreateGroup(
         self, request: access_pb2.CreateGroupRequest, context: Any
@@ -112,17 +113,30 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         raise WhimbrelError(ErrorCode.UNAUTHENTICATED, "authorization: Bearer TOKEN is missing")
 
 
-def _log_end(stream: ClientStream) -> None:
-    """The canonical line of a stream."""
+def _log_end(stream: ClientStream, now: float) -> None:
+    """The canonical line of a stream: who, for how long, how it ended, what it carried."""
     stats = stream.statistics()
+    traffic = stream.session.traffic
     _log.info(
         "stream_closed",
         reason=stream.end_reason,
         user=stream.user_id,
         device=stream.device_id,
+        platform=stream.platform,
+        instance=stream.instance_id,
+        attempt=stream.attempt,
         epoch=stream.epoch,
+        seconds=round(now - stream.opened_at, 3),
         mode=stats.mode.value,
         cursor=stats.window.cursor,
         written=stats.window.written,
         head=stats.head,
+        sent=stream.sent,
+        delivered=traffic.delivered,
+        delivered_bytes=traffic.delivered_bytes,
+        redelivered=traffic.redelivered,
+        acknowledged=traffic.acknowledged,
+        unacknowledged=stream.session.in_flight,
+        arrived_by_move=stream.arrived_at is not None,
+        moved_on=stream.is_superseded and stream.end_reason == "fin",
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from services.access.announcements import StormSource, StormWindow
 from services.access.settings import StreamSettings
+from services.access.tally import StreamTally
 from whimbrel.runtime.ticker import Deadlines
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class StreamServices:
     clock: Callable[[], float]
     storm: StormSource = field(init=False)
     """Begins with the settings; what changes it later is told to every stream."""
+
+    tally: StreamTally = field(default_factory=StreamTally)
+    """What the streams have done."""
 
     def __post_init__(self) -> None:
         settings = self.settings

@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 
 from services.gateway.edge import Edge
 from services.gateway.errors import ErrorBody, install_error_handlers
+from services.gateway.metrics import HttpLoad
 from services.gateway.parts import Parts
 from services.gateway.routes import ROUTERS
 from services.gateway.settings import HttpSettings
@@ -16,8 +17,11 @@ Everything around the stream. Ids of 64 bits are decimal strings. A refusal has 
 `{"error": {"code": …, "detail": …, "retry_after_ms": …}}`; programs look at `code` alone."""
 
 
-def make_app(parts: Parts, settings: HttpSettings, *, stall_seconds: float) -> FastAPI:
-    """The ASGI application of one gateway pod. `stall_seconds`: of a transfer of media."""
+def make_app(
+    parts: Parts, settings: HttpSettings, *, stall_seconds: float, load: HttpLoad | None = None
+) -> FastAPI:
+    """The ASGI application of one gateway pod. `stall_seconds`: of a transfer of media. `load`:
+    where requests are counted."""
     app = FastAPI(
         title="Whimbrel",
         version="1",
@@ -35,6 +39,7 @@ def make_app(parts: Parts, settings: HttpSettings, *, stall_seconds: float) -> F
         max_body_bytes=settings.max_body_bytes,
         request_seconds=settings.request_seconds,
         stall_seconds=stall_seconds,
+        load=load,
     )
     return app
 

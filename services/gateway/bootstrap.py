@@ -6,6 +6,7 @@ import asyncio
 
 from services.gateway.app import make_app
 from services.gateway.media_parts import open_media_storage
+from services.gateway.metrics import HttpLoad, gateway_metrics
 from services.gateway.parts import Parts, assemble
 from services.gateway.settings import GatewaySettings, HttpSettings
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -38,7 +39,9 @@ async def start(settings: GatewaySettings, chassis: Chassis) -> None:
     chassis.stack.callback(parts.close)
     await _until_prepared(parts)
     grace_seconds = settings.pod.grace_seconds
-    app = make_app(parts, settings.http, stall_seconds=settings.media.stall_seconds)
+    load = HttpLoad()
+    chassis.metrics.add(lambda: gateway_metrics(load))
+    app = make_app(parts, settings.http, stall_seconds=settings.media.stall_seconds, load=load)
     http = http_server(app, settings.http, grace_seconds)
     chassis.client_address = settings.http.advertise or http.address
     registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))

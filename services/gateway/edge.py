@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from services.gateway.errors import error_response
+from services.gateway.metrics import CUT_OFF, HttpLoad
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.http_server import App, Message, Receive, Scope, Send
 from whimbrel.runtime.logs import get_logger
@@ -36,8 +37,10 @@ class Edge:
         max_body_bytes: int,
         request_seconds: float,
         stall_seconds: float = 30.0,
+        load: HttpLoad | None = None,
     ) -> None:
         self._app = app
+        self._load = load or HttpLoad()
         self._stall_seconds = stall_seconds
         self._max_body_bytes = max_body_bytes
         self._request_seconds = request_seconds
@@ -48,6 +51,17 @@ class Edge:
             await self._app(scope, receive, send)
             return
         answer = _Answer(send)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        self._load.under_way += 1
+        try:
+            await self._serve(scope, receive, answer)
+        finally:
+            self._load.under_way -= 1
+            seconds = None if _is_transfer(scope) else clock() - began
+            self._load.answered(scope["method"], answer.status, seconds)
+
+    async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         try:
             if _is_transfer(scope):
                 deadline = asyncio.timeout(None)
@@ -75,18 +89,20 @@ class Edge:
         else:
             return
         if not answer.has_begun:
-            await error_response(refusal)(scope, receive, send)
+            await error_response(refusal)(scope, receive, answer.send)
 
 
 class _Answer:
-    """Whether an answer has begun: then there is no other."""
+    """Whether an answer has begun: then there is no other. And its status."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.has_begun = False
+        self.status = CUT_OFF
 
     async def send(self, message: Message) -> None:
         self.has_begun = True
+        self.status = message.get("status", self.status)
         await self._send(message)
 
 

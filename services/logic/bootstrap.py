@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from services.logic.adapters.audit_mongo import MongoAuditTurn, MongoMessageOutlines
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
@@ -44,7 +45,12 @@ from services.logic.desk import Desk
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
 from services.logic.link import LinkTable
-from services.logic.metrics import before_send_metrics, logic_metrics
+from services.logic.metrics import (
+    audit_metrics,
+    before_send_metrics,
+    commit_metrics,
+    logic_metrics,
+)
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
@@ -52,7 +58,9 @@ from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.telling_parts import TellingStores
+from services.logic.usecases.audit_timelines import AuditTimelines
 from services.logic.usecases.feed_search import SearchPorts
+from services.logic.usecases.run_audit import RunAudit
 from services.logic.webhook_ports import HostOpinion
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
@@ -163,8 +171,10 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.serves("whimbrel.api.history.v1.HistoryService")
     serve_people(parts.people, chassis)
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
+    chassis.metrics.add(lambda: commit_metrics(parts.placer, parts.use_cases.read))
     if (screen := parts.screen) is not None:
         chassis.metrics.add(lambda: before_send_metrics(screen.host.outcomes, screen.host.is_open))
+    _start_audit(settings, chassis, stores, database)
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)
@@ -198,6 +208,23 @@ class _Goodbye:
         """Give the worker number back, if nothing of ours is half done."""
         if self._is_done:
             await self._parts.ids.release()
+
+
+def _start_audit(
+    settings: LogicSettings, chassis: Chassis, stores: Stores, database: Database
+) -> None:
+    audit = RunAudit(
+        AuditTimelines(stores.timelines, stores.cursors, MongoMessageOutlines(database)),
+        MongoAuditTurn(database),
+        stores.history.conversations,
+        settings.audit,
+        holder=f"{chassis.pod_id}/{chassis.incarnation}",
+        clock=time.monotonic,
+        wall_ms=lambda: time.time_ns() // 1_000_000,
+    )
+    chassis.metrics.add(lambda: audit_metrics(audit.statistics()))
+    if settings.audit.users_per_minute:
+        chassis.spawn(audit.run(), "audit")
 
 
 async def _open_opinion(settings: WebhookSettings, chassis: Chassis) -> HostOpinion | None:

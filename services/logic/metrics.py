@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import Metric
 
+from services.logic.domain.audit import Wrong
 from services.logic.usecases.pipeline import PipelineStatistics
+from services.logic.usecases.place_entries import PlaceEntries
+from services.logic.usecases.read_timeline import ReadTimeline
+from services.logic.usecases.run_audit import AuditStatistics
+from whimbrel.runtime.histogram import histogram
 from whimbrel.runtime.metrics import counter, gauge
 
 _LABELS = ("pipeline",)
@@ -39,6 +44,31 @@ def logic_metrics(pipelines: Mapping[str, PipelineStatistics]) -> Iterator[Metri
         {(name,): one.largest_batch for name, one in figures},
         labels=_LABELS,
     )
+    yield histogram(
+        "whimbrel_logic_batch_seconds",
+        "How long the batches took; of commit, until its messages are durable.",
+        {name: one.batch_seconds for name, one in figures},
+        label="pipeline",
+    )
+
+
+def commit_metrics(placer: PlaceEntries, reader: ReadTimeline) -> Iterator[Metric]:
+    """What it took to keep timelines dense."""
+    yield counter(
+        "whimbrel_logic_entries_refused_total",
+        "Entries that a unique index refused: reserved anew, or found to stand already.",
+        placer.refused_entries,
+    )
+    yield counter(
+        "whimbrel_logic_heads_raised_total",
+        "Times that Redis was behind a user's timeline and was told its head.",
+        placer.raised_heads,
+    )
+    yield counter(
+        "whimbrel_logic_voids_total",
+        "Seqs that were reserved, never used, and filled by a reader.",
+        reader.voided,
+    )
 
 
 def before_send_metrics(outcomes: Mapping[str, int], is_open: bool) -> Iterator[Metric]:
@@ -53,4 +83,50 @@ def before_send_metrics(outcomes: Mapping[str, int], is_open: bool) -> Iterator[
         "whimbrel_logic_before_send_open",
         "1 while the webhook is not asked because it failed too often.",
         {(): int(is_open)},
+    )
+
+
+def audit_metrics(audit: AuditStatistics) -> Iterator[Metric]:
+    """What the auditor has seen. The first two have names and no label, because they are the
+    promises themselves and must stay 0."""
+    yield counter(
+        "whimbrel_timeline_holes_total",
+        "Seqs missing in a timeline for longer than is promised. Must stay 0.",
+        audit.findings[Wrong.HOLE],
+    )
+    yield counter(
+        "whimbrel_timeline_repeats_total",
+        "Seqs or messages that stand twice in one timeline. Must stay 0.",
+        audit.findings[Wrong.REPEAT],
+    )
+    yield counter(
+        "whimbrel_timeline_disagreements_total",
+        "Where timelines, messages and cursors contradict each other. Must stay 0.",
+        {
+            (kind,): count
+            for kind, count in audit.findings.items()
+            if kind not in (Wrong.HOLE, Wrong.REPEAT)
+        },
+        labels=("kind",),
+    )
+    yield counter("whimbrel_timeline_audited_users_total", "Timelines looked at.", audit.users)
+    yield counter(
+        "whimbrel_timeline_audited_messages_total",
+        "Messages whose participants were looked up.",
+        audit.messages,
+    )
+    yield counter(
+        "whimbrel_timeline_audit_rounds_total",
+        "Times that the auditor came to the last user.",
+        audit.rounds,
+    )
+    yield gauge(
+        "whimbrel_timeline_audit_suspects",
+        "Looks that wait to be repeated before anything counts.",
+        audit.suspects,
+    )
+    yield gauge(
+        "whimbrel_timeline_audit_look_seconds",
+        "How long the last look took.",
+        audit.last_look_seconds,
     )

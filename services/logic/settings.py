@@ -48,6 +48,20 @@ class SearchSettings(SettingsGroup):
     queries when there are none."""
 
 
+class AuditSettings(SettingsGroup):
+    """How timelines are looked at in the background. One process at a time does it."""
+
+    users_per_minute: float = Field(default=30.0, ge=0, le=6000)
+    """Users whose timelines are looked at. Default 30: a few hundred rows every 2 s, which no
+    store notices. 0 turns the auditor off. A round takes the number of users by this."""
+    entries_per_user: int = Field(default=1000, ge=1, le=100_000)
+    """How many of the newest entries of each. Default 1,000: what breaks breaks at the end, and
+    `whimbrel audit` reads the rest."""
+    settle_seconds: Seconds = 20.0
+    """After what time a finding is looked at again, before it counts. Default 20: a hole may live
+    for 15 s after a crash."""
+
+
 class CheckSettings(SettingsGroup):
     """What is asked of a send before it is stored."""
 
@@ -96,6 +110,8 @@ class LogicSettings(ServiceSettings):
     """The lease of the worker number."""
     search: SearchSettings = SearchSettings()
     """How texts become findable."""
+    audit: AuditSettings = AuditSettings()
+    """How timelines are looked at in the background."""
     checks: CheckSettings = CheckSettings()
     """What is asked of a send before it is stored."""
     changes: ChangeSettings = ChangeSettings()

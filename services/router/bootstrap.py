@@ -37,7 +37,7 @@ async def start(settings: RouterSettings, chassis: Chassis) -> None:
     router_pb2_grpc.add_RouterServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(router_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name)
 
-    chassis.metrics.add(lambda: router_metrics(feed.pods, feed.watchers))
+    chassis.metrics.add(lambda: router_metrics(feed.pods, feed.watchers, servicer.load))
     pod = router_pb2.Pod(
         pod_id=chassis.pod_id,
         incarnation=chassis.incarnation,

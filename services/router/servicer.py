@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from services.router.domain.choice import DICE_BITS, choose_endpoints
+from services.router.load import RouterLoad
 from services.router.pod_feed import PodFeed
 from services.router.ports import Directory
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -37,6 +38,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self._feed = feed
         self._lease_ms = round(lease_seconds * 1000)
         self._locating: set[asyncio.Task[Any]] = set()
+        self.load = RouterLoad()
+        """What was asked here."""
 
     async def close(self) -> None:
         """The pod stops: end the long streams, whose other ends turn to another Router."""
@@ -75,21 +78,24 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self, request: router_pb2.AttachRequest, context: Context
     ) -> router_pb2.AttachResponse:
         _check_sessions(request.sessions)
-        attachments = await self._directory.attach(request.sessions)
+        with self.load.asked("attach", len(request.sessions)):
+            attachments = await self._directory.attach(request.sessions)
         return router_pb2.AttachResponse(attachments=attachments)
 
     async def Assert(
         self, request: router_pb2.AssertRequest, context: Context
     ) -> router_pb2.AssertResponse:
         _check_sessions(request.sessions)
-        assertions = await self._directory.reassert(request.sessions)
+        with self.load.asked("assert", len(request.sessions)):
+            assertions = await self._directory.reassert(request.sessions)
         return router_pb2.AssertResponse(assertions=assertions)
 
     async def Detach(
         self, request: router_pb2.DetachRequest, context: Context
     ) -> router_pb2.DetachResponse:
         _check_sessions(request.sessions)
-        await self._directory.detach(request.sessions)
+        with self.load.asked("detach", len(request.sessions)):
+            await self._directory.detach(request.sessions)
         return router_pb2.DetachResponse()
 
     async def Locate(
@@ -97,7 +103,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
     ) -> router_pb2.LocateResponse:
         if len(request.user_ids) > MAX_USERS:
             raise invalid(f"user_ids must be at most {MAX_USERS}")
-        return router_pb2.LocateResponse(users=await self._directory.locate(request.user_ids))
+        with self.load.asked("locate", len(request.user_ids)):
+            return router_pb2.LocateResponse(users=await self._directory.locate(request.user_ids))
 
     async def LocateStream(
         self,

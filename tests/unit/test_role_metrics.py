@@ -10,27 +10,32 @@ from services.access.acks import AckStatistics
 from services.access.arrivals import Arrivals
 from services.access.metrics import access_metrics
 from services.access.pending import PendingStatistics
+from services.access.tally import StreamFigures
 from services.logic.metrics import logic_metrics
 from services.logic.usecases.pipeline import PipelineStatistics
 from services.push.metrics import push_metrics
 from services.push.usecases.judge_wakes import JudgeStatistics
 from services.push.usecases.schedule_wakes import ScheduleStatistics
 from services.push.usecases.send_wakes import LaneStatistics
+from services.router.load import RouterLoad
 from services.router.metrics import router_metrics
 from tests.expositions import FAMILIES
 from tests.scraping import Scrape, samples, value
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.pod_drain_types import DrainTimes
+from whimbrel.core.session_types import Traffic
 
 BOUNDED = {
     *("phase", "request", "role", "pipeline", "outcome", "kind", "cause", "state", "fate"),
-    "provider",
+    *("provider", "reason", "status", "method", "code", "le"),
     # Pods that drain at the same time. Not "pod": that and namespace, container, endpoint,
     # instance and job are the scraper's own, who would rename ours and queries would miss it.
     "plan_pod",
 }
 """The labels that there may be."""
+OF_ALL = {"logic": ("whimbrel_timeline_",)}
+"""What a role shows about what is stored, whoever stored it."""
 
 
 def access(drain: PodDrain, sessions: int, now: float = 0.0) -> Scrape:
@@ -44,6 +49,9 @@ def access(drain: PodDrain, sessions: int, now: float = 0.0) -> Scrape:
             loop_lag_ms=120.0,
             acks=AckStatistics(kept=6, waiting=2),
             links=[PendingStatistics(3, 1, 0), PendingStatistics(4, 0, 2)],
+            streams=StreamFigures(
+                9, 2, 30, 0.1, {"gone": 4, "fin": 1}, 70, Traffic(80, 9000, 3, 60)
+            ),
             now=now,
         )
     )
@@ -65,6 +73,24 @@ def test_access_shows_what_it_holds_and_how_it_bears_it() -> None:
     assert value(seen, "whimbrel_access_logic_links") == 2
     assert value(seen, "whimbrel_access_logic_pending", request="send") == 7
     assert value(seen, "whimbrel_access_logic_pending", request="attach") == 2
+
+
+def test_access_shows_what_its_streams_carry() -> None:
+    seen = access(PodDrain(), 9)
+    assert value(seen, "whimbrel_access_streams") == 9
+    assert value(seen, "whimbrel_access_lagging_sessions") == 2
+    assert value(seen, "whimbrel_access_in_flight") == 30
+    assert value(seen, "whimbrel_access_window_fill_ratio") == 0.1
+    assert value(seen, "whimbrel_access_streams_closed_total", reason="gone") == 4
+    for name, count in {
+        "sent": 70,
+        "delivered": 80,
+        "delivered_bytes": 9000,
+        "redelivered": 3,
+        "acknowledged": 60,
+        "attaches": 1,
+    }.items():
+        assert value(seen, f"whimbrel_access_{name}_total") == count
 
 
 def test_a_pod_without_a_plan_has_nothing_to_empty() -> None:
@@ -110,7 +136,16 @@ def test_a_router_counts_the_pods_of_each_role_and_their_sessions() -> None:
         router_pb2.Pod(pod_id="b", role=router_pb2.POD_ROLE_ACCESS, sessions=12),
         router_pb2.Pod(pod_id="c", role=router_pb2.POD_ROLE_LOGIC),
     ]
-    seen = samples(router_metrics(pods, 5))
+    load = RouterLoad()
+    load.items["attach"] = 7
+    load.seconds["locate"].observe(0.004)
+    seen = samples(router_metrics(pods, 5, load))
+    assert value(seen, "whimbrel_router_items_total", request="attach") == 7
+    assert value(seen, "whimbrel_router_failures_total", request="attach") == 0
+    buckets = {"0.0025": 0, "0.005": 1, "+Inf": 1}
+    for le, count in buckets.items():
+        name = "whimbrel_router_request_seconds_bucket"
+        assert value(seen, name, request="locate", le=le) == count
     assert value(seen, "whimbrel_router_pods", role="access") == 2
     assert value(seen, "whimbrel_router_pods", role="logic") == 1
     assert value(seen, "whimbrel_router_pods", role="push") == 0, "and not: no such series"
@@ -121,7 +156,12 @@ def test_a_router_counts_the_pods_of_each_role_and_their_sessions() -> None:
 def test_a_role_that_this_router_does_not_know_is_counted_too() -> None:
     pod = router_pb2.Pod(pod_id="a")
     pod.ParseFromString(pod.SerializeToString() + b"\x18\x63")  # role = 99: a newer pod
-    assert value(samples(router_metrics([pod], 0)), "whimbrel_router_pods", role="unknown") == 1
+    assert (
+        value(
+            samples(router_metrics([pod], 0, RouterLoad())), "whimbrel_router_pods", role="unknown"
+        )
+        == 1
+    )
 
 
 def test_logic_and_push_show_their_work() -> None:
@@ -149,7 +189,7 @@ def test_logic_and_push_show_their_work() -> None:
 @pytest.mark.parametrize("role", sorted(FAMILIES))
 def test_names_say_the_role_and_labels_are_bounded(role: str) -> None:
     for family in FAMILIES[role]:
-        assert family.name.startswith(f"whimbrel_{role}_")
+        assert family.name.startswith((f"whimbrel_{role}_", *OF_ALL.get(role, ())))
         assert family.documentation.endswith(".")
         for sample in family.samples:
             assert set(sample.labels) <= BOUNDED, family.name

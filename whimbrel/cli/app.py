@@ -19,6 +19,7 @@ from whimbrel.cli import (
     talk_commands,
     user_commands,
 )
+from whimbrel.cli.audit_command import audit
 from whimbrel.cli.demo import demo
 from whimbrel.cli.edge import EdgeGroup
 from whimbrel.cli.soak import soak
@@ -71,6 +72,7 @@ app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
 app.add_typer(push_commands.push, name="push", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)
+app.command(rich_help_panel=_MEASURE)(audit)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
 
 

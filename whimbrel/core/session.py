@@ -32,6 +32,7 @@ from whimbrel.core.session_types import (
     SeqAheadError,
     SessionLimits,
     SessionStatistics,
+    Traffic,
 )
 from whimbrel.core.window import Numbered, Window
 
@@ -59,6 +60,8 @@ class ServerSession(Generic[T]):
         self._unacknowledged: SeqRange | None = None
         self._head = 0
         self._satisfied = 0
+        self.traffic = Traffic()
+        """What it has carried. To be read, not changed."""
 
     # --- what the driver may look at -------------------------------------------------
 
@@ -86,6 +89,11 @@ class ServerSession(Generic[T]):
     def next_seq(self) -> int:
         """What is missing next: everything below is ready, in flight, or acknowledged."""
         return self._intake.next_seq
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that were written and not acknowledged."""
+        return self._window.in_flight
 
     @property
     def wants_write(self) -> bool:
@@ -168,8 +176,10 @@ class ServerSession(Generic[T]):
             # It was never written, or forgotten while lagging, because the device has it as the
             # answer to its own send: so it may acknowledge it.
             self._window.pass_to(cursor)
+        before = self._window.cursor
         if not self._window.acknowledge(cursor):
             return False
+        self.traffic.acknowledged += cursor - before
         self._timer.progressed(now)
         if cursor > self._intake.passed:  # after a rewind: it had all along what comes again
             self._intake.advance(cursor + 1)
@@ -214,12 +224,15 @@ class ServerSession(Generic[T]):
         At most `max_bytes`, but at least one entry when there is one.
         """
         taken: list[T] = []
+        room = max_bytes
         window, intake = self._window, self._intake
         while self._again and (not taken or self._again[0].size <= max_bytes):
             entry = self._again.popleft()
             if entry.seq > window.cursor:
                 taken.append(entry.item)
                 max_bytes -= entry.size
+        traffic = self.traffic
+        traffic.redelivered += len(taken)
         while (first := intake.peek()) is not None and window.has_room(first.size):
             if taken and first.size > max_bytes:
                 break
@@ -227,6 +240,8 @@ class ServerSession(Generic[T]):
             taken.append(first.item)
             max_bytes -= first.size
         window.pass_to(intake.passed)
+        traffic.delivered += len(taken)
+        traffic.delivered_bytes += room - max_bytes
         return taken
 
     def next_pull(self, now: float) -> Pull | None:

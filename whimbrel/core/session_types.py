@@ -58,3 +58,24 @@ class SessionStatistics:
     held: int
     waiting_bytes: int
     window: WindowStatistics
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What a session has carried since it began; only grows."""
+
+    delivered: int = 0
+    """Entries that were given to be written, redeliveries too."""
+    delivered_bytes: int = 0
+    """Their sizes, as the window counts them."""
+    redelivered: int = 0
+    """Those among them that were not acknowledged in time and went out once more."""
+    acknowledged: int = 0
+    """By how much the cursor has moved."""
+
+    def add(self, other: Traffic) -> None:
+        """Another session's on top."""
+        self.delivered += other.delivered
+        self.delivered_bytes += other.delivered_bytes
+        self.redelivered += other.redelivered
+        self.acknowledged += other.acknowledged

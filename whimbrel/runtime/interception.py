@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler, and counts those that run: `server.stop` does not wait for them."""
 
     def __init__(self) -> None:
+        self.refused: Counter[ErrorCode] = Counter()
+        """Calls that ended with an error, by its code."""
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,7 +77,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             try:
                 return await inner(request, context)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the edge
-                await _abort(error, context, method)
+                await self._abort(error, context, method)
             finally:
                 self._leave()
 
@@ -90,7 +93,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                     async for response in responses:
                         yield response
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the edge
-                await _abort(error, context, method)
+                await self._abort(error, context, method)
             finally:
                 self._leave()
 
@@ -105,25 +108,25 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if self._running == 0:
             self._idle.set()
 
-
-async def _abort(error: BaseException, context: _Context, method: str) -> None:
-    """End the call with the status of `error`; returns only when there is nobody to tell."""
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise error  # the call itself is over
-        # Something inside was cancelled. Raised on, it would leave the client hanging.
-        error = unavailable("a part of the call was cancelled", outcome_unknown=True)
-    if isinstance(error, BaseExceptionGroup):
-        error = _single(error)
-    if isinstance(error, grpc.aio.InternalError) and (context.cancelled() or context.done()):
-        return  # written to a peer that is gone
-    if not isinstance(error, WhimbrelError):
-        _log.error("call_failed", method=method, exc_info=error)
-        error = WhimbrelError(ErrorCode.INTERNAL, "internal error", outcome_unknown=True)
-    await context.abort(STATUS_OF[error.code], error.detail, trailing_metadata(error))
+    async def _abort(self, error: BaseException, context: _Context, method: str) -> None:
+        """End the call with the status of `error`; returns only when there is nobody to tell."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise error  # the call itself is over
+            # Something inside was cancelled. Raised on, it would leave the client hanging.
+            error = unavailable("a part of the call was cancelled", outcome_unknown=True)
+        if isinstance(error, BaseExceptionGroup):
+            error = _single(error)
+        if isinstance(error, grpc.aio.InternalError) and (context.cancelled() or context.done()):
+            return  # written to a peer that is gone
+        if not isinstance(error, WhimbrelError):
+            _log.error("call_failed", method=method, exc_info=error)
+            error = WhimbrelError(ErrorCode.INTERNAL, "internal error", outcome_unknown=True)
+        self.refused[error.code] += 1
+        await context.abort(STATUS_OF[error.code], error.detail, trailing_metadata(error))
 
 
 def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:

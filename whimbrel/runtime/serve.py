@@ -25,7 +25,9 @@ from whimbrel.runtime import logs
 from whimbrel.runtime.channels import server_options
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.interception import ErrorInterceptor
+from whimbrel.runtime.loop_lag import LoopLag
 from whimbrel.runtime.metrics import Metrics
+from whimbrel.runtime.service_metrics import service_metrics
 from whimbrel.runtime.settings import MetricsSettings, PodSettings, ServiceSettings
 from whimbrel.runtime.settings_loading import SettingsError, load_settings
 
@@ -100,6 +102,8 @@ async def serve(
     async with AsyncExitStack() as stack:
         metrics_address = await _show(metrics, settings.metrics, stack)
         interceptor = ErrorInterceptor()
+        lag = LoopLag()
+        metrics.add(lambda: service_metrics(lag.worst_ms, interceptor.refused))
         server = grpc.aio.server(
             interceptors=[interceptor], options=server_options(client_facing=spec.client_facing)
         )
@@ -112,6 +116,8 @@ async def serve(
             address=_bind(server, settings.pod),
             metrics_address=metrics_address,
         )
+        if metrics_address:
+            chassis.spawn(lag.run(), "service-loop-lag")
         try:
             if await _started(spec.start(settings, chassis), stop):
                 await chassis.open()

@@ -151,8 +151,8 @@ class AskHost:
             if verdict is None:
                 self._decide(one, self._without_answer(), "failed")
                 continue
-            verdict = unchanged(one.addressed.draft.body_kind, verdict)
-            self._decide(one, verdict, _name(verdict))
+            said = unchanged(one.addressed.draft.body_kind, verdict)
+            self._decide(one, said, _name(said))
 
     async def _run_deadlines(self) -> None:
         loop = asyncio.get_running_loop()

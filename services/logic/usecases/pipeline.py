@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from whimbrel.runtime.histogram import Histogram
 
 T = TypeVar("T")
 
@@ -23,6 +25,8 @@ class PipelineStatistics:
     batches: int
     items: int
     largest_batch: int
+    batch_seconds: Histogram = field(default_factory=Histogram)
+    """How long the batches took."""
 
 
 class Pipeline(Generic[T]):
@@ -45,6 +49,7 @@ class Pipeline(Generic[T]):
         self._batches = 0
         self._items = 0
         self._largest = 0
+        self._batch_seconds = Histogram()
 
     def offer(self, item: T) -> bool:
         """Put the item into the next batch. False, and nothing happens, when the bound is reached:
@@ -59,6 +64,7 @@ class Pipeline(Generic[T]):
     async def run(self) -> None:
         """Handle batches until cancelled. An exception from the handler ends the loop: handlers
         answer what they expect (WhimbrelError) themselves."""
+        clock = asyncio.get_running_loop().time
         while True:
             await self._arrived.wait()
             batch = [
@@ -69,7 +75,9 @@ class Pipeline(Generic[T]):
             self._batches += 1
             self._items += len(batch)
             self._largest = max(self._largest, len(batch))
+            began = clock()
             await self._handle(batch)
+            self._batch_seconds.observe(clock() - began)
             if not self._waiting:
                 self._idle.set()
 
@@ -82,4 +90,6 @@ class Pipeline(Generic[T]):
         return True
 
     def statistics(self) -> PipelineStatistics:
-        return PipelineStatistics(len(self._waiting), self._batches, self._items, self._largest)
+        return PipelineStatistics(
+            len(self._waiting), self._batches, self._items, self._largest, self._batch_seconds
+        )

@@ -42,6 +42,8 @@ class PlaceEntries:
         self._clock = clock
         self.refused_entries = 0
         """How many entries the unique indexes have refused since the start."""
+        self.raised_heads = 0
+        """How often Redis was behind MongoDB for a user, and was told."""
 
     async def place(
         self, wanted: Sequence[Wanted], *, deadline: float, late: bool = False
@@ -134,6 +136,7 @@ class PlaceEntries:
         if not users:
             return
         heads = await self._heads(users, deadline)
+        self.raised_heads += len(users)
         try:
             await self._reservations.raise_to(heads)
         except WhimbrelError:

@@ -36,6 +36,7 @@ class GatewayWorld:
     http: httpx.AsyncClient
     address: str
     database: Database
+    metrics_address: str
 
     async def call(
         self,
@@ -105,7 +106,7 @@ async def gateway(
         httpx.AsyncClient(base_url=f"http://{chassis.client_address}", timeout=SECONDS) as http,
         open_mongo(read.mongo) as database,
     ):
-        yield GatewayWorld(http, chassis.client_address, database)
+        yield GatewayWorld(http, chassis.client_address, database, chassis.metrics_address)
 
 
 async def until_logic_answers(world: GatewayWorld) -> None:

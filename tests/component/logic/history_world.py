@@ -23,7 +23,12 @@ from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.names import direct_conversation
 from whimbrel.local.cluster import wait_registered
 from whimbrel.runtime.channels import open_channel
-from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
+from whimbrel.runtime.settings import (
+    MongoSettings,
+    RedisSettings,
+    RouterTarget,
+    SettingsGroup,
+)
 from whimbrel.runtime.stores import Database, open_mongo, open_redis
 from whimbrel.testing.servers import running_service
 
@@ -41,8 +46,10 @@ class HistoryWorld:
         history: history_pb2_grpc.HistoryServiceStub,
         logic: logic_pb2_grpc.LogicServiceStub,
         router_address: str,
+        metrics_address: str,
     ) -> None:
         self.router_address = router_address
+        self.metrics_address = metrics_address
         self.redis = redis
         self.database = database
         self.history = history
@@ -171,8 +178,10 @@ def texts(entries: Any) -> list[str]:
 
 
 @asynccontextmanager
-async def history_world(redis_url: str, mongo_url: str) -> AsyncIterator[HistoryWorld]:
-    """Everything up and empty."""
+async def history_world(
+    redis_url: str, mongo_url: str, **changed: SettingsGroup
+) -> AsyncIterator[HistoryWorld]:
+    """Everything up and empty; `changed` are groups of Logic's settings."""
     redis_settings = RedisSettings(url=redis_url)
     mongo = MongoSettings(url=mongo_url, database=f"history_{uuid4().hex[:8]}")
     async with open_redis(redis_settings) as redis, open_mongo(mongo) as database:
@@ -185,6 +194,7 @@ async def history_world(redis_url: str, mongo_url: str) -> AsyncIterator[History
                     redis=redis_settings,
                     mongo=mongo,
                     router=RouterTarget(addresses=router.address),
+                    **changed,  # type: ignore[arg-type]
                 ),
             ) as logic,
             open_channel(logic.address) as channel,
@@ -195,6 +205,7 @@ async def history_world(redis_url: str, mongo_url: str) -> AsyncIterator[History
                 history_pb2_grpc.HistoryServiceStub(channel),
                 logic_pb2_grpc.LogicServiceStub(channel),
                 router.address,
+                logic.metrics_address,
             )
             await wait_registered(router.address, {"logic-0"}, timeout_seconds=WAIT_SECONDS)
             link = asyncio.create_task(world.run_link())

@@ -41,7 +41,7 @@ class Host:
         self.verdict = verdict
         self.asked: list[Question] = []
 
-    async def ask(self, questions: Sequence[Question]) -> list[Verdict]:
+    async def ask(self, questions: Sequence[Question]) -> list[Verdict | None]:
         self.asked += questions
         return [self.verdict] * len(questions)
 

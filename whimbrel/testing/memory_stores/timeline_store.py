@@ -26,6 +26,12 @@ class MemoryTimelineStore:
         entries = self.entries.get(user, {})
         return [entries[seq] for seq in sorted(entries)]
 
+    def lose(self, user: str, seq: int) -> None:
+        """A test's own damage: this entry was never stored."""
+        entry = self.entries[user].pop(seq)
+        if entry.message_id is not None:
+            del self._placed[Placement(user, entry.conversation, entry.message_id)]
+
     async def insert(self, entries: Sequence[TimelineEntry]) -> list[int]:
         refused = []
         async with self.faults.around("insert"):
