@@ -29,7 +29,6 @@ from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
-from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.ticker import Deadlines
@@ -42,7 +41,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     clock = time.monotonic
     secret = read_secret(settings.auth.secret_file)
     tokens = TokenVerifier(secret)
-    channel = await chassis.stack.enter_async_context(open_channel(settings.router.addresses))
+    channel = await chassis.stack.enter_async_context(chassis.dial(settings.router.addresses))
     router = router_pb2_grpc.RouterServiceStub(channel)
     identity = PodIdentity(chassis.pod_id, chassis.incarnation)
 
@@ -58,6 +57,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
             highest,
             send_seconds=own.send_seconds,
             fetch_seconds=own.fetch_seconds,
+            dial=chassis.dial,
         )
 
     def on_stored(user_id: str, device_id: str, cursor: int) -> None:

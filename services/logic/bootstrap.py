@@ -56,7 +56,6 @@ from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import WhimbrelError
-from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
@@ -75,7 +74,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     """Open the stores, assemble the use cases, serve, register."""
     redis = await chassis.stack.enter_async_context(open_redis(settings.redis))
     database = await chassis.stack.enter_async_context(open_mongo(settings.mongo))
-    channel = open_channel(settings.router.addresses)
+    channel = chassis.dial(settings.router.addresses)
     chassis.stack.push_async_callback(channel.close)
     router = router_pb2_grpc.RouterServiceStub(channel)
     links = LinkTable()

@@ -6,6 +6,7 @@ The token is signed with the stack's own key and holds for a minute.
 from __future__ import annotations
 
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -21,8 +22,10 @@ OPERATOR: Final = "operator"
 _TOKEN_SECONDS: Final = 60.0
 _CALL_SECONDS: Final = 15.0
 
-# Proxies of the environment are for the world outside.
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+def believing(ca_file: str) -> ssl.SSLContext | None:
+    """What to speak TLS with to a stack whose authority is in this file; None for no file."""
+    return ssl.create_default_context(cafile=ca_file) if ca_file else None
 
 
 class AdminGateway:
@@ -31,7 +34,13 @@ class AdminGateway:
     def __init__(self, data: Path | None) -> None:
         """Raises StackError when no stack runs, CommandError when it has no gateway."""
         folder = folder_of(data)
-        self._url = folder.running().gateway
+        record = folder.running()
+        self._url = record.gateway
+        # Proxies of the environment are for the world outside.
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=believing(record.ca_file)),
+        )
         self._secret = folder.secret()
         if not self._url:
             raise CommandError(
@@ -51,7 +60,7 @@ class AdminGateway:
             headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
         )
         try:
-            with _direct.open(request, timeout=_CALL_SECONDS) as answer:
+            with self._opener.open(request, timeout=_CALL_SECONDS) as answer:
                 content = answer.read()
         except urllib.error.HTTPError as error:
             raise _refusal(error) from None

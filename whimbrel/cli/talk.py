@@ -28,6 +28,8 @@ class Access:
 
     endpoints: list[str]
     token: str | Callable[[], str]
+    ca_file: str = ""
+    """Of the stack on this machine; empty when it speaks no TLS, and for other clusters."""
 
 
 def access_of(
@@ -46,10 +48,11 @@ def access_of(
         )
     folder = folder_of(data)
     found = endpoints or folder.running().endpoints
+    ca_file = "" if endpoints else folder.running().ca_file
     if token is not None:
-        return Access(found, token)
+        return Access(found, token, ca_file)
     assert user is not None
-    return Access(found, _signer(folder.secret(), user))
+    return Access(found, _signer(folder.secret(), user), ca_file)
 
 
 def _signer(secret: bytes, user: str) -> Callable[[], str]:
@@ -72,7 +75,7 @@ async def connected(
 
     Raises CommandError when no Access pod answers at first: a person waits here.
     """
-    from whimbrel.client import connect
+    from whimbrel.client import Tls, connect
 
     client = connect(
         access.endpoints,
@@ -80,6 +83,7 @@ async def connected(
         device=device,
         cursor=cursor,
         timeout_seconds=ATTACH_SECONDS,
+        tls=Tls(ca_file=access.ca_file) if access.ca_file else False,
     )
     async with AsyncExitStack() as opened:
         try:

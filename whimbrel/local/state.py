@@ -3,6 +3,7 @@
 mongo/ redis/      the servers' own
 logs/              one log per part, supervisor.log for a detached stack
 secrets/token.key  what tokens are signed with, made once
+tls/               certificates of a stack that speaks TLS, and its authority
 ports.json         the ports of the last run, taken again when they are free
 stack.lock         held (flock) by the supervisor: the kernel lets go of it, whatever happens
 stack.json         who runs where; believed only while its supervisor lives
@@ -70,8 +71,10 @@ class StackRecord:
     mongo_url: str = ""
     redis_url: str = ""
     gateway: str = ""
-    """http:// URL of the first gateway; empty when the stack has none."""
+    """http(s):// URL of the first gateway; empty when the stack has none."""
     parts: dict[str, PartRecord] = field(default_factory=dict)
+    ca_file: str = ""
+    """Whom clients have to believe; empty when the stack speaks no TLS."""
 
     @property
     def is_running(self) -> bool:
@@ -118,6 +121,10 @@ class DataFolder:
     @property
     def token_key(self) -> Path:
         return self.path / "secrets" / "token.key"
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
 
     def clock(self, name: str) -> Path:
         """The file that steps the wall clock of this pod."""

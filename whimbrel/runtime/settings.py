@@ -10,11 +10,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import check_name
+from whimbrel.runtime.settings_group import (
+    Address as Address,  # noqa: PLC0414 - services find them here
+)
+from whimbrel.runtime.settings_group import (
+    Seconds as Seconds,  # noqa: PLC0414
+)
+from whimbrel.runtime.settings_group import (
+    SettingsGroup as SettingsGroup,  # noqa: PLC0414
+)
+from whimbrel.runtime.settings_group import check_address
+from whimbrel.runtime.tls_settings import CertificateSettings, TlsSettings
 
 
 def _check_pod_id(value: str) -> str:
@@ -26,27 +37,10 @@ def _check_pod_id(value: str) -> str:
     return value
 
 
-def _check_address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (host and colon and port.isdecimal() and int(port) < 65536):
-        raise ValueError(f"{value!r} is not host:port")
-    return value
-
-
 def _check_addresses(value: str) -> str:
     for address in value.split(","):
-        _check_address(address.strip())
+        check_address(address.strip())
     return value
-
-
-Address = Annotated[str, AfterValidator(_check_address)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class SettingsGroup(BaseModel):
-    """Base of every group: frozen, no unknown fields, docstrings are the descriptions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class PodSettings(SettingsGroup):
@@ -209,6 +203,11 @@ class ServiceSettings(BaseSettings):
     """How it logs."""
     metrics: MetricsSettings = MetricsSettings()
     """Where its figures are."""
+    tls: TlsSettings = TlsSettings()
+    """How it and the other pods know each other."""
+    client_tls: CertificateSettings = CertificateSettings()
+    """What clients are shown: the streams of Access, the HTTP of the gateway. Default: clients
+    come without TLS, or through a proxy that ends it."""
 
     @model_validator(mode="after")
     def _name_the_pod(self) -> Self:
@@ -222,6 +221,8 @@ SHARED_GROUPS: dict[str, type[SettingsGroup]] = {
     "pod": PodSettings,
     "log": LogSettings,
     "metrics": MetricsSettings,
+    "tls": TlsSettings,
+    "client_tls": CertificateSettings,
     "mongo": MongoSettings,
     "redis": RedisSettings,
     "router": RouterTarget,

@@ -93,6 +93,7 @@ def test_status_json_has_every_part(tmp_path: Path) -> None:
         "router_addresses": "127.0.0.1:21002",
         "mongo_url": "mongodb://m",
         "redis_url": "redis://r",
+        "ca_file": "",
         "parts": {
             "access-0": {
                 "role": "access",
