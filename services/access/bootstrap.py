@@ -19,6 +19,7 @@ from services.access.membership import Membership
 from services.access.metrics import access_metrics
 from services.access.requests import LogicRequests
 from services.access.responses import LogicResponses
+from services.access.revocations import FollowRevocations
 from services.access.routes import Routes
 from services.access.servicer import AccessServicer
 from services.access.session_table import SessionTable
@@ -29,6 +30,7 @@ from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
+from whimbrel.core.revocations import RevocationTable
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.ticker import Deadlines
@@ -92,7 +94,13 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     departures = Departures(
         router, lambda stream: routes.session_of(stream, stream.epoch), signals.gone
     )
-    parts = DrainParts.make(identity.pod_id, secret, table, settings.drain, clock=clock)
+    revoked = RevocationTable()
+    following = FollowRevocations(
+        links, revoked, table, pod_id=identity.pod_id, clock=clock, wall_clock=time.time
+    )
+    parts = DrainParts.make(
+        identity.pod_id, secret, table, settings.drain, clock=clock, revoked=revoked
+    )
     membership = Membership(settings, chassis, router, table, parts, clock=clock)
     registration = membership.registration
     registration.on_pods(links.see)
@@ -111,7 +119,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         settings.drain.linger_seconds,
         clock,
     )
-    servicer = AccessServicer(services, handshake, links, tokens)
+    servicer = AccessServicer(services, handshake, links, tokens, revoked)
     access_pb2_grpc.add_AccessServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name)
 
@@ -122,6 +130,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
             arrivals=parts.arrivals,
             loop_lag_ms=membership.loop_lag_ms,
             acks=acks.statistics(),
+            revocations=(len(revoked), following.age_seconds),
             links=[link.statistics() for link in links if link.up],
             now=clock(),
         )
@@ -137,6 +146,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         "receipts": signals.run,
         "watches": signals.run_watches,
         "departures": departures.run,
+        "revocations": following.run,
     }
     for name, loop in loops.items():
         chassis.spawn(loop(), name)

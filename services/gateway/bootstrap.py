@@ -48,6 +48,7 @@ async def start(settings: GatewaySettings, chassis: Chassis) -> None:
     registration.on_pods(logic.see)
     chassis.spawn(http.run(), "http")
     chassis.spawn(registration.run(), "registration")
+    chassis.spawn(parts.revoke.run(), "revocations")
     if parts.media_parts is not None:
         chassis.spawn(parts.media_parts.sweep.run(), "media_sweep")
     # The last added comes first: nobody new, then what is under way.

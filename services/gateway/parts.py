@@ -24,10 +24,13 @@ from services.gateway.media_parts import MediaParts, assemble_media
 from services.gateway.media_ports import MediaStorage
 from services.gateway.settings import GatewaySettings
 from services.gateway.usecases.administer import Administer
+from services.gateway.usecases.forget_device import ForgetDevice
 from services.gateway.usecases.log_in import LogIn
 from services.gateway.usecases.register import Register
+from services.gateway.usecases.revoke import Revoke
 from whimbrel.core.errors import unavailable
 from whimbrel.runtime.logic_pods import LogicPods
+from whimbrel.runtime.revocation_store import MongoRevocationStore
 from whimbrel.runtime.stores import Database
 from whimbrel.runtime.tokens import TokenVerifier
 
@@ -42,6 +45,9 @@ class Parts:
     accounts: MongoAccountStore
     logins: MongoLoginStore
     devices: MongoDeviceStore
+    revocations: MongoRevocationStore
+    revoke: Revoke
+    forget_device: ForgetDevice
     quiet_hours: MongoQuietHoursStore
     bans: MongoBanStore
     audit: MongoAuditLog
@@ -62,7 +68,7 @@ class Parts:
 
     async def prepare(self) -> None:
         """Create what the stores need; can be repeated. Raises UNAVAILABLE."""
-        for store in (self.accounts, self.logins, self.devices, self.bans):
+        for store in (self.accounts, self.logins, self.devices, self.bans, self.revocations):
             await store.prepare()
         if self.media_parts is not None:
             await self.media_parts.prepare()
@@ -95,11 +101,14 @@ def assemble(
     register = Register(
         accounts, passwords, min_length=settings.passwords.min_length, now_ms=_now_ms
     )
+    revocations = MongoRevocationStore(database)
+    revoke = Revoke(revocations, settings.tokens, wall_clock=time.time)
     log_in = LogIn(
         accounts,
         logins,
         devices,
         bans,
+        revoke,
         passwords,
         provider,
         secret=secret,
@@ -113,6 +122,9 @@ def assemble(
         accounts=accounts,
         logins=logins,
         devices=devices,
+        revocations=revocations,
+        revoke=revoke,
+        forget_device=ForgetDevice(devices, logins, revoke),
         quiet_hours=MongoQuietHoursStore(database),
         bans=bans,
         audit=audit,

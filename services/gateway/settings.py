@@ -49,7 +49,12 @@ class TokenSettings(SettingsGroup):
     """How long a login lasts."""
 
     access_seconds: Seconds = 900.0
-    """Seconds for which an access token holds. Default 15 minutes: nobody can take one back."""
+    """Seconds for which an access token holds. Default 15 minutes: a scope that was taken away
+    is gone by then."""
+    remembered_seconds: Seconds = 86_400.0
+    """Seconds for which it is remembered that an account or a device was revoked: at least as
+    long as any token holds that is accepted here. Default a day: as long as `whimbrel token`
+    makes them."""
     refresh_seconds: Seconds = 30 * 86_400.0
     """Seconds after which a login ends that was not refreshed. Default 30 days: who is away for
     longer says again who they are."""

@@ -16,6 +16,7 @@ import jwt
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.names import UserId, check_name
+from whimbrel.core.revocations import Credential
 
 KEY_ID: Final = "local"
 MIN_SECRET_BYTES: Final = 32
@@ -32,7 +33,14 @@ class Claims:
     scopes: frozenset[str] = frozenset()
     """What the bearer may do beyond what every user may ("admin")."""
     login_id: str = ""
-    """The log-in that the token came from; empty when there was none."""
+    """The login that the token came from; empty when there was none."""
+    issued_at: float = 0.0
+    """Seconds since the Unix epoch; 0 when the token does not say."""
+
+    @property
+    def credential(self) -> Credential:
+        """What of it revocations look at."""
+        return Credential(self.user_id, self.login_id, self.issued_at)
 
 
 def read_secret(path: Path) -> bytes:
@@ -53,9 +61,10 @@ def sign_token(
 
     `scope`: words separated by spaces (RFC 8693); `login_id`: the log-in that it comes from.
     """
-    claims: dict[str, str | int] = {
+    claims: dict[str, str | float] = {
         "sub": check_name(user_id, "user_id"),
-        "iat": int(now),
+        # To the millisecond: a token of a login that comes right after a revocation is newer.
+        "iat": round(now, 3),
         "exp": int(now + ttl_seconds),
     }
     if scope:
@@ -85,6 +94,7 @@ class TokenVerifier:
             )
             claims = decoded["payload"]
             expires_at = float(claims["exp"])
+            issued_at = float(claims.get("iat", 0))
             if decoded["header"].get("kid", KEY_ID) != KEY_ID:
                 raise _unauthenticated("the token is signed by a key that is not trusted here")
             user_id = UserId(check_name(claims["sub"], "sub"))
@@ -97,7 +107,7 @@ class TokenVerifier:
             raise _unauthenticated(error.detail) from None
         if expires_at <= self._clock():
             raise WhimbrelError(ErrorCode.TOKEN_EXPIRED, "the token has expired")
-        return Claims(user_id, expires_at, frozenset(scope.split()), login_id)
+        return Claims(user_id, expires_at, frozenset(scope.split()), login_id, issued_at)
 
 
 def _unauthenticated(detail: str) -> WhimbrelError:
