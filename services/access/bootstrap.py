@@ -31,18 +31,17 @@ from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.revocations import RevocationTable
+from whimbrel.runtime.auth import open_pod_secret, open_verifier
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.ticker import Deadlines
-from whimbrel.runtime.tokens import TokenVerifier, read_secret
 
 
 async def start(settings: AccessSettings, chassis: Chassis) -> None:
     """Build the pod on its chassis and start its tasks."""
     own = settings.stream
     clock = time.monotonic
-    secret = read_secret(settings.auth.secret_file)
-    tokens = TokenVerifier(secret)
+    tokens = open_verifier(settings.auth)
     channel = await chassis.stack.enter_async_context(chassis.dial(settings.router.addresses))
     router = router_pb2_grpc.RouterServiceStub(channel)
     identity = PodIdentity(chassis.pod_id, chassis.incarnation)
@@ -99,7 +98,13 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         links, revoked, table, pod_id=identity.pod_id, clock=clock, wall_clock=time.time
     )
     parts = DrainParts.make(
-        identity.pod_id, secret, table, settings.drain, clock=clock, revoked=revoked
+        identity.pod_id,
+        open_pod_secret(settings.auth),
+        table,
+        settings.drain,
+        clock=clock,
+        tokens=tokens,
+        revoked=revoked,
     )
     membership = Membership(settings, chassis, router, table, parts, clock=clock)
     registration = membership.registration

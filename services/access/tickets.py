@@ -1,8 +1,8 @@
 """Tickets: short-lived, signed admissions of one device to one pod, so that a session can move
 without the login path (rule 23).
 
-JSON Web Tokens with the pods' shared secret and an audience of their own: no token of a user is
-ever taken for one, and none of these for a token of a user. A ticket is never logged.
+JSON Web Tokens with the secret of the Access pods and an audience of their own: no token of a user
+is ever taken for one, and none of these for a token of a user. A ticket is never logged.
 """
 
 from __future__ import annotations

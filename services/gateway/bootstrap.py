@@ -21,7 +21,6 @@ from whimbrel.runtime.serve import ServiceFailedError, ServiceSpec
 from whimbrel.runtime.stores import open_mongo
 from whimbrel.runtime.tls import files_of
 from whimbrel.runtime.tls_settings import CertificateSettings
-from whimbrel.runtime.tokens import read_secret
 
 _log = get_logger(__name__)
 
@@ -30,14 +29,13 @@ _RETRY_SECONDS = 0.5
 
 async def start(settings: GatewaySettings, chassis: Chassis) -> None:
     """Open the store, find Logic, serve HTTP, register."""
-    secret = read_secret(settings.auth.secret_file)
     database = await chassis.stack.enter_async_context(open_mongo(settings.mongo))
     channel = chassis.dial(settings.router.addresses)
     chassis.stack.push_async_callback(channel.close)
     logic = LogicPods(chassis.dial)
     chassis.stack.push_async_callback(logic.close)
     storage = await chassis.stack.enter_async_context(open_media_storage(settings.media))
-    parts = assemble(settings, secret, database, logic, storage)
+    parts = assemble(settings, database, logic, storage)
     chassis.stack.callback(parts.close)
     await _until_prepared(parts)
     grace_seconds = settings.pod.grace_seconds

@@ -29,6 +29,7 @@ from services.gateway.usecases.log_in import LogIn
 from services.gateway.usecases.register import Register
 from services.gateway.usecases.revoke import Revoke
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.auth import open_pod_secret, open_signer, open_verifier
 from whimbrel.runtime.logic_pods import LogicPods
 from whimbrel.runtime.revocation_store import MongoRevocationStore
 from whimbrel.runtime.stores import Database
@@ -84,7 +85,6 @@ class Parts:
 
 def assemble(
     settings: GatewaySettings,
-    secret: bytes,
     database: Database,
     logic: LogicPods,
     storage: MediaStorage | None,
@@ -111,12 +111,13 @@ def assemble(
         revoke,
         passwords,
         provider,
-        secret=secret,
+        signer=open_signer(settings.auth),
+        pod_secret=open_pod_secret(settings.auth),
         settings=settings.tokens,
         wall_clock=time.time,
     )
     return Parts(
-        tokens=TokenVerifier(secret),
+        tokens=open_verifier(settings.auth),
         logic=logic,
         limits=Limits(settings.limits, clock=time.monotonic),
         accounts=accounts,

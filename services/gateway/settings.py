@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.gateway.media_settings import MediaSettings
 from whimbrel.runtime.settings import (
@@ -131,3 +131,9 @@ class GatewaySettings(ServiceSettings):
     """Files that users upload."""
     identity_provider: IdentityProviderSettings | None = None
     """Who else may say who somebody is. Default: nobody."""
+
+    @model_validator(mode="after")
+    def _can_sign(self) -> Self:
+        if self.auth.signing_file is None and self.auth.secret_file is None:
+            raise ValueError("auth.signing_file must be set without auth.secret_file")
+        return self

@@ -41,7 +41,7 @@ class AdminGateway:
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPSHandler(context=believing(record.ca_file)),
         )
-        self._secret = folder.secret()
+        self._key = folder.signing_key()
         if not self._url:
             raise CommandError(
                 "this stack has no gateway: start one with `whimbrel up --gateway 1`"
@@ -52,7 +52,7 @@ class AdminGateway:
         gateway answered, or UNAVAILABLE when it did not."""
         from whimbrel.runtime.tokens import sign_token
 
-        token = sign_token(self._secret, OPERATOR, _TOKEN_SECONDS, now=time.time(), scope="admin")
+        token = sign_token(self._key, OPERATOR, _TOKEN_SECONDS, now=time.time(), scope="admin")
         request = urllib.request.Request(
             self._url + path,
             method=method,

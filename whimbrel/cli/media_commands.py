@@ -145,8 +145,8 @@ def _gateway(
         from whimbrel.runtime.tokens import sign_token
 
         assert user is not None
-        secret = folder_of(data).secret()
-        token = sign_token(secret, user, _TOKEN_SECONDS, now=time.time())
+        key = folder_of(data).signing_key()
+        token = sign_token(key, user, _TOKEN_SECONDS, now=time.time())
     return MediaGateway(url, token, context=context)
 
 

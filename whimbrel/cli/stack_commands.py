@@ -161,7 +161,7 @@ def token(
     """
     from whimbrel.runtime.tokens import sign_token
 
-    typer.echo(sign_token(folder_of(data).secret(), user, ttl, now=time.time()))
+    typer.echo(sign_token(folder_of(data).signing_key(), user, ttl, now=time.time()))
 
 
 def status_json(record: StackRecord) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 if TYPE_CHECKING:
     from whimbrel.client import Client, MessageEvent
+    from whimbrel.runtime.token_keys import Key
 
 ATTACH_SECONDS = 15.0
 _TOKEN_SECONDS = 3600.0
@@ -52,16 +53,16 @@ def access_of(
     if token is not None:
         return Access(found, token, ca_file)
     assert user is not None
-    return Access(found, _signer(folder.secret(), user), ca_file)
+    return Access(found, _signer(folder.signing_key(), user), ca_file)
 
 
-def _signer(secret: bytes, user: str) -> Callable[[], str]:
+def _signer(key: Key, user: str) -> Callable[[], str]:
     import time
 
     from whimbrel.runtime.tokens import sign_token
 
     def sign() -> str:
-        return sign_token(secret, user, _TOKEN_SECONDS, now=time.time())
+        return sign_token(key, user, _TOKEN_SECONDS, now=time.time())
 
     sign()  # a name that cannot be signed is refused here, not at each attempt
     return sign

@@ -123,6 +123,8 @@ class Plan:
         own = {part.name: part.address for part in self.stores}
         self._around = Surroundings(
             token_key=folder.token_key,
+            keys_file=folder.keys_file,
+            signing_file=folder.signing_file,
             mongo_url=self.mongo_url,
             redis_url=self.redis_url,
             routers=routers,

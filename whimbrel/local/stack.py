@@ -196,7 +196,7 @@ class Stack:
 
     def token(self, user_id: str, ttl_seconds: float = _TOKEN_SECONDS) -> str:
         """A token of this user, good for this stack."""
-        return sign_token(self.folder.secret(), user_id, ttl_seconds, now=time.time())
+        return sign_token(self.folder.signing_key(), user_id, ttl_seconds, now=time.time())
 
     async def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to a pod, or to "mongod" or "redis".

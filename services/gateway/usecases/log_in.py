@@ -22,6 +22,7 @@ from services.gateway.settings import TokenSettings
 from services.gateway.usecases.revoke import Revoke
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.token_keys import Key
 from whimbrel.runtime.tokens import sign_token
 
 _log = get_logger(__name__)
@@ -50,11 +51,12 @@ class LogIn:
         passwords: Argon2Passwords,
         provider: JwksIdentityProvider | None,
         *,
-        secret: bytes,
+        signer: Callable[[], Key],
+        pod_secret: bytes,
         settings: TokenSettings,
         wall_clock: Callable[[], float],
     ) -> None:
-        """`wall_clock`: seconds since the Unix epoch."""
+        """`signer` gives the key that signs now. `wall_clock`: seconds since the Unix epoch."""
         self._accounts = accounts
         self._logins = logins
         self._devices = devices
@@ -62,8 +64,8 @@ class LogIn:
         self._revoke = revoke
         self._passwords = passwords
         self._provider = provider
-        self._secret = secret
-        self._refresh_tokens = RefreshTokens(secret)
+        self._signer = signer
+        self._refresh_tokens = RefreshTokens(pod_secret)
         self._settings = settings
         self._wall_clock = wall_clock
 
@@ -164,7 +166,7 @@ class LogIn:
 
     def _tokens(self, user: User, login_id: str, refresh_token: str, now: float) -> Tokens:
         access_token = sign_token(
-            self._secret,
+            self._signer(),
             user.user_id,
             self._settings.access_seconds,
             now=now,
