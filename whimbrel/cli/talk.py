@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whimbrel.runtime.token_keys import Key
 
 ATTACH_SECONDS = 15.0
+_SYSTEM = "system"
 _TOKEN_SECONDS = 3600.0
 
 
@@ -29,12 +30,16 @@ class Access:
 
     endpoints: list[str]
     token: str | Callable[[], str]
-    ca_file: str = ""
-    """Of the stack on this machine; empty when it speaks no TLS, and for other clusters."""
+    ca: str = ""
+    """File of the authority to believe, "system" for those of the system; empty: no TLS."""
 
 
 def access_of(
-    user: str | None, endpoints: list[str] | None, token: str | None, data: Path | None
+    user: str | None,
+    endpoints: list[str] | None,
+    token: str | None,
+    data: Path | None,
+    ca: str | None = None,
 ) -> Access:
     """What the options say, the running stack filling in what they leave out.
 
@@ -49,11 +54,13 @@ def access_of(
         )
     folder = folder_of(data)
     found = endpoints or folder.running().endpoints
-    ca_file = "" if endpoints else folder.running().ca_file
+    ca = ca or ("" if endpoints else folder.running().ca_file)
+    if ca and ca != _SYSTEM and not Path(ca).is_file():
+        raise typer.BadParameter(f'--ca must name a file, or "{_SYSTEM}", not {ca!r}')
     if token is not None:
-        return Access(found, token, ca_file)
+        return Access(found, token, ca)
     assert user is not None
-    return Access(found, _signer(folder.signing_key(), user), ca_file)
+    return Access(found, _signer(folder.signing_key(), user), ca)
 
 
 def _signer(key: Key, user: str) -> Callable[[], str]:
@@ -78,13 +85,15 @@ async def connected(
     """
     from whimbrel.client import Tls, connect
 
+    tls = access.ca == _SYSTEM or (bool(access.ca) and Tls(ca_file=access.ca))
+
     client = connect(
         access.endpoints,
         access.token,
         device=device,
         cursor=cursor,
         timeout_seconds=ATTACH_SECONDS,
-        tls=Tls(ca_file=access.ca_file) if access.ca_file else False,
+        tls=tls,
     )
     async with AsyncExitStack() as opened:
         try:
