@@ -56,9 +56,9 @@ async def run(workload: Workload, target: Target, *, name: str = "bench") -> Fig
         for process in processes:
             write(process, GO)
         await asyncio.sleep(workload.warm_up_seconds)
-        before = _cpu_ms(target.processes())
+        before = cpu_ms(target.processes())
         await asyncio.sleep(workload.seconds)
-        after = _cpu_ms(target.processes())
+        after = cpu_ms(target.processes())
         results = await asyncio.gather(*(_result(process) for process in processes))
     finally:
         for process in processes:
@@ -98,7 +98,7 @@ async def _result(process: asyncio.subprocess.Process) -> LoadResult:
     return LoadResult(**json.loads(await line_of(process, SETTLE_SECONDS)))
 
 
-def _cpu_ms(processes: dict[str, int]) -> dict[str, float]:
+def cpu_ms(processes: dict[str, int]) -> dict[str, float]:
     """User and system CPU of each process so far, in milliseconds."""
     used = {}
     for name, pid in processes.items():

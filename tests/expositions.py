@@ -78,6 +78,7 @@ FAMILIES: Final[dict[str, list[Metric]]] = {
             arrivals=Arrivals(12.0, 0.0),
             loop_lag_ms=0.0,
             acks=AckStatistics(kept=0, waiting=0),
+            revocations=(0, 0.0),
             links=[],
             streams=StreamTally().figures([], 256)._replace(ended={"gone": 0}),
             now=0.0,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         MessageEvent,
         Receipt,
         SqliteStore,
+        Tls,
         WhimbrelError,
         connect,
     )
@@ -38,6 +39,7 @@ __all__ = [
     "MessageEvent",
     "Receipt",
     "SqliteStore",
+    "Tls",
     "WhimbrelError",
     "connect",
 ]

@@ -15,11 +15,13 @@ from services.access.arrivals import Arrivals
 from services.access.client_stream import ClientStream
 from services.access.moves import Moves
 from services.access.refusals import SentElsewhereError, StreamRefusedError
+from services.access.revocations import REVOKED
 from services.access.session_table import SessionTable
 from services.access.settings import DrainSettings
 from services.access.tickets import TicketOffice
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
+from whimbrel.core.revocations import RevocationTable
 from whimbrel.runtime.tokens import TokenVerifier
 
 _RETRY_AFTER_MS: Final = 500
@@ -39,6 +41,7 @@ class Admission:
         table: SessionTable,
         settings: DrainSettings,
         is_cordoned: Callable[[], bool],
+        revoked: RevocationTable,
     ) -> None:
         self._pod_id = pod_id
         self._tokens = tokens
@@ -48,6 +51,7 @@ class Admission:
         self._table = table
         self._settings = settings
         self._is_cordoned = is_cordoned
+        self._revoked = revoked
 
     def admit(self, stream: ClientStream, hello: access_pb2.Hello, now: float) -> int:
         """Set whose stream it is; the epoch that its ticket leaves, 0 without a good ticket.
@@ -62,10 +66,14 @@ class Admission:
                 device_id=hello.device_id,
                 instance_id=hello.instance_id,
             )
+            if ticket is not None and self._revoked.refuses(ticket.credential, hello.device_id):
+                # The token may be a newer one.
+                ticket = None
         if ticket is None:
             self._identify(stream, hello.token)
         else:
             stream.user_id, stream.expires_at = ticket.user_id, ticket.expires_at
+            stream.credential = ticket.credential
         if self._is_cordoned():
             raise self._redirect(stream, hello, now)
         if self._settings.max_sessions and len(self._table) >= self._settings.max_sessions:
@@ -89,7 +97,10 @@ class Admission:
             expired = error.code is ErrorCode.TOKEN_EXPIRED
             code = CloseCode.TOKEN_EXPIRED if expired else CloseCode.BAD_TOKEN
             raise StreamRefusedError(code, error.detail) from None
+        if self._revoked.refuses(claims.credential, stream.device_id):
+            raise StreamRefusedError(CloseCode.REVOKED, REVOKED)
         stream.user_id, stream.expires_at = claims.user_id, claims.expires_at
+        stream.credential = claims.credential
 
     def _redirect(
         self, stream: ClientStream, hello: access_pb2.Hello, now: float

@@ -17,6 +17,7 @@ from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.tls import Dial
 
 _log = get_logger(__name__)
 
@@ -32,9 +33,11 @@ class Attending:
         self,
         report: Callable[[], drain_pb2.AttendRequest],
         on_order: Callable[[drain_pb2.AttendResponse], None],
+        dial: Dial = open_channel,
     ) -> None:
         self._report = report
         self._on_order = on_order
+        self._dial = dial
         self._wanted: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._news = asyncio.Event()
@@ -73,7 +76,7 @@ class Attending:
                 self._wanted = {}
 
     async def _attend(self, address: str, incarnation: str) -> None:
-        async with open_channel(address) as channel:
+        async with self._dial(address) as channel:
             stub = drain_pb2_grpc.DrainServiceStub(channel)
             # Looked at each time: a cancellation may have been swallowed by grpc, see
             # runtime.cancelling.

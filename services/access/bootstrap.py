@@ -19,6 +19,7 @@ from services.access.membership import Membership
 from services.access.metrics import access_metrics
 from services.access.requests import LogicRequests
 from services.access.responses import LogicResponses
+from services.access.revocations import FollowRevocations
 from services.access.routes import Routes
 from services.access.servicer import AccessServicer
 from services.access.session_table import SessionTable
@@ -29,20 +30,19 @@ from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
-from whimbrel.runtime.channels import open_channel
+from whimbrel.core.revocations import RevocationTable
+from whimbrel.runtime.auth import open_pod_secret, open_verifier
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.ticker import Deadlines
-from whimbrel.runtime.tokens import TokenVerifier, read_secret
 
 
 async def start(settings: AccessSettings, chassis: Chassis) -> None:
     """Build the pod on its chassis and start its tasks."""
     own = settings.stream
     clock = time.monotonic
-    secret = read_secret(settings.auth.secret_file)
-    tokens = TokenVerifier(secret)
-    channel = await chassis.stack.enter_async_context(open_channel(settings.router.addresses))
+    tokens = open_verifier(settings.auth)
+    channel = await chassis.stack.enter_async_context(chassis.dial(settings.router.addresses))
     router = router_pb2_grpc.RouterServiceStub(channel)
     identity = PodIdentity(chassis.pod_id, chassis.incarnation)
 
@@ -58,6 +58,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
             highest,
             send_seconds=own.send_seconds,
             fetch_seconds=own.fetch_seconds,
+            dial=chassis.dial,
         )
 
     def on_stored(user_id: str, device_id: str, cursor: int) -> None:
@@ -92,7 +93,19 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     departures = Departures(
         router, lambda stream: routes.session_of(stream, stream.epoch), signals.gone
     )
-    parts = DrainParts.make(identity.pod_id, secret, table, settings.drain, clock=clock)
+    revoked = RevocationTable()
+    following = FollowRevocations(
+        links, revoked, table, pod_id=identity.pod_id, clock=clock, wall_clock=time.time
+    )
+    parts = DrainParts.make(
+        identity.pod_id,
+        open_pod_secret(settings.auth),
+        table,
+        settings.drain,
+        clock=clock,
+        tokens=tokens,
+        revoked=revoked,
+    )
     membership = Membership(settings, chassis, router, table, parts, clock=clock)
     registration = membership.registration
     registration.on_pods(links.see)
@@ -111,7 +124,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         settings.drain.linger_seconds,
         clock,
     )
-    servicer = AccessServicer(services, handshake, links, tokens)
+    servicer = AccessServicer(services, handshake, links, tokens, revoked)
     access_pb2_grpc.add_AccessServiceServicer_to_server(servicer, chassis.server)
     chassis.serves(access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name)
 
@@ -122,6 +135,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
             arrivals=parts.arrivals,
             loop_lag_ms=membership.loop_lag_ms,
             acks=acks.statistics(),
+            revocations=(len(revoked), following.age_seconds),
             links=[link.statistics() for link in links if link.up],
             streams=services.tally.figures(servicer.open_streams, own.window_messages),
             now=clock(),
@@ -138,6 +152,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         "receipts": signals.run,
         "watches": signals.run_watches,
         "departures": departures.run,
+        "revocations": following.run,
     }
     for name, loop in loops.items():
         chassis.spawn(loop(), name)

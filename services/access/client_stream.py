@@ -19,6 +19,7 @@ from whimbrel.api.access.v1 import access_pb2
 from whimbrel.core.ack_timer import SeqRange
 from whimbrel.core.drain.session_move import SessionMove
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
+from whimbrel.core.revocations import Credential
 from whimbrel.core.session import ServerSession
 from whimbrel.core.session_types import Mode, SessionLimits, SessionStatistics
 from whimbrel.core.window import Numbered
@@ -42,6 +43,8 @@ class ClientStream:
         self.instance_id = ""
         self.attempt = 0
         self.epoch = 0
+        self.credential = Credential("", "", 0.0)
+        """What it was admitted with."""
         self.expires_at = 0.0
         """When its credential ends, seconds since the Unix epoch."""
         self.migrates = False

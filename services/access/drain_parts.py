@@ -15,6 +15,7 @@ from services.access.tickets import TicketOffice
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.pod_drain_types import DrainTimes
 from whimbrel.core.drain.targets import TargetChooser
+from whimbrel.core.revocations import RevocationTable
 from whimbrel.runtime.tokens import TokenVerifier
 
 
@@ -39,6 +40,7 @@ class DrainParts:
         clock: Callable[[], float],
         wall_clock: Callable[[], float] = time.time,
         tokens: TokenVerifier | None = None,
+        revoked: RevocationTable | None = None,
     ) -> DrainParts:
         """`clock` is monotonic seconds, `wall_clock` seconds since the Unix epoch."""
         drain = PodDrain(DrainTimes(settle_seconds=settings.settle_seconds))
@@ -55,5 +57,6 @@ class DrainParts:
             table,
             settings,
             lambda: drain.is_cordoned,
+            RevocationTable() if revoked is None else revoked,
         )
         return cls(drain, chooser, arrivals, moves, admission)

@@ -24,6 +24,7 @@ from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.tls import Dial
 
 _log = get_logger(__name__)
 
@@ -69,6 +70,7 @@ class Link:
         *,
         send_seconds: float,
         fetch_seconds: float,
+        dial: Dial = open_channel,
     ) -> None:
         self.pod = pod
         self.up = False
@@ -80,6 +82,7 @@ class Link:
         self._hello = hello
         self._events = events
         self._highest = highest
+        self._dial = dial
 
     @property
     def pod_id(self) -> str:
@@ -92,7 +95,7 @@ class Link:
 
     async def run(self, is_wanted: Callable[[], bool]) -> None:
         """Keep the link open until it breaks and is not wanted any more."""
-        async with open_channel(self.pod.address) as channel:
+        async with self._dial(self.pod.address) as channel:
             self.stub = logic_pb2_grpc.LogicServiceStub(channel)
             failures = 0
             while is_wanted():

@@ -71,7 +71,7 @@ class Membership:
             on_phase=self._on_phase,
             clock=clock,
         )
-        self._attending = Attending(self._report, self.draining.order)
+        self._attending = Attending(self._report, self.draining.order, chassis.dial)
         self.registration.on_pods(self._see_pods)
         self.registration.on_pods(self._attending.see)
 

@@ -24,12 +24,14 @@ def access_metrics(
     arrivals: Arrivals,
     loop_lag_ms: float,
     acks: AckStatistics,
+    revocations: tuple[int, float],
     links: Iterable[PendingStatistics],
     streams: StreamFigures,
     now: float,
 ) -> Iterator[Metric]:
     """Every family of this role. `sessions` is how many the pod holds; `links` are those to Logic
-    that are up; `now` is monotonic seconds."""
+    that are up; `revocations`: how many count, and seconds since all were known; `now` is
+    monotonic seconds."""
     # The autoscaler reads this one by its name (k8s/components/autoscaling).
     yield gauge(
         "whimbrel_access_sessions",
@@ -60,6 +62,13 @@ def access_metrics(
         "whimbrel_access_acks_unstored",
         "Devices whose last ack is not stored yet.",
         acks.kept,
+    )
+    count, age_seconds = revocations
+    yield gauge("whimbrel_access_revocations", "Revocations that count now.", count)
+    yield gauge(
+        "whimbrel_access_revocations_age_seconds",
+        "How long ago all that was revoked was known here; 0.5 is usual, above 2 is an outage.",
+        age_seconds,
     )
     up = list(links)
     yield gauge("whimbrel_access_logic_links", "Links to Logic pods that are up.", len(up))

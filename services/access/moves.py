@@ -197,6 +197,8 @@ class Moves:
                 pod_id=pod_id,
                 epoch=epoch,
                 expires_at=stream.expires_at,
+                login_id=stream.credential.login_id,
+                issued_at=stream.credential.issued_at,
             )
         )
 

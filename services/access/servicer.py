@@ -11,11 +11,13 @@ import grpc
 from services.access.client_stream import ClientStream
 from services.access.handshake import Handshake
 from services.access.links import Links
+from services.access.revocations import REVOKED
 from services.access.stream_driver import StreamDriver
 from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.revocations import RevocationTable
 from whimbrel.runtime.errors import error_from_rpc
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.tokens import TokenVerifier
@@ -30,12 +32,18 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
     """AccessService of one pod."""
 
     def __init__(
-        self, services: StreamServices, handshake: Handshake, links: Links, tokens: TokenVerifier
+        self,
+        services: StreamServices,
+        handshake: Handshake,
+        links: Links,
+        tokens: TokenVerifier,
+        revoked: RevocationTable,
     ) -> None:
         self._services = services
         self._handshake = handshake
         self._links = links
         self._tokens = tokens
+        self._revoked = revoked
         self.open_streams: set[ClientStream] = set()
         """All streams, also those that have not said who they are."""
 
@@ -109,7 +117,10 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
             if key == "authorization" and isinstance(value, str):
                 if value[: len(_BEARER)].lower() != _BEARER:
                     break
-                return self._tokens.verify(value[len(_BEARER) :].strip()).user_id
+                claims = self._tokens.verify(value[len(_BEARER) :].strip())
+                if self._revoked.refuses(claims.credential):
+                    raise WhimbrelError(ErrorCode.UNAUTHENTICATED, REVOKED)
+                return claims.user_id
         raise WhimbrelError(ErrorCode.UNAUTHENTICATED, "authorization: Bearer TOKEN is missing")
 
 

@@ -1,8 +1,8 @@
 """Tickets: short-lived, signed admissions of one device to one pod, so that a session can move
 without the login path (rule 23).
 
-JSON Web Tokens with the pods' shared secret and an audience of their own: no token of a user is
-ever taken for one, and none of these for a token of a user. A ticket is never logged.
+JSON Web Tokens with the secret of the Access pods and an audience of their own: no token of a user
+is ever taken for one, and none of these for a token of a user. A ticket is never logged.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import jwt
+
+from whimbrel.core.revocations import Credential
 
 TICKET_SECONDS: Final = 60.0
 _AUDIENCE: Final = "whimbrel-ticket"
@@ -32,6 +34,14 @@ class Ticket:
     """The epoch that it leaves; it serves once, because the epoch changes then."""
     expires_at: float
     """Seconds since the Unix epoch at which the credential of the session ends."""
+    login_id: str = ""
+    issued_at: float = 0.0
+    """Of that credential, as in a token; 0 in a ticket of a pod that is older than revocations."""
+
+    @property
+    def credential(self) -> Credential:
+        """What of it revocations look at."""
+        return Credential(self.user_id, self.login_id, self.issued_at)
 
 
 class TicketOffice:
@@ -52,6 +62,8 @@ class TicketOffice:
             "pod": ticket.pod_id,
             "epo": str(ticket.epoch),
             "cex": ticket.expires_at,
+            "sid": ticket.login_id,
+            "cia": ticket.issued_at,
             "exp": min(self._clock() + TICKET_SECONDS, ticket.expires_at),
         }
         return jwt.encode(claims, self._secret, algorithm="HS256")
@@ -73,6 +85,8 @@ class TicketOffice:
                 str(claims["pod"]),
                 int(claims["epo"]),
                 float(claims["cex"]),
+                str(claims.get("sid", "")),
+                float(claims.get("cia", 0)),
             )
             expires_at = float(claims["exp"])
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from services.drain.adapters.platform_local import open_local
@@ -24,7 +23,6 @@ from services.drain.usecases.reconcile import Reconcile
 from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import invalid
-from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
@@ -36,7 +34,7 @@ _LOAD_SECONDS = 1.0
 
 async def start(settings: DrainSettings, chassis: Chassis) -> None:
     """Open the platform, then stand on it."""
-    platform, leadership = await open_platform(settings, chassis.incarnation, chassis.stack)
+    platform, leadership = await open_platform(settings, chassis)
     await start_on(platform, leadership, settings, chassis, _tracing(settings, chassis))
 
 
@@ -51,21 +49,19 @@ def _tracing(settings: DrainSettings, chassis: Chassis) -> list[PlanObserver]:
     return [otel.open_plan_spans(exporter, settings.pod, chassis.stack)]
 
 
-async def open_platform(
-    settings: DrainSettings, incarnation: str, stack: AsyncExitStack
-) -> tuple[Platform, Leadership]:
+async def open_platform(settings: DrainSettings, chassis: Chassis) -> tuple[Platform, Leadership]:
     """The adapters that the settings name; what they open is closed with the stack."""
     own = settings.platform
     if own.kind == "local":
-        return open_local(settings, stack)
+        return open_local(settings, chassis.stack, chassis.dial)
     # Imported when asked for: this platform's client weighs 46 MB.
     from services.drain.adapters.open_kubernetes import open_kubernetes  # noqa: PLC0415
 
     return await open_kubernetes(
-        stack,
+        chassis.stack,
         namespace=own.namespace or await asyncio.to_thread(_own_namespace),
         lease_name=own.lease_name,
-        holder=f"{settings.pod.id}-{incarnation}",
+        holder=f"{settings.pod.id}-{chassis.incarnation}",
         lease_seconds=settings.leader.lease_seconds,
     )
 
@@ -89,7 +85,7 @@ async def start_on(
 ) -> None:
     """The controller on any platform; tests bring one in memory."""
     clock, wall_clock = time.monotonic, time.time
-    channel = open_channel(settings.router.addresses)
+    channel = chassis.dial(settings.router.addresses)
     chassis.stack.push_async_callback(channel.close)
     registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
 

@@ -22,7 +22,9 @@ def _caller(
 ) -> Claims:
     if given is None:
         raise WhimbrelError(ErrorCode.UNAUTHENTICATED, "authorization: Bearer TOKEN is missing")
-    return parts.tokens.verify(given.credentials)
+    claims = parts.tokens.verify(given.credentials)
+    parts.revoke.check(claims)
+    return claims
 
 
 Caller = Annotated[Claims, Depends(_caller)]

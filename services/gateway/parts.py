@@ -25,10 +25,14 @@ from services.gateway.media_parts import MediaParts, assemble_media
 from services.gateway.media_ports import MediaStorage
 from services.gateway.settings import GatewaySettings
 from services.gateway.usecases.administer import Administer
+from services.gateway.usecases.forget_device import ForgetDevice
 from services.gateway.usecases.log_in import LogIn
 from services.gateway.usecases.register import Register
+from services.gateway.usecases.revoke import Revoke
 from whimbrel.core.errors import unavailable
+from whimbrel.runtime.auth import open_pod_secret, open_signer, open_verifier
 from whimbrel.runtime.logic_pods import LogicPods
+from whimbrel.runtime.revocation_store import MongoRevocationStore
 from whimbrel.runtime.stores import Database
 from whimbrel.runtime.tokens import TokenVerifier
 
@@ -43,6 +47,9 @@ class Parts:
     accounts: MongoAccountStore
     logins: MongoLoginStore
     devices: MongoDeviceStore
+    revocations: MongoRevocationStore
+    revoke: Revoke
+    forget_device: ForgetDevice
     quiet_hours: MongoQuietHoursStore
     bans: MongoBanStore
     audit: MongoAuditLog
@@ -64,7 +71,8 @@ class Parts:
 
     async def prepare(self) -> None:
         """Create what the stores need; can be repeated. Raises UNAVAILABLE."""
-        for store in (self.accounts, self.logins, self.devices, self.keys.store, self.bans):
+        users = (self.accounts, self.logins, self.devices, self.keys.store)
+        for store in (*users, self.bans, self.revocations):
             await store.prepare()
         if self.media_parts is not None:
             await self.media_parts.prepare()
@@ -80,7 +88,6 @@ class Parts:
 
 def assemble(
     settings: GatewaySettings,
-    secret: bytes,
     database: Database,
     logic: LogicPods,
     storage: MediaStorage | None,
@@ -97,24 +104,31 @@ def assemble(
     register = Register(
         accounts, passwords, min_length=settings.passwords.min_length, now_ms=_now_ms
     )
+    revocations = MongoRevocationStore(database)
+    revoke = Revoke(revocations, settings.tokens, wall_clock=time.time)
     log_in = LogIn(
         accounts,
         logins,
         devices,
         bans,
+        revoke,
         passwords,
         provider,
-        secret=secret,
+        signer=open_signer(settings.auth),
+        pod_secret=open_pod_secret(settings.auth),
         settings=settings.tokens,
         wall_clock=time.time,
     )
     return Parts(
-        tokens=TokenVerifier(secret),
+        tokens=open_verifier(settings.auth),
         logic=logic,
         limits=Limits(settings.limits, clock=time.monotonic),
         accounts=accounts,
         logins=logins,
         devices=devices,
+        revocations=revocations,
+        revoke=revoke,
+        forget_device=ForgetDevice(devices, logins, revoke),
         quiet_hours=MongoQuietHoursStore(database),
         bans=bans,
         audit=audit,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.gateway.key_settings import KeySettings
 from services.gateway.media_settings import MediaSettings
@@ -50,7 +50,12 @@ class TokenSettings(SettingsGroup):
     """How long a login lasts."""
 
     access_seconds: Seconds = 900.0
-    """Seconds for which an access token holds. Default 15 minutes: nobody can take one back."""
+    """Seconds for which an access token holds. Default 15 minutes: a scope that was taken away
+    is gone by then."""
+    remembered_seconds: Seconds = 86_400.0
+    """Seconds for which it is remembered that an account or a device was revoked: at least as
+    long as any token holds that is accepted here. Default a day: as long as `whimbrel token`
+    makes them."""
     refresh_seconds: Seconds = 30 * 86_400.0
     """Seconds after which a login ends that was not refreshed. Default 30 days: who is away for
     longer says again who they are."""
@@ -129,3 +134,9 @@ class GatewaySettings(ServiceSettings):
     """Public keys of devices, for end-to-end encryption."""
     identity_provider: IdentityProviderSettings | None = None
     """Who else may say who somebody is. Default: nobody."""
+
+    @model_validator(mode="after")
+    def _can_sign(self) -> Self:
+        if self.auth.signing_file is None and self.auth.secret_file is None:
+            raise ValueError("auth.signing_file must be set without auth.secret_file")
+        return self

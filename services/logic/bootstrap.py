@@ -66,9 +66,9 @@ from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import WhimbrelError
-from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.registration import Registration
+from whimbrel.runtime.revocation_store import MongoRevocationStore
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.stores import Database, open_mongo, open_redis
@@ -85,7 +85,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     """Open the stores, assemble the use cases, serve, register."""
     redis = await chassis.stack.enter_async_context(open_redis(settings.redis))
     database = await chassis.stack.enter_async_context(open_mongo(settings.mongo))
-    channel = open_channel(settings.router.addresses)
+    channel = chassis.dial(settings.router.addresses)
     chassis.stack.push_async_callback(channel.close)
     router = router_pb2_grpc.RouterServiceStub(channel)
     links = LinkTable()
@@ -110,8 +110,9 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     of_people = (relations, privacy, bans, risks, words, cases)
     of_history = (pulls, settings_of, search)
     media = MongoMediaRights(database)
+    revocations = MongoRevocationStore(database)
     first = (messages, timelines, media, cursors, conversations, leases, reads, receipts)
-    for store in (*first, *of_people, *of_history):
+    for store in (*first, *of_people, *of_history, revocations):
         await _until_it_answers(store.prepare)
     stores = Stores(
         messages=messages,
@@ -161,7 +162,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.stack.push_async_callback(goodbye.say)
     desk = Desk(parts.use_cases, links)
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
-        LogicServicer(desk, links, parts.groups, parts.signals.list_reads, parts.ids),
+        LogicServicer(desk, links, parts.groups, parts.signals.list_reads, parts.ids, revocations),
         chassis.server,
     )
     history_pb2_grpc.add_HistoryServiceServicer_to_server(

@@ -11,12 +11,13 @@ import structlog
 
 from services.logic.desk import Desk
 from services.logic.link import AccessLink, LinkTable
-from services.logic.translate import read_to_wire
+from services.logic.translate import read_to_wire, revocation_to_wire
 from services.logic.usecases.groups import Groups
 from services.logic.usecases.list_reads import ListReads
 from services.logic.usecases.mint_ids import MintIds
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.core.errors import invalid
+from whimbrel.runtime.revocation_store import RevocationStore
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +29,20 @@ class LogicServicer(logic_pb2_grpc.LogicServiceServicer):
     """Moves frames between the streams and the desk, and nothing else."""
 
     def __init__(
-        self, desk: Desk, links: LinkTable, groups: Groups, reads: ListReads, ids: MintIds
+        self,
+        desk: Desk,
+        links: LinkTable,
+        groups: Groups,
+        reads: ListReads,
+        ids: MintIds,
+        revocations: RevocationStore,
     ) -> None:
         self._desk = desk
         self._links = links
         self._groups = groups
         self._reads = reads
         self._ids = ids
+        self._revocations = revocations
 
     async def Link(  # type: ignore[override]  # noqa: N802 - the name is the contract's
         self,
@@ -105,3 +113,17 @@ class LogicServicer(logic_pb2_grpc.LogicServiceServicer):
     ) -> logic_pb2.ListReadsResponse:
         reads = await self._reads.list(request.caller_id, request.conversation_id)
         return logic_pb2.ListReadsResponse(reads=[read_to_wire(one) for one in reads])
+
+    async def ListRevocations(  # noqa: N802
+        self,
+        request: logic_pb2.ListRevocationsRequest,
+        context: grpc.aio.ServicerContext[
+            logic_pb2.ListRevocationsRequest, Awaitable[logic_pb2.ListRevocationsResponse]
+        ],
+    ) -> logic_pb2.ListRevocationsResponse:
+        page = await self._revocations.since(request.mark_ms)
+        return logic_pb2.ListRevocationsResponse(
+            revocations=[revocation_to_wire(one) for one in page.revocations],
+            mark_ms=page.mark_ms,
+            has_more=page.has_more,
+        )

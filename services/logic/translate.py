@@ -10,6 +10,7 @@ from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.types.v1 import signals_pb2, types_pb2
 from whimbrel.core.attributes import PLAIN
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.core.revocations import Revocation
 from whimbrel.wire import attributes_of, attributes_to_wire
 
 MAX_RETRY_AFTER_MS: Final = 0xFFFF_FFFF
@@ -76,4 +77,16 @@ def refused_to_wire(error: WhimbrelError) -> logic_pb2.Refused:
         detail=error.detail,
         retry_after_ms=min(MAX_RETRY_AFTER_MS, int((error.retry_after_seconds or 0) * 1000)),
         outcome_unknown=error.outcome_unknown,
+    )
+
+
+def revocation_to_wire(one: Revocation) -> logic_pb2.Revocation:
+    """A revocation."""
+    return logic_pb2.Revocation(
+        user_id=one.user_id,
+        at_ms=round(one.at * 1000),
+        until_ms=round(one.until * 1000),
+        device_id=one.device_id,
+        login_id=one.login_id,
+        but_login_id=one.but_login_id,
     )

@@ -30,7 +30,6 @@ from services.push.usecases.send_wakes import LaneLimits, SendWakes
 from services.push.webhook_parts import deliver_events
 from whimbrel.api.push.v1 import push_pb2, push_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
-from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.logic_pods import LogicPods
 from whimbrel.runtime.registration import Registration
@@ -42,9 +41,9 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
     """Open the stores and the providers, start the loops, register."""
     redis = await chassis.stack.enter_async_context(open_redis(settings.redis))
     database = await chassis.stack.enter_async_context(open_mongo(settings.mongo))
-    channel = open_channel(settings.router.addresses)
+    channel = chassis.dial(settings.router.addresses)
     chassis.stack.push_async_callback(channel.close)
-    logic = LogicPods()
+    logic = LogicPods(chassis.dial)
     chassis.stack.push_async_callback(logic.close)
     delivery, rescan = settings.delivery, settings.rescan
     stream = RedisJobStream(

@@ -301,7 +301,7 @@ async def test_bad_input_gets_its_documented_code_and_the_pod_goes_on() -> None:
         now = time.time()
         played = cases(
             stack.token("alice"),
-            expired=sign_token(stack.folder.secret(), "alice", 1, now=now - 60),
+            expired=sign_token(stack.folder.signing_key(), "alice", 1, now=now - 60),
             foreign=sign_token(b"x" * 32, "alice", 60, now=now),
         )
         table = rows()

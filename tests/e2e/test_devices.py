@@ -102,7 +102,10 @@ async def test_limits_hold_across_pods_and_end_clients_for_good() -> None:
                     AccessSettings(
                         pod=PodSettings(id=f"access-{number}"),
                         router=RouterTarget(addresses=stack.router_addresses),
-                        auth=AuthSettings(secret_file=stack.folder.token_key),
+                        auth=AuthSettings(
+                            keys_file=stack.folder.keys_file,
+                            pod_secret_file=stack.folder.token_key,
+                        ),
                         devices=limits,
                     ),
                 )

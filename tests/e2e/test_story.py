@@ -15,10 +15,10 @@ pytestmark = pytest.mark.timeout(180)
 
 async def test_people_register_befriend_chat_pull_read_recall_and_one_is_banned() -> None:
     async with Stack.start(StackSpec(access=2, logic=2, drain=0)) as stack:
-        secret = stack.folder.secret()
+        key = stack.folder.signing_key()
 
         def admin_token() -> str:
-            return sign_token(secret, "operator", 60, now=time.time(), scope="admin")
+            return sign_token(key, "operator", 60, now=time.time(), scope="admin")
 
         story = Story(stack.gateway_url, stack.endpoints, admin_token, print)
         await story.run()

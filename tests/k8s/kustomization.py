@@ -127,15 +127,16 @@ def _operate(target: Any, operation: dict[str, Any]) -> None:
 
 
 def _merged(old: Any, new: Any, field: str = "") -> Any:
-    """Strategic merge: mappings merge, lists of named things merge by name with the new ones
-    first (so that a variable may be used in those that follow), everything else is replaced."""
+    """Strategic merge: mappings merge, lists of named things merge by name with those of the
+    patch first, in its order (so that a variable may be used in those that follow), everything
+    else is replaced."""
     if isinstance(old, dict) and isinstance(new, dict):
         if any(name.startswith("$") or value is None for name, value in new.items()):
             raise UnknownFeatureError("deleting in a patch")
         return {**old, **{name: _merged(old.get(name), new[name], name) for name in new}}
     key = _MERGE_KEYS.get(field)
     if isinstance(old, list) and isinstance(new, list) and key is not None:
-        changes = {item[key]: item for item in new}
-        kept = [_merged(item, changes.pop(item[key], {})) for item in old]
-        return [*copy.deepcopy(list(changes.values())), *kept]
+        before = {item[key]: item for item in old}
+        changed = [_merged(before.pop(item[key], {}), item) for item in new]
+        return [*changed, *before.values()]
     return copy.deepcopy(new)

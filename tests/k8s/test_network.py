@@ -37,7 +37,16 @@ OTHERS = {
     "edge-names": {("edge", "access"): {7400}},
 }
 
-WITHOUT_A_WAY_IN = {"autoscaling", "media-folder", "media-s3", "monitoring", "push-providers"}
+WITHOUT_A_WAY_IN = {
+    "autoscaling",
+    "client-tls",
+    "media-folder",
+    "media-s3",
+    "monitoring",
+    "push-providers",
+    "tls",
+    "token-keys",
+}
 """Components that say nothing about how clients reach Access."""
 
 

@@ -124,11 +124,16 @@ def test_the_node_s_address_is_the_endpoint_where_pods_take_its_port(
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("name", VARIANTS)
-def test_probes_ask_for_health_and_a_pod_that_empties_is_not_killed(name: str, role: str) -> None:
+def test_probes_ask_for_health_and_a_pod_that_empties_is_not_killed(
+    name: str, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     container = variant(name).workload(role).container
     assert container["ports"][0]["containerPort"] == PORT
-    assert container["startupProbe"]["grpc"] == {"port": PORT}
-    assert container["readinessProbe"]["grpc"] == {"port": PORT}
+    # Probes show no certificate: where the port asks for one they have a port of their own.
+    without_tls = settings_of(variant(name), role, monkeypatch).tls.health_listen
+    port = PORT if without_tls is None else int(without_tls.rpartition(":")[2])
+    assert container["startupProbe"]["grpc"] == {"port": port}
+    assert container["readinessProbe"]["grpc"] == {"port": port}
     # A pod that drains says NOT_SERVING: liveness must not listen to that.
     assert container["livenessProbe"]["tcpSocket"] == {"port": PORT}
     assert "grpc" not in container["livenessProbe"]

@@ -69,14 +69,19 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_the_token_key_is_private_and_stays(tmp_path: Path) -> None:
+def test_the_keys_of_tokens_are_private_and_stay(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
+    with pytest.raises(StackError, match="`whimbrel up` makes one"):
+        folder.signing_key()
     with folder.locked():
-        first = folder.secret()
+        first, secret = folder.signing_key(), folder.token_key.read_text()
     with folder.locked():
-        assert folder.secret() == first
-    assert len(bytes.fromhex(first.decode())) == 32
-    assert folder.token_key.stat().st_mode & 0o777 == 0o600
+        assert folder.signing_key().key_id == first.key_id
+        assert folder.token_key.read_text() == secret
+    assert len(bytes.fromhex(secret)) == 32
+    for file in (folder.token_key, folder.signing_file):
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert folder.token_key.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_record_is_believed_only_while_its_supervisor_lives(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from whimbrel.local.children import Identity
 from whimbrel.local.cluster import is_serving, list_pods
 from whimbrel.local.errors import StackError
 from whimbrel.local.stack import Stack, StackSpec
-from whimbrel.runtime.tokens import TokenVerifier
+from whimbrel.runtime.auth import open_verifier
+from whimbrel.runtime.settings import AuthSettings
 
 
 async def test_killed_parts_are_back_on_their_ports_and_nothing_is_left_at_the_end() -> None:
@@ -24,7 +25,10 @@ async def test_killed_parts_are_back_on_their_ports_and_nothing_is_left_at_the_e
         before = {name: (stack.pid(name), stack.endpoint_of(name)) for name in stack.server_pids()}
         registered = await list_pods(stack.router_addresses)
         assert {pod.pod_id for pod in registered} >= set(stack.pods) - {"router-0"}
-        assert TokenVerifier(stack.folder.secret()).verify(stack.token("alice")).user_id == "alice"
+        auth = AuthSettings(
+            keys_file=stack.folder.keys_file, pod_secret_file=stack.folder.token_key
+        )
+        assert open_verifier(auth).verify(stack.token("alice")).user_id == "alice"
 
         seen = [Identity.of(pid) for pid in stack.server_pids().values()]
         for name in ("logic-0", "access-1", "redis", "mongod", "router-0"):

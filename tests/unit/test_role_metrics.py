@@ -48,6 +48,7 @@ def access(drain: PodDrain, sessions: int, now: float = 0.0) -> Scrape:
             arrivals=arrivals,
             loop_lag_ms=120.0,
             acks=AckStatistics(kept=6, waiting=2),
+            revocations=(7, 0.25),
             links=[PendingStatistics(3, 1, 0), PendingStatistics(4, 0, 2)],
             streams=StreamFigures(
                 9, 2, 30, 0.1, {"gone": 4, "fin": 1}, 70, Traffic(80, 9000, 3, 60)
@@ -70,6 +71,8 @@ def test_access_shows_what_it_holds_and_how_it_bears_it() -> None:
     assert value(seen, "whimbrel_access_attach_p99_seconds") == 0.25
     assert value(seen, "whimbrel_access_loop_lag_seconds") == 0.12
     assert value(seen, "whimbrel_access_acks_unstored") == 6
+    assert value(seen, "whimbrel_access_revocations") == 7
+    assert value(seen, "whimbrel_access_revocations_age_seconds") == 0.25
     assert value(seen, "whimbrel_access_logic_links") == 2
     assert value(seen, "whimbrel_access_logic_pending", request="send") == 7
     assert value(seen, "whimbrel_access_logic_pending", request="attach") == 2

@@ -13,6 +13,7 @@ from whimbrel.cli import (
     drain_commands,
     group_commands,
     history_commands,
+    keys_commands,
     media_commands,
     push_commands,
     stack_commands,
@@ -69,6 +70,7 @@ app.command(rich_help_panel=_TALK)(media_commands.upload)
 app.command(rich_help_panel=_TALK)(media_commands.download)
 app.add_typer(group_commands.group, name="group", rich_help_panel=_TALK)
 app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
+app.add_typer(keys_commands.keys, name="keys", rich_help_panel=_PEOPLE)
 app.add_typer(push_commands.push, name="push", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)

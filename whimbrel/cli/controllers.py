@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
+    from whimbrel.runtime.tls import Dial
 
 T = TypeVar("T")
 
@@ -31,18 +32,23 @@ class Controllers:
     """Of the stack that runs here, host:port[,host:port]."""
     given: tuple[str, ...] = ()
     """Controllers, or Routers; if there are any, `routers` counts for nothing."""
+    dial: Dial | None = None
+    """How to call them; None: without TLS."""
 
     @classmethod
     def of(cls, given: list[str] | None, data: Path | None) -> Controllers:
         """As the options say. Raises StackError when nothing is given and no stack runs here."""
         if given:
             return cls(given=tuple(given))
-        return cls(routers=folder_of(data).running().router_addresses)
+        from whimbrel.local.certificates import operator_dial
+
+        folder = folder_of(data)
+        return cls(routers=folder.running().router_addresses, dial=operator_dial(folder))
 
     async def addresses(self) -> list[str]:
         """Those that may lead. Raises StackError or CommandError when nobody answers."""
         if not self.given:
-            return await _known_to(self.routers)
+            return await _known_to(self.routers, self.dial)
         found = [await _answering_at(address) for address in self.given]
         if not any(one is not None for one in found):
             raise CommandError(
@@ -79,7 +85,7 @@ async def ask_leader(
     while True:
         reason = "none is registered"
         for address in await controllers.addresses():
-            async with _stub(address) as stub:
+            async with _stub(address, controllers.dial) as stub:
                 try:
                     return await ask(stub)
                 except grpc.aio.AioRpcError as failure:
@@ -100,7 +106,7 @@ async def watch_leader(controllers: Controllers) -> AsyncIterator[drain_pb2_grpc
 
     while True:
         for address in await controllers.addresses():
-            async with _stub(address) as stub:
+            async with _stub(address, controllers.dial) as stub:
                 if await _leads(stub):
                     yield stub
         await asyncio.sleep(_RETRY_SECONDS)
@@ -117,12 +123,12 @@ async def plans_of(stub: drain_pb2_grpc.DrainServiceStub) -> drain_pb2.ListPlans
     return plans
 
 
-async def _known_to(routers: str) -> list[str]:
+async def _known_to(routers: str, dial: Dial | None = None) -> list[str]:
     """Where the drain pods are, as the Router knows them."""
     from whimbrel.api.router.v1 import router_pb2
     from whimbrel.local.cluster import list_pods
 
-    pods = await list_pods(routers)
+    pods = await list_pods(routers) if dial is None else await list_pods(routers, dial=dial)
     return [pod.address for pod in pods if pod.role == router_pb2.POD_ROLE_DRAIN and pod.address]
 
 
@@ -161,9 +167,11 @@ async def _leads(stub: drain_pb2_grpc.DrainServiceStub) -> bool:
 
 
 @asynccontextmanager
-async def _stub(address: str) -> AsyncIterator[drain_pb2_grpc.DrainServiceStub]:
+async def _stub(
+    address: str, dial: Dial | None = None
+) -> AsyncIterator[drain_pb2_grpc.DrainServiceStub]:
     from whimbrel.api.drain.v1 import drain_pb2_grpc
     from whimbrel.runtime.channels import open_channel
 
-    async with open_channel(address) as channel:
+    async with (dial or open_channel)(address) as channel:
         yield drain_pb2_grpc.DrainServiceStub(channel)

@@ -83,10 +83,10 @@ def _story_on(stack: Stack, say: Say) -> Story:
     from whimbrel.runtime.tokens import sign_token
     from whimbrel.testing.story.story import Story
 
-    secret = stack.folder.secret()
+    key = stack.folder.signing_key()
 
     def admin_token() -> str:
-        return sign_token(secret, "operator", _TOKEN_SECONDS, now=time.time(), scope="admin")
+        return sign_token(key, "operator", _TOKEN_SECONDS, now=time.time(), scope="admin")
 
     return Story(stack.gateway_url, stack.endpoints, admin_token, say)
 

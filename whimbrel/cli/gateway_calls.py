@@ -6,6 +6,7 @@ The token is signed with the stack's own key and holds for a minute.
 from __future__ import annotations
 
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -21,8 +22,10 @@ OPERATOR: Final = "operator"
 _TOKEN_SECONDS: Final = 60.0
 _CALL_SECONDS: Final = 15.0
 
-# Proxies of the environment are for the world outside.
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+def believing(ca_file: str) -> ssl.SSLContext | None:
+    """What to speak TLS with to a stack whose authority is in this file; None for no file."""
+    return ssl.create_default_context(cafile=ca_file) if ca_file else None
 
 
 class AdminGateway:
@@ -31,8 +34,14 @@ class AdminGateway:
     def __init__(self, data: Path | None) -> None:
         """Raises StackError when no stack runs, CommandError when it has no gateway."""
         folder = folder_of(data)
-        self._url = folder.running().gateway
-        self._secret = folder.secret()
+        record = folder.running()
+        self._url = record.gateway
+        # Proxies of the environment are for the world outside.
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=believing(record.ca_file)),
+        )
+        self._key = folder.signing_key()
         if not self._url:
             raise CommandError(
                 "this stack has no gateway: start one with `whimbrel up --gateway 1`"
@@ -43,7 +52,7 @@ class AdminGateway:
         gateway answered, or UNAVAILABLE when it did not."""
         from whimbrel.runtime.tokens import sign_token
 
-        token = sign_token(self._secret, OPERATOR, _TOKEN_SECONDS, now=time.time(), scope="admin")
+        token = sign_token(self._key, OPERATOR, _TOKEN_SECONDS, now=time.time(), scope="admin")
         request = urllib.request.Request(
             self._url + path,
             method=method,
@@ -51,7 +60,7 @@ class AdminGateway:
             headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
         )
         try:
-            with _direct.open(request, timeout=_CALL_SECONDS) as answer:
+            with self._opener.open(request, timeout=_CALL_SECONDS) as answer:
                 content = answer.read()
         except urllib.error.HTTPError as error:
             raise _refusal(error) from None

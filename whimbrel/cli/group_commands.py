@@ -19,7 +19,7 @@ import typer
 from whimbrel.cli.edge import EdgeGroup
 from whimbrel.cli.group_view import FOR_EVER_MS, group_json, group_lines, muted
 from whimbrel.cli.logic_calls import ask_logic
-from whimbrel.cli.options import As, Data, Endpoint, Json, Token
+from whimbrel.cli.options import As, Ca, Data, Endpoint, Json, Token
 from whimbrel.cli.spans import seconds_of
 from whimbrel.cli.talk import access_of, connected
 
@@ -52,6 +52,7 @@ def create(
     as_user: As = None,
     as_json: Json = False,
     endpoint: Endpoint = None,
+    ca: Ca = None,
     token: Token = None,
     data: Data = None,
 ) -> None:
@@ -59,7 +60,7 @@ def create(
 
     Example: whimbrel group create --as alice "bird watchers" bob carol
     """
-    access = access_of(as_user, endpoint, token, data)
+    access = access_of(as_user, endpoint, token, data, ca)
 
     async def run() -> str:
         async with connected(access, "cli-group") as client:
@@ -75,6 +76,7 @@ def list_members(
     as_user: As = None,
     as_json: Json = False,
     endpoint: Endpoint = None,
+    ca: Ca = None,
     token: Token = None,
     data: Data = None,
 ) -> None:
@@ -82,7 +84,7 @@ def list_members(
 
     Example: whimbrel group members --as alice g:5f3a
     """
-    access = access_of(as_user, endpoint, token, data)
+    access = access_of(as_user, endpoint, token, data, ca)
 
     async def run() -> list[str]:
         async with connected(access, "cli-group") as client:

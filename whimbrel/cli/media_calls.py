@@ -6,6 +6,7 @@ Uploads speak tus 1.0, downloads ask for ranges. Nothing here prints.
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -47,8 +48,16 @@ class CutError(CommandError):
 class MediaGateway:
     """One gateway, as one user."""
 
-    def __init__(self, url: str, token: str, *, sleep: Callable[[float], None] = time.sleep):
-        """Raises CommandError for a URL that is none."""
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        context: ssl.SSLContext | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`context`: whom to believe behind https://; None for the system's authorities. Raises
+        CommandError for a URL that is none."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise CommandError(f"{url!r} is no URL of a gateway")
@@ -56,6 +65,7 @@ class MediaGateway:
         self._netloc = parts.netloc
         self._prefix = parts.path.rstrip("/") + "/v1/media"
         self._headers = {"authorization": f"Bearer {token}", **_TUS}
+        self._context = context
         self._sleep = sleep
 
     def create(self, size: int, metadata: str) -> str:
@@ -174,8 +184,9 @@ class MediaGateway:
         raise error
 
     def _connection(self) -> HTTPConnection:
-        kind = HTTPSConnection if self._secure else HTTPConnection
-        return kind(self._netloc, timeout=_TIMEOUT_SECONDS)
+        if not self._secure:
+            return HTTPConnection(self._netloc, timeout=_TIMEOUT_SECONDS)
+        return HTTPSConnection(self._netloc, timeout=_TIMEOUT_SECONDS, context=self._context)
 
     def _wait(self, waits: Iterator[float], stands: str, error: Exception) -> None:
         seconds = next(waits, None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from whimbrel.cli.edge import CommandError
+from whimbrel.cli.gateway_calls import believing
 from whimbrel.cli.options import As, Data, Token, folder_of
 
 if TYPE_CHECKING:
@@ -132,8 +133,10 @@ def _gateway(
             "--gateway names a cluster whose key is not here: give a --token for it "
             "(or WHIMBREL_TOKEN)"
         )
+    context = None
     if url is None:
-        url = folder_of(data).running().gateway
+        record = folder_of(data).running()
+        url, context = record.gateway, believing(record.ca_file)
         if not url:
             raise CommandError(
                 "this stack has no gateway: start one with `whimbrel up --gateway 1`"
@@ -142,9 +145,9 @@ def _gateway(
         from whimbrel.runtime.tokens import sign_token
 
         assert user is not None
-        secret = folder_of(data).secret()
-        token = sign_token(secret, user, _TOKEN_SECONDS, now=time.time())
-    return MediaGateway(url, token)
+        key = folder_of(data).signing_key()
+        token = sign_token(key, user, _TOKEN_SECONDS, now=time.time())
+    return MediaGateway(url, token, context=context)
 
 
 def _metadata(file: Path) -> str:

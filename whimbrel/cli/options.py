@@ -48,6 +48,16 @@ Token = Annotated[
         show_default=False,
     ),
 ]
+Ca = Annotated[
+    str | None,
+    typer.Option(
+        envvar="WHIMBREL_CA",
+        metavar="FILE",
+        help='Speak TLS with --endpoint and believe this authority; "system": those of the '
+        "system. Default: plain text; the stack that runs here is known.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; ids are strings.")]
 Timeout = Annotated[
     float, typer.Option(min=0.1, help="Seconds to wait before giving up.", metavar="SECONDS")

@@ -33,16 +33,18 @@ async def ask_pod(
 
     from whimbrel.api.router.v1 import router_pb2
     from whimbrel.core.errors import ErrorCode
+    from whimbrel.local.certificates import operator_dial
     from whimbrel.local.cluster import list_pods
-    from whimbrel.runtime.channels import open_channel
     from whimbrel.runtime.errors import error_from_rpc
 
     wanted = router_pb2.PodRole.Value(f"POD_ROLE_{role.upper()}")
     reason = "none is registered"
-    for pod in await list_pods(folder_of(data).running().router_addresses):
+    folder = folder_of(data)
+    dial = operator_dial(folder)
+    for pod in await list_pods(folder.running().router_addresses, dial=dial):
         if pod.role != wanted or not pod.address:
             continue
-        async with open_channel(pod.address) as channel:
+        async with dial(pod.address) as channel:
             try:
                 return await method(stub_class(channel))(request, timeout=CALL_SECONDS)
             except grpc.aio.AioRpcError as failure:

@@ -46,6 +46,14 @@ def up(
     redis_url: Annotated[
         str | None, typer.Option(help="Use this Redis instead of starting one.")
     ] = None,
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls",
+            help="Speak TLS everywhere but to the stores, with an authority "
+            "of the stack's own: tls/ca.pem in the data directory.",
+        ),
+    ] = False,
     data: Data = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when all is healthy; `whimbrel down` ends it.")
@@ -60,6 +68,8 @@ def up(
         whimbrel up
 
         whimbrel up --access 2 --logic 2 --detach
+
+        whimbrel up --tls
     """
     from whimbrel.local.daemon import run_detached, run_until_signal
     from whimbrel.local.parts import StackSpec
@@ -76,6 +86,7 @@ def up(
         mongo_url=mongo_url,
         redis_url=redis_url,
         first_port=port,
+        tls=tls,
     )
     if detach:
         _show(run_detached(spec, _say))
@@ -120,9 +131,12 @@ def pods(data: Data = None, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from whimbrel.local.certificates import operator_dial
     from whimbrel.local.cluster import list_pods, pod_json
 
-    found = asyncio.run(list_pods(folder_of(data).running().router_addresses))
+    folder = folder_of(data)
+    addresses = folder.running().router_addresses
+    found = asyncio.run(list_pods(addresses, dial=operator_dial(folder)))
     rows = [pod_json(pod) for pod in found]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -147,7 +161,7 @@ def token(
     """
     from whimbrel.runtime.tokens import sign_token
 
-    typer.echo(sign_token(folder_of(data).secret(), user, ttl, now=time.time()))
+    typer.echo(sign_token(folder_of(data).signing_key(), user, ttl, now=time.time()))
 
 
 def status_json(record: StackRecord) -> dict[str, Any]:
@@ -165,6 +179,7 @@ def status_json(record: StackRecord) -> dict[str, Any]:
         "router_addresses": record.router_addresses,
         "mongo_url": record.mongo_url,
         "redis_url": record.redis_url,
+        "ca_file": record.ca_file,
         "parts": parts,
     }
 
@@ -195,6 +210,7 @@ def _table(record: StackRecord) -> Table:
     table.add_row("router", "", record.router_addresses, "")
     table.add_row("mongo", "", record.mongo_url, "")
     table.add_row("redis", "", record.redis_url, "")
+    table.add_row("tls", "", f"believe {record.ca_file}" if record.ca_file else "none", "")
     return table
 
 

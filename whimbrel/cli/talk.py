@@ -17,8 +17,10 @@ from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 if TYPE_CHECKING:
     from whimbrel.client import Client, MessageEvent
+    from whimbrel.runtime.token_keys import Key
 
 ATTACH_SECONDS = 15.0
+_SYSTEM = "system"
 _TOKEN_SECONDS = 3600.0
 
 
@@ -28,10 +30,16 @@ class Access:
 
     endpoints: list[str]
     token: str | Callable[[], str]
+    ca: str = ""
+    """File of the authority to believe, "system" for those of the system; empty: no TLS."""
 
 
 def access_of(
-    user: str | None, endpoints: list[str] | None, token: str | None, data: Path | None
+    user: str | None,
+    endpoints: list[str] | None,
+    token: str | None,
+    data: Path | None,
+    ca: str | None = None,
 ) -> Access:
     """What the options say, the running stack filling in what they leave out.
 
@@ -46,19 +54,22 @@ def access_of(
         )
     folder = folder_of(data)
     found = endpoints or folder.running().endpoints
+    ca = ca or ("" if endpoints else folder.running().ca_file)
+    if ca and ca != _SYSTEM and not Path(ca).is_file():
+        raise typer.BadParameter(f'--ca must name a file, or "{_SYSTEM}", not {ca!r}')
     if token is not None:
-        return Access(found, token)
+        return Access(found, token, ca)
     assert user is not None
-    return Access(found, _signer(folder.secret(), user))
+    return Access(found, _signer(folder.signing_key(), user), ca)
 
 
-def _signer(secret: bytes, user: str) -> Callable[[], str]:
+def _signer(key: Key, user: str) -> Callable[[], str]:
     import time
 
     from whimbrel.runtime.tokens import sign_token
 
     def sign() -> str:
-        return sign_token(secret, user, _TOKEN_SECONDS, now=time.time())
+        return sign_token(key, user, _TOKEN_SECONDS, now=time.time())
 
     sign()  # a name that cannot be signed is refused here, not at each attempt
     return sign
@@ -72,7 +83,9 @@ async def connected(
 
     Raises CommandError when no Access pod answers at first: a person waits here.
     """
-    from whimbrel.client import connect
+    from whimbrel.client import Tls, connect
+
+    tls = access.ca == _SYSTEM or (bool(access.ca) and Tls(ca_file=access.ca))
 
     client = connect(
         access.endpoints,
@@ -80,6 +93,7 @@ async def connected(
         device=device,
         cursor=cursor,
         timeout_seconds=ATTACH_SECONDS,
+        tls=tls,
     )
     async with AsyncExitStack() as opened:
         try:

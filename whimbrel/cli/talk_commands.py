@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from whimbrel.cli.options import As, Data, Endpoint, Json, Timeout, Token
+from whimbrel.cli.options import As, Ca, Data, Endpoint, Json, Timeout, Token
 from whimbrel.cli.talk import Access, access_of, connected, event_json, handled, shown
 
 Device = Annotated[
@@ -36,6 +36,7 @@ def send(
     as_json: Json = False,
     device: Device = "cli-send",
     endpoint: Endpoint = None,
+    ca: Ca = None,
     token: Token = None,
     data: Data = None,
 ) -> None:
@@ -54,7 +55,7 @@ def send(
             if conversation
             else 'give a user and a text in quotes: whimbrel send --as alice bob "hello"'
         )
-    access = access_of(as_user, endpoint, token, data)
+    access = access_of(as_user, endpoint, token, data, ca)
     asyncio.run(_send(access, device, words, conversation, media_id, timeout, as_json=as_json))
 
 
@@ -104,6 +105,7 @@ def listen(
     as_json: Json = False,
     device: Device = "cli-listen",
     endpoint: Endpoint = None,
+    ca: Ca = None,
     token: Token = None,
     data: Data = None,
 ) -> None:
@@ -118,7 +120,7 @@ def listen(
 
         whimbrel listen --as bob --count 1 --json
     """
-    access = access_of(as_user, endpoint, token, data)
+    access = access_of(as_user, endpoint, token, data, ca)
     cursor = 0 if from_start else None
     asyncio.run(_listen(access, device, count, cursor, as_json=as_json))
 
@@ -145,6 +147,7 @@ def chat(
     as_user: As = None,
     device: Device = "cli-chat",
     endpoint: Endpoint = None,
+    ca: Ca = None,
     token: Token = None,
     data: Data = None,
 ) -> None:
@@ -154,7 +157,7 @@ def chat(
 
     Example: whimbrel chat --as alice bob
     """
-    access = access_of(as_user, endpoint, token, data)
+    access = access_of(as_user, endpoint, token, data, ca)
     asyncio.run(_chat(access, device, peer))
 
 

@@ -106,6 +106,16 @@ def ban(
     typer.echo(f"{user_id} is banned {_until(banned['until_ms'])}")
 
 
+@user.command("log-out")
+def log_out(user_id: User, data: Data = None) -> None:
+    """End all logins of a user, and their tokens and streams, on every pod within 2 s.
+
+    Example: whimbrel user log-out alice
+    """
+    AdminGateway(data).call("DELETE", f"/v1/admin/users/{user_id}/logins")
+    typer.echo(f"all logins of {user_id} have ended")
+
+
 def _all(gateway: AdminGateway, path: str) -> list[dict[str, Any]]:
     """Every row of a list that comes in pages by user id."""
     rows: list[dict[str, Any]] = []

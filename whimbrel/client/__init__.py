@@ -27,6 +27,7 @@ from whimbrel.client.signal_events import (
 )
 from whimbrel.client.store import ClientStore, MemoryStore, StoredState
 from whimbrel.client.store_sqlite import SqliteStore
+from whimbrel.client.transport import Tls
 from whimbrel.core.attributes import Attributes, ForwardedFrom
 from whimbrel.core.backoff import ReconnectPolicy
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
@@ -54,6 +55,7 @@ __all__ = [
     "SignalEvent",
     "SqliteStore",
     "StoredState",
+    "Tls",
     "TypingEvent",
     "WhimbrelError",
     "connect",

@@ -15,6 +15,7 @@ import grpc
 from whimbrel.api.access.v1 import access_pb2_grpc
 from whimbrel.client.endpoints import Endpoints, open_channel
 from whimbrel.client.tokens import TokenSource
+from whimbrel.client.transport import Transport
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 A = TypeVar("A")
@@ -46,11 +47,11 @@ class Calls:
         self,
         endpoints: Endpoints,
         tokens: TokenSource,
-        credentials: grpc.ChannelCredentials | None,
+        transport: Transport,
     ) -> None:
         self._endpoints = endpoints
         self._tokens = tokens
-        self._credentials = credentials
+        self._transport = transport
 
     async def call(self, invoke: Invoke[A], timeout_seconds: float) -> A:
         """The answer. WhimbrelError as the server raised it, or DEADLINE_EXCEEDED. `invoke` may
@@ -74,7 +75,7 @@ class Calls:
 
     async def _call_once(self, invoke: Invoke[A]) -> A:
         token = await self._tokens.current()
-        async with open_channel(self._endpoints.current, self._credentials) as channel:
+        async with open_channel(self._endpoints.current, self._transport) as channel:
             stub = access_pb2_grpc.AccessServiceStub(channel)
             return await invoke(stub, (("authorization", f"Bearer {token}"),))
 

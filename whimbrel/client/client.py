@@ -37,7 +37,7 @@ class Client:
         self._endpoints = endpoints
         self._tokens = tokens
         self._options = options
-        self._calls = Calls(endpoints, tokens, options.credentials)
+        self._calls = Calls(endpoints, tokens, options.transport)
         self._surroundings = Surroundings()
         self._lifetime: Lifetime | None = None
         self._was_entered = False

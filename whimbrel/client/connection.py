@@ -23,6 +23,7 @@ from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.endpoints import is_reached, open_channel
 from whimbrel.client.farewell import Farewell, farewell_of
 from whimbrel.client.settings import ClientSettings
+from whimbrel.client.transport import Transport
 from whimbrel.client.waker import Waker
 from whimbrel.core.inbox_types import RemoteProtocolError
 
@@ -87,7 +88,7 @@ class Connection:
         host: Host,
         on_present: Callable[[Connection], None],
         settings: ClientSettings,
-        credentials: grpc.ChannelCredentials | None,
+        transport: Transport,
         *,
         is_move: bool = False,
     ) -> None:
@@ -101,7 +102,7 @@ class Connection:
         self._on_present = on_present
         self._waker = Waker()
         self._settings = settings
-        self._credentials = credentials
+        self._transport = transport
         self._is_move = is_move
         self._clock = asyncio.get_running_loop().time
         self._leave_by: float | None = None
@@ -149,7 +150,7 @@ class Connection:
     # --- inside ----------------------------------------------------------------------
 
     async def _run(self, endpoint: str, admission: Admission) -> Ending:
-        channel = open_channel(endpoint, self._credentials)
+        channel = open_channel(endpoint, self._transport)
         try:
             if self._is_move and not await self._reaches(channel):
                 return Ending(f"{endpoint} is not reached", was_attached=False, was_sent=False)

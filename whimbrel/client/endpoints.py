@@ -12,6 +12,8 @@ from typing import Final
 
 import grpc
 
+from whimbrel.client.transport import Transport
+
 _LEARNED: Final = 16
 
 CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
@@ -29,11 +31,14 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
 )
 
 
-def open_channel(endpoint: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+def open_channel(endpoint: str, transport: Transport) -> grpc.aio.Channel:
     """A channel of its own to "host:port"; plain text without credentials."""
-    if credentials is None:
+    if transport.credentials is None:
         return grpc.aio.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(endpoint, credentials, options=CHANNEL_OPTIONS)
+    options: list[tuple[str, int | str]] = [*CHANNEL_OPTIONS]
+    if transport.server_name is not None:
+        options.append(("grpc.ssl_target_name_override", transport.server_name))
+    return grpc.aio.secure_channel(endpoint, transport.credentials, options=options)
 
 
 async def is_reached(channel: grpc.aio.Channel, timeout_seconds: float) -> bool:

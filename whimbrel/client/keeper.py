@@ -11,8 +11,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import grpc
-
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.client.connection import Admission, Ending
 from whimbrel.client.dialogue import Dialogue, Outcome
@@ -24,6 +22,7 @@ from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore
 from whimbrel.client.streams import SessionStreams
 from whimbrel.client.tokens import TokenSource
+from whimbrel.client.transport import Transport
 from whimbrel.core.errors import CloseCode
 from whimbrel.core.reconnect import Reconnect
 
@@ -40,7 +39,7 @@ class Parts:
     tokens: TokenSource
     endpoints: Endpoints
     settings: ClientSettings
-    credentials: grpc.ChannelCredentials | None
+    transport: Transport
 
 
 class Keeper:
@@ -182,7 +181,7 @@ class Keeper:
 
     async def _run_one(self, token: str) -> Ending:
         parts = self._parts
-        streams = SessionStreams(parts.dialogue, self, parts.settings, parts.credentials)
+        streams = SessionStreams(parts.dialogue, self, parts.settings, parts.transport)
         self._streams = streams
         endpoint = parts.endpoints.current
         tickets, self._tickets = self._tickets, {}

@@ -7,8 +7,6 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
-import grpc
-
 from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.endpoints import Endpoints
 from whimbrel.client.events import ClientStatistics, ConnectionClosed
@@ -19,6 +17,7 @@ from whimbrel.client.settings import ClientSettings
 from whimbrel.client.signal_book import SignalBook
 from whimbrel.client.store import ClientStore, check_owner
 from whimbrel.client.tokens import TokenSource, claimed_user
+from whimbrel.client.transport import Transport
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 CLIENT_NAME: Final = "whimbrel-python/0.1.0"
@@ -34,7 +33,7 @@ class Options:
     cursor: int | None
     timeout_seconds: float | None
     settings: ClientSettings
-    credentials: grpc.ChannelCredentials | None
+    transport: Transport
     platform: str = ""
     account_scope: bool = False
     signals: bool = False
@@ -93,7 +92,7 @@ class Lifetime:
                     is_enabled=options.signals, delivered=options.delivered_receipts
                 ),
             )
-            parts = Parts(dialogue, store, tokens, endpoints, options.settings, options.credentials)
+            parts = Parts(dialogue, store, tokens, endpoints, options.settings, options.transport)
             lifetime = cls(dialogue, parts, surroundings, options.timeout_seconds)
             await lifetime.run()
         except BaseException:

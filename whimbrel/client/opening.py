@@ -12,6 +12,7 @@ from whimbrel.client.lifetime import Options
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore, MemoryStore
 from whimbrel.client.tokens import Token, TokenSource
+from whimbrel.client.transport import Tls, transport_of
 from whimbrel.core.names import check_name, check_platform
 
 
@@ -28,6 +29,7 @@ def connect(
     cursor: int | None = None,
     timeout_seconds: float | None = 30.0,
     settings: ClientSettings | None = None,
+    tls: bool | Tls = False,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> Client:
     """A client for `async with`: entering it connects, leaving it says goodbye.
@@ -60,8 +62,15 @@ def connect(
         device that is new begins with what comes next. The higher of both counts.
     timeout_seconds
         For the first attachment. None tries for ever.
-    settings, credentials
-        See ClientSettings; credentials are for TLS (grpc.ssl_channel_credentials).
+    settings
+        See ClientSettings.
+    tls
+        True: TLS, believing the authorities of the system. A Tls names others, or another name
+        of the server: `tls=Tls(ca_file="ca.pem")`. It holds for every endpoint, also for those
+        that the server names. `credentials` instead (grpc.ssl_channel_credentials) are for what
+        a Tls cannot say.
+
+    Raises ValueError for a CA file that cannot be used.
 
     Entering raises WhimbrelError DEADLINE_EXCEEDED when nothing could be attached in time,
     PERMISSION_DENIED when the store belongs to another user or device, ConnectionClosed when the
@@ -70,8 +79,6 @@ def connect(
     check_name(device, "device")
     check_platform(platform)
     settings = settings or ClientSettings()
-    if credentials is None and settings.secure:
-        credentials = grpc.ssl_channel_credentials()
     if store is None:
         store = MemoryStore()
     return Client(
@@ -83,7 +90,7 @@ def connect(
             cursor,
             timeout_seconds,
             settings,
-            credentials,
+            transport_of(tls or (settings.secure and credentials is None), credentials),
             platform,
             account_scope,
             signals or delivered_receipts,

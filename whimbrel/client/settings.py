@@ -54,7 +54,7 @@ class ClientSettings:
     the server stops reading while it has too many unanswered sends, for 10 s at most."""
     secure: bool = False
     """Whether to speak TLS with the system's roots. Default False: a laptop. See also
-    `connect(credentials=…)`."""
+    `connect(tls=…)`, which says more."""
     observer: Observer | None = None
     """Who is told of attachments and stored acks. Default None. For tests and tools that check
     the promises from outside."""

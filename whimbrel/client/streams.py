@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final, NamedTuple
 
-import grpc
-
 from whimbrel.client.connection import Admission, Connection, Ending, Host
 from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.farewell import FarewellKind
 from whimbrel.client.settings import ClientSettings
+from whimbrel.client.transport import Transport
 
 _SAYS_NO: Final = (FarewellKind.BUSY, FarewellKind.REDIRECT)
 """First frames after which nothing has happened to the session."""
@@ -35,12 +34,12 @@ class SessionStreams:
         dialogue: Dialogue,
         host: Host,
         settings: ClientSettings,
-        credentials: grpc.ChannelCredentials | None,
+        transport: Transport,
     ) -> None:
         self._dialogue = dialogue
         self._host = host
         self._settings = settings
-        self._credentials = credentials
+        self._transport = transport
         self._clock = asyncio.get_running_loop().time
         self._present: _Stream | None = None
         self._opening: _Stream | None = None
@@ -88,7 +87,7 @@ class SessionStreams:
             self._host,
             self._switch,
             self._settings,
-            self._credentials,
+            self._transport,
             is_move=move,
         )
         task = tasks.create_task(connection.run(endpoint, admission), name="whimbrel-stream")

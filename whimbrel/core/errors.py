@@ -60,6 +60,7 @@ class CloseCode(enum.IntEnum):
     SUPERSEDED = 208
     KICKED = 209
     TOO_MANY_DEVICES = 210
+    REVOKED = 211
 
     @property
     def reconnects(self) -> bool:

@@ -9,15 +9,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.local.errors import StackError
-from whimbrel.runtime.channels import channel_options, open_channel
+from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.tls import Dial
 
 _PROBE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 
 
-async def is_serving(address: str) -> bool:
+async def is_serving(address: str, dial: Dial = open_channel) -> bool:
     """Whether the process at host:port reports SERVING now, for all that it serves."""
-    async with grpc.aio.insecure_channel(address, options=channel_options()) as channel:
+    async with dial(address) as channel:
         try:
             answer = await health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=_PROBE_SECONDS
@@ -27,12 +28,14 @@ async def is_serving(address: str) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-async def list_pods(addresses: str, *, timeout_seconds: float = 5.0) -> list[router_pb2.Pod]:
+async def list_pods(
+    addresses: str, *, dial: Dial = open_channel, timeout_seconds: float = 5.0
+) -> list[router_pb2.Pod]:
     """The Router's registry, by pod_id; raises StackError when no Router answers.
 
     `addresses` is host:port[,host:port] of the Routers.
     """
-    async with open_channel(addresses) as channel:
+    async with dial(addresses) as channel:
         stub = router_pb2_grpc.RouterServiceStub(channel)
         watch = stub.WatchPods(router_pb2.WatchPodsRequest(), timeout=timeout_seconds)
         try:
@@ -48,14 +51,16 @@ async def list_pods(addresses: str, *, timeout_seconds: float = 5.0) -> list[rou
     raise StackError(f"the Router at {addresses} has ended the watch without a table")
 
 
-async def wait_registered(addresses: str, pod_ids: set[str], *, timeout_seconds: float) -> None:
+async def wait_registered(
+    addresses: str, pod_ids: set[str], *, dial: Dial = open_channel, timeout_seconds: float
+) -> None:
     """Until the Router knows all these pods; raises StackError that names the missing ones."""
     missing = set(pod_ids)
     try:
         async with asyncio.timeout(timeout_seconds):
             while missing:
                 try:
-                    pods = await list_pods(addresses)
+                    pods = await list_pods(addresses, dial=dial)
                 except StackError:
                     pods = []
                 missing = pod_ids - {pod.pod_id for pod in pods}

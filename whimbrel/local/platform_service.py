@@ -99,16 +99,20 @@ async def serving(
     *,
     leases: Leases | None = None,
     clock: Callable[[], float] = time.monotonic,
+    credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[None]:
-    """Serve it there, on loopback; leases run out by `clock` (seconds). Raises StackError when
-    the port is taken."""
+    """Serve it there, on loopback, with TLS where there are credentials; leases run out by
+    `clock` (seconds). Raises StackError when the port is taken."""
     server = grpc.aio.server(
         interceptors=[ErrorInterceptor()], options=server_options(client_facing=False)
     )
     servicer = PlatformServicer(platform, leases or Leases(), clock)
     platform_pb2_grpc.add_PlatformServiceServicer_to_server(servicer, server)
     try:
-        server.add_insecure_port(address)
+        if credentials is None:
+            server.add_insecure_port(address)
+        else:
+            server.add_secure_port(address, credentials)
     except RuntimeError:
         raise StackError(f"the platform cannot listen on {address}: the port is taken") from None
     await server.start()

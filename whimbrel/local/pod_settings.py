@@ -25,6 +25,8 @@ class Surroundings:
     `own_mongod` and `own_redis` are None for a set of three and for servers that ran before."""
 
     token_key: Path
+    keys_file: Path
+    signing_file: Path
     mongo_url: str
     redis_url: str
     routers: Sequence[str]
@@ -58,8 +60,11 @@ def pod_settings(
         "WHIMBREL_MONGO__URL": around.mongo_url,
         "WHIMBREL_REDIS__URL": around.redis_url,
         "WHIMBREL_ROUTER__ADDRESSES": ",".join(around.routers),
-        "WHIMBREL_AUTH__SECRET_FILE": str(around.token_key),
+        "WHIMBREL_AUTH__KEYS_FILE": str(around.keys_file),
+        "WHIMBREL_AUTH__POD_SECRET_FILE": str(around.token_key),
     }
+    if role == "gateway":
+        settings["WHIMBREL_AUTH__SIGNING_FILE"] = str(around.signing_file)
     if role == "access":
         # Everybody here finds pods in the registry, which follows within half a second; and a
         # stack that goes down has nobody to wait for.

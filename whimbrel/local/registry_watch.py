@@ -17,6 +17,7 @@ from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.pod_table import PodTable
+from whimbrel.runtime.tls import Dial
 
 _PAUSE_SECONDS: Final = 0.3
 _EXPIRY_CHECK_SECONDS: Final = 1.0
@@ -25,11 +26,14 @@ _EXPIRY_CHECK_SECONDS: Final = 1.0
 class RegistryWatch:
     """`run` is its task; ask it at any time."""
 
-    def __init__(self, addresses: str, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, addresses: str, changed: Callable[[], None], dial: Dial = open_channel
+    ) -> None:
         """`addresses` is host:port[,host:port] of the Routers; `changed` is called after each
         change of the registry."""
         self._addresses = addresses
         self._changed = changed
+        self._dial = dial
         self._table = PodTable()
 
     def takes_work(self, pod_id: str) -> bool:
@@ -39,7 +43,7 @@ class RegistryWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        async with open_channel(self._addresses) as channel, asyncio.TaskGroup() as tasks:
+        async with self._dial(self._addresses) as channel, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._expire(), name="registry expiry")
             stub = router_pb2_grpc.RouterServiceStub(channel)
             while True:

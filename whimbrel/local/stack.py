@@ -16,6 +16,7 @@ from contextlib import ExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from whimbrel.client.transport import Tls
 from whimbrel.local.children import Identity, end_processes
 from whimbrel.local.cluster import wait_registered
 from whimbrel.local.errors import StackError
@@ -28,6 +29,7 @@ from whimbrel.local.ports import Ports
 from whimbrel.local.registry_watch import RegistryWatch
 from whimbrel.local.state import DataFolder, PartRecord, StackRecord, boot_id
 from whimbrel.local.supervisor import Supervisor
+from whimbrel.runtime.tls import Dial
 from whimbrel.runtime.tokens import sign_token
 
 __all__ = ["Stack", "StackSpec"]
@@ -53,7 +55,7 @@ class Stack:
         self._supervisor = Supervisor(
             restart=spec.restart, changed=self._part_changed, report=progress
         )
-        self.registry = RegistryWatch(plan.router_addresses, self._registry_changed)
+        self.registry = RegistryWatch(plan.router_addresses, self._registry_changed, plan.dial)
         self.platform = LocalPlatform(
             self._supervisor,
             plan,
@@ -72,6 +74,7 @@ class Stack:
             mongo_url=plan.mongo_url,
             redis_url=plan.redis_url,
             gateway=plan.gateway_url,
+            ca_file="" if plan.authority is None else str(plan.authority.ca_file),
         )
 
     @classmethod
@@ -100,7 +103,9 @@ class Stack:
             stack = cls(spec, folder, plan, progress)
             try:
                 await plan.links.open()
-                async with serving(stack.platform, plan.platform_address):
+                async with serving(
+                    stack.platform, plan.platform_address, credentials=plan.server_credentials()
+                ):
                     try:
                         await stack._start_all()
                         async with stack._platform_running():
@@ -133,8 +138,24 @@ class Stack:
 
     @property
     def gateway_url(self) -> str:
-        """http:// URL of the first gateway; empty when the stack has none."""
+        """http(s):// URL of the first gateway; empty when the stack has none."""
         return self.record.gateway
+
+    @property
+    def tls(self) -> bool | Tls:
+        """How clients have to connect: for `connect(tls=…)`."""
+        return Tls(ca_file=self.record.ca_file) if self.record.ca_file else False
+
+    @property
+    def dial(self) -> Dial:
+        """Opens a channel to a pod of it, as pods do."""
+        return self._plan.dial
+
+    def renew_certificate(self, name: str) -> None:
+        """Give a pod another certificate; it shows it to whoever connects a second later. For
+        stacks with TLS."""
+        assert self._plan.authority is not None, "this stack speaks no TLS"
+        self._plan.authority.issue(name)
 
     @property
     def pods(self) -> list[str]:
@@ -175,7 +196,7 @@ class Stack:
 
     def token(self, user_id: str, ttl_seconds: float = _TOKEN_SECONDS) -> str:
         """A token of this user, good for this stack."""
-        return sign_token(self.folder.secret(), user_id, ttl_seconds, now=time.time())
+        return sign_token(self.folder.signing_key(), user_id, ttl_seconds, now=time.time())
 
     async def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to a pod, or to "mongod" or "redis".
@@ -268,7 +289,10 @@ class Stack:
                 await self._supervisor.start(*step)
         registered = {name for name in self.pods if not name.startswith("router-")}
         await wait_registered(
-            self.router_addresses, registered, timeout_seconds=_REGISTERED_SECONDS
+            self.router_addresses,
+            registered,
+            dial=self.dial,
+            timeout_seconds=_REGISTERED_SECONDS,
         )
         for role in ROLES:
             keepers = [k for k in self._supervisor.keepers.values() if k.part.role == role]

@@ -2,7 +2,8 @@
 
 mongo/ redis/      the servers' own
 logs/              one log per part, supervisor.log for a detached stack
-secrets/token.key  what tokens are signed with, made once
+secrets/           the keys of tokens, private and public, and the secret of pods; made once
+tls/               certificates of a stack that speaks TLS, and its authority
 ports.json         the ports of the last run, taken again when they are free
 stack.lock         held (flock) by the supervisor: the kernel lets go of it, whatever happens
 stack.json         who runs where; believed only while its supervisor lives
@@ -23,6 +24,8 @@ from typing import Any
 
 from whimbrel.local.children import Identity
 from whimbrel.local.errors import StackError, make_folder
+from whimbrel.runtime.key_ring import KeyRing
+from whimbrel.runtime.token_keys import Key, KeyFileError, signing_key
 
 MIN_FREE_BYTES = 1024**3
 
@@ -70,8 +73,10 @@ class StackRecord:
     mongo_url: str = ""
     redis_url: str = ""
     gateway: str = ""
-    """http:// URL of the first gateway; empty when the stack has none."""
+    """http(s):// URL of the first gateway; empty when the stack has none."""
     parts: dict[str, PartRecord] = field(default_factory=dict)
+    ca_file: str = ""
+    """Whom clients have to believe; empty when the stack speaks no TLS."""
 
     @property
     def is_running(self) -> bool:
@@ -117,7 +122,20 @@ class DataFolder:
 
     @property
     def token_key(self) -> Path:
+        """The secret of what pods write for each other."""
         return self.path / "secrets" / "token.key"
+
+    @property
+    def signing_file(self) -> Path:
+        return self.path / "secrets" / "signing.json"
+
+    @property
+    def keys_file(self) -> Path:
+        return self.path / "secrets" / "keys.json"
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
 
     def clock(self, name: str) -> Path:
         """The file that steps the wall clock of this pod."""
@@ -159,24 +177,22 @@ class DataFolder:
     def write_ports(self, ports: dict[str, int]) -> None:
         self._replace("ports.json", json.dumps(ports, indent=2))
 
-    def secret(self) -> bytes:
-        """What tokens are signed with: 64 hex digits, as the services read the file."""
+    def signing_key(self) -> Key:
+        """What tokens are signed with now; the stack's pods verify them."""
         try:
-            return self.token_key.read_bytes().strip()
-        except OSError as error:
-            raise StackError(
-                f"the token key {self.token_key} cannot be read ({error.strerror}): "
-                "`whimbrel up` makes one"
-            ) from None
+            return signing_key(self.signing_file)
+        except KeyFileError as error:
+            raise StackError(f"no token can be signed: {error}; `whimbrel up` makes one") from None
 
     def ensure_secret(self) -> None:
-        """Make the key unless it is there. It stays: tokens hold over restarts."""
-        if self.token_key.exists():
-            return
+        """Make the keys unless they are there. They stay: tokens hold over restarts."""
         make_folder(self.token_key.parent).chmod(0o700)
-        descriptor = os.open(self.token_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(secrets.token_hex(32) + "\n")
+        if not self.token_key.exists():
+            descriptor = os.open(self.token_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(secrets.token_hex(32) + "\n")
+        if not self.signing_file.exists():
+            KeyRing(self.signing_file, self.keys_file).add()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from whimbrel.runtime.interception import ErrorInterceptor
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.metrics import Metrics
+from whimbrel.runtime.tls import Dial
 
 _log = get_logger(__name__)
 
@@ -35,6 +36,7 @@ class Chassis:
         pod_id: str,
         address: str,
         metrics_address: str,
+        dial: Dial,
     ) -> None:
         self.server = server
         """Add servicers to it in start(); errors are already turned into statuses."""
@@ -44,6 +46,8 @@ class Chassis:
         """Add collectors to it in start()."""
         self.metrics_address = metrics_address
         """host:port of GET /metrics as bound; empty when nobody asked for it."""
+        self.dial = dial
+        """Opens a channel to other pods, as `open_channel`, with TLS where the settings say so."""
         self.address = address
         """host:port where other pods reach this one."""
         self.client_address = address
@@ -53,7 +57,10 @@ class Chassis:
         self.incarnation = secrets.token_hex(8)
         """Names this process: another one at each start."""
         self._interceptor = interceptor
-        self._health = health.aio.HealthServicer()
+        self.health = health.aio.HealthServicer()
+        """What it says of itself."""
+        self.health_address = ""
+        """host:port where only that is served, without TLS; empty when nobody asked for it."""
         self._served: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._drains: list[tuple[Callable[[], Awaitable[None]], float | None]] = []
@@ -86,11 +93,11 @@ class Chassis:
         status = health_pb2.HealthCheckResponse
         value = status.SERVING if is_serving else status.NOT_SERVING
         for name in ("", *self._served):
-            await self._health.set(name, value)
+            await self.health.set(name, value)
 
     async def open(self) -> None:
         """Start the server and report SERVING. For `serve`."""
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         names = [*self._served, health.SERVICE_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, self.server)
         await self.server.start()
@@ -98,7 +105,7 @@ class Chassis:
 
     async def drain(self, grace_seconds: float) -> None:
         """Report NOT_SERVING, empty the pod, stop the server. For `serve`."""
-        await self._health.enter_graceful_shutdown()
+        await self.health.enter_graceful_shutdown()
         for callback, timeout_seconds in reversed(self._drains):
             try:
                 async with asyncio.timeout(timeout_seconds or grace_seconds):

@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from whimbrel.runtime.http_protocol import bounded_protocol
+from whimbrel.runtime.http_tls import HttpTls
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -56,7 +57,9 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """The HTTP server of one pod."""
 
-    def __init__(self, app: App, listen: str, limits: HttpLimits) -> None:
+    def __init__(
+        self, app: App, listen: str, limits: HttpLimits, tls: HttpTls | None = None
+    ) -> None:
         """Binds the port of `listen` (host:port); OSError when that cannot be."""
         self._settle_seconds = limits.settle_seconds
         self._socket = _bind(listen)
@@ -79,6 +82,7 @@ class HttpServer:
                 # Below the step of the drain, so that what is cut is cut by the server.
                 timeout_graceful_shutdown=max(1, int(limits.grace_seconds) - 1),
                 backlog=_BACKLOG,
+                ssl_context_factory=None if tls is None else (lambda *_: tls.context),
             )
         )
         self._ended = asyncio.Event()

@@ -22,14 +22,17 @@ import grpc
 import uvloop
 
 from whimbrel.runtime import logs
+from whimbrel.runtime.certificates import CertificateError
 from whimbrel.runtime.channels import server_options
 from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.health_port import health_port
 from whimbrel.runtime.interception import ErrorInterceptor
 from whimbrel.runtime.loop_lag import LoopLag
 from whimbrel.runtime.metrics import Metrics
 from whimbrel.runtime.service_metrics import service_metrics
 from whimbrel.runtime.settings import MetricsSettings, PodSettings, ServiceSettings
 from whimbrel.runtime.settings_loading import SettingsError, load_settings
+from whimbrel.runtime.tls import Dial, dialer, files_of, server_credentials
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -104,6 +107,7 @@ async def serve(
         interceptor = ErrorInterceptor()
         lag = LoopLag()
         metrics.add(lambda: service_metrics(lag.worst_ms, interceptor.refused))
+        credentials, dial = _tls(settings, client_facing=spec.client_facing)
         server = grpc.aio.server(
             interceptors=[interceptor], options=server_options(client_facing=spec.client_facing)
         )
@@ -113,14 +117,16 @@ async def serve(
             stack=stack,
             metrics=metrics,
             pod_id=settings.pod.id,
-            address=_bind(server, settings.pod),
+            address=_bind(server, settings.pod, credentials),
             metrics_address=metrics_address,
+            dial=dial,
         )
         if metrics_address:
             chassis.spawn(lag.run(), "service-loop-lag")
         try:
             if await _started(spec.start(settings, chassis), stop):
                 await chassis.open()
+                await _show_health(chassis, settings, stack)
                 _log.info(
                     "service_started",
                     service=spec.name,
@@ -153,10 +159,39 @@ async def _show(metrics: Metrics, settings: MetricsSettings, stack: AsyncExitSta
         ) from error
 
 
-def _bind(server: grpc.aio.Server, pod: PodSettings) -> str:
+def _tls(
+    settings: ServiceSettings, *, client_facing: bool
+) -> tuple[grpc.ServerCredentials | None, Dial]:
+    """What the port shows, None for no TLS there, and how other pods are called."""
+    try:
+        files = files_of(settings.client_tls if client_facing else settings.tls)
+        return None if files is None else server_credentials(files), dialer(settings.tls)
+    except CertificateError as error:
+        raise ServiceFailedError(str(error)) from None
+
+
+async def _show_health(chassis: Chassis, settings: ServiceSettings, stack: AsyncExitStack) -> None:
+    """Open the port for probes if it is wanted."""
+    listen = settings.tls.health_listen
+    if listen is None:
+        return
+    try:
+        chassis.health_address = await stack.enter_async_context(
+            health_port(listen, chassis.health)
+        )
+    except OSError as error:
+        raise ServiceFailedError(f"no port for probes: {error}") from None
+
+
+def _bind(
+    server: grpc.aio.Server, pod: PodSettings, credentials: grpc.ServerCredentials | None
+) -> str:
     """Bind the port; the address where other pods reach it."""
     try:
-        port = server.add_insecure_port(pod.listen)
+        if credentials is None:
+            port = server.add_insecure_port(pod.listen)
+        else:
+            port = server.add_secure_port(pod.listen, credentials)
     except RuntimeError:
         port = 0
     if not port:

@@ -10,12 +10,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.host_events import DEFAULT_KINDS, EventKind, parse_kinds
 from whimbrel.core.names import check_name
+from whimbrel.runtime.settings_group import (
+    Address as Address,  # noqa: PLC0414 - services find them here
+)
+from whimbrel.runtime.settings_group import (
+    Seconds as Seconds,  # noqa: PLC0414
+)
+from whimbrel.runtime.settings_group import (
+    SettingsGroup as SettingsGroup,  # noqa: PLC0414
+)
+from whimbrel.runtime.settings_group import check_address
+from whimbrel.runtime.tls_settings import CertificateSettings, TlsSettings
 
 
 def _check_pod_id(value: str) -> str:
@@ -27,32 +38,15 @@ def _check_pod_id(value: str) -> str:
     return value
 
 
-def _check_address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (host and colon and port.isdecimal() and int(port) < 65536):
-        raise ValueError(f"{value!r} is not host:port")
-    return value
-
-
 def _check_addresses(value: str) -> str:
     for address in value.split(","):
-        _check_address(address.strip())
+        check_address(address.strip())
     return value
 
 
 def _check_kinds(value: str) -> str:
     parse_kinds(value)
     return value
-
-
-Address = Annotated[str, AfterValidator(_check_address)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class SettingsGroup(BaseModel):
-    """Base of every group: frozen, no unknown fields, docstrings are the descriptions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class PodSettings(SettingsGroup):
@@ -140,9 +134,32 @@ class RouterTarget(SettingsGroup):
 class AuthSettings(SettingsGroup):
     """What tokens are verified with."""
 
-    secret_file: Path
+    secret_file: Path | None = None
     """File with the HS256 secret, at least 32 bytes. A file, not a value: environments are
-    printed by accident."""
+    printed by accident. Default none: tokens are verified by keys_file alone. With both, both
+    count: so one takes the place of the other without logging anybody out."""
+    keys_file: Path | None = None
+    """File with the public keys (EdDSA) that verify tokens, a JSON Web Key Set; read again when
+    it changes. Default none: by secret_file alone."""
+    signing_file: Path | None = None
+    """File with the private keys, of which the first signs; for the gateway alone. Default none:
+    it signs with secret_file."""
+    pod_secret_file: Path | None = None
+    """File with a secret of at least 32 bytes for what pods write for each other: Access its
+    tickets, the gateway its refresh tokens; the same for all pods of a role. Default: that in
+    secret_file. Must be given without one."""
+
+    @field_validator("secret_file", mode="before")
+    @classmethod
+    def _is_none_when_empty(cls, value: object) -> object:
+        # So that a layer of configuration can take back what one below has set.
+        return value or None
+
+    @model_validator(mode="after")
+    def _can_verify(self) -> Self:
+        if self.secret_file is None and (self.keys_file is None or self.pod_secret_file is None):
+            raise ValueError("secret_file must be set, or keys_file and pod_secret_file")
+        return self
 
 
 class WebhookSettings(SettingsGroup):
@@ -227,6 +244,11 @@ class ServiceSettings(BaseSettings):
     """How it logs."""
     metrics: MetricsSettings = MetricsSettings()
     """Where its figures are."""
+    tls: TlsSettings = TlsSettings()
+    """How it and the other pods know each other."""
+    client_tls: CertificateSettings = CertificateSettings()
+    """What clients are shown: the streams of Access, the HTTP of the gateway. Default: clients
+    come without TLS, or through a proxy that ends it."""
 
     @model_validator(mode="after")
     def _name_the_pod(self) -> Self:
@@ -240,6 +262,8 @@ SHARED_GROUPS: dict[str, type[SettingsGroup]] = {
     "pod": PodSettings,
     "log": LogSettings,
     "metrics": MetricsSettings,
+    "tls": TlsSettings,
+    "client_tls": CertificateSettings,
     "mongo": MongoSettings,
     "redis": RedisSettings,
     "router": RouterTarget,

@@ -22,6 +22,7 @@ from whimbrel.api.platform.v1 import platform_pb2, platform_pb2_grpc
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.errors import error_from_rpc
+from whimbrel.runtime.tls import Dial
 
 _CALL_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 150.0
@@ -30,11 +31,13 @@ _SILENCE_SECONDS: Final = 150.0
 A = TypeVar("A")
 
 
-def open_local(settings: DrainSettings, stack: AsyncExitStack) -> tuple[Platform, Leadership]:
+def open_local(
+    settings: DrainSettings, stack: AsyncExitStack, dial: Dial = open_channel
+) -> tuple[Platform, Leadership]:
     """Both, over one channel that is closed with the stack."""
     address = settings.platform.address
     assert address is not None, "the settings see to that"
-    channel = open_channel(address)
+    channel = dial(address)
     stack.push_async_callback(channel.close)
     stub = platform_pb2_grpc.PlatformServiceStub(channel)
     # Not unique for each start: the supervisor starts a pod again only when its process has ended,

@@ -22,7 +22,7 @@ _FORM: Final = re.compile(r"([0-9a-f]{32})\.[0-9a-f]{32}\.([0-9a-f]{64})\Z")
 
 
 class RefreshTokens:
-    """Makes and recognises them; both with the secret that access tokens are signed with."""
+    """Makes and recognises them; both with the secret of the gateway pods."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret, _KEY_OF, "sha256")

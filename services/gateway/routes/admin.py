@@ -127,6 +127,13 @@ async def set_scopes(
     return UserAnswer.of(await parts.administer.set_scopes(admin.user_id, user_id, body.scopes))
 
 
+@router.delete("/users/{user_id}/logins", status_code=204)
+async def log_out_user(user_id: PathName, admin: Admin, parts: PartsDep) -> Response:
+    """End all logins of a user: tokens and streams too, within 2 s."""
+    await parts.administer.log_out(admin.user_id, user_id)
+    return Response(status_code=204)
+
+
 @router.get("/bans")
 async def list_bans(
     admin: Admin, parts: PartsDep, after: After = "", limit: PageSize = 50
@@ -138,7 +145,7 @@ async def list_bans(
 
 @router.put("/bans/{user_id}")
 async def ban_user(user_id: PathName, body: BanChange, admin: Admin, parts: PartsDep) -> BanAnswer:
-    """Ban a user: no more logins, no more messages; all logins end."""
+    """Ban a user: no more logins, no more messages; all logins, tokens and streams end."""
     return BanAnswer.of(
         await parts.administer.ban(admin.user_id, user_id, body.until_ms, body.reason)
     )

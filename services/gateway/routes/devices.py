@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from services.gateway.caller import Caller
@@ -77,10 +77,14 @@ async def put_device(
 
 
 @router.delete("/{device_id}", status_code=204)
-async def remove_device(device_id: PathName, caller: Caller, parts: PartsDep) -> Response:
-    """Forget a device and its keys: its logins end, and it is not woken any more."""
+async def remove_device(
+    device_id: PathName, request: Request, caller: Caller, parts: PartsDep
+) -> Response:
+    """Forget a device and its keys: its logins, tokens and streams end, and it is not woken any
+    more. Counts as an attempt to log in."""
+    # Each one is remembered by every pod.
+    parts.limits.log_in(request, caller.user_id)
     # Keys first: whoever repeats this after a crash in between finds the device still there.
     await parts.keys.store.remove(caller.user_id, device_id)
-    await parts.devices.remove(caller.user_id, device_id)
-    await parts.logins.revoke_device(caller.user_id, device_id)
+    await parts.forget_device.forget(caller.user_id, device_id)
     return Response(status_code=204)

@@ -108,15 +108,16 @@ async def list_logins(caller: Caller, parts: PartsDep) -> list[LoginAnswer]:
 
 @router.delete("/current", status_code=204)
 async def log_out(caller: Caller, parts: PartsDep) -> Response:
-    """End the login that the token comes from. The token itself holds until it expires."""
+    """End the login that the token comes from, and its tokens and streams within 2 s."""
     if not caller.login_id:
         raise invalid("this token comes from no login")
-    await parts.log_in.log_out(caller.login_id)
+    await parts.log_in.log_out(caller.user_id, caller.login_id)
     return Response(status_code=204)
 
 
 @router.delete("", status_code=204)
 async def log_out_everywhere(caller: Caller, parts: PartsDep) -> Response:
-    """End all logins of the caller, and wake none of the devices any more."""
+    """End all logins of the caller, their tokens and streams, and wake none of the devices any
+    more."""
     await parts.log_in.log_out_everywhere(caller.user_id)
     return Response(status_code=204)

@@ -122,10 +122,10 @@ async def change_profile(body: ProfileChange, caller: Caller, parts: PartsDep) -
 async def change_password(
     body: PasswordChange, request: Request, caller: Caller, parts: PartsDep
 ) -> Response:
-    """Change the caller's password; all other logins end."""
+    """Change the caller's password; all other logins end, with their tokens and streams."""
     parts.limits.log_in(request, caller.user_id)
     await parts.register.change_password(caller.user_id, body.old_password, body.new_password)
-    await parts.logins.revoke_all(caller.user_id, but=caller.login_id)
+    await parts.log_in.log_out_others(caller.user_id, caller.login_id)
     return Response(status_code=204)
 
 

@@ -60,6 +60,12 @@ class Administer:
         await self._log_in.log_out_everywhere(user_id)
         return ban
 
+    async def log_out(self, admin: str, user_id: str) -> None:
+        """End all logins of a user, and their tokens and streams. Raises NOT_FOUND."""
+        await self._accounts.get(user_id)
+        await self.record(admin, "user.log_out", user_id)
+        await self._log_in.log_out_everywhere(user_id)
+
     async def lift_ban(self, admin: str, user_id: str) -> None:
         """Raises NOT_FOUND when none holds."""
         now_ms = self._now_ms()

@@ -19,8 +19,10 @@ from services.gateway.adapters.passwords_argon2 import Argon2Passwords
 from services.gateway.domain.accounts import Login, User
 from services.gateway.domain.refresh_tokens import RANDOM_BYTES, RefreshTokens, hash_of
 from services.gateway.settings import TokenSettings
+from services.gateway.usecases.revoke import Revoke
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.token_keys import Key
 from whimbrel.runtime.tokens import sign_token
 
 _log = get_logger(__name__)
@@ -45,22 +47,25 @@ class LogIn:
         logins: MongoLoginStore,
         devices: MongoDeviceStore,
         bans: MongoBanStore,
+        revoke: Revoke,
         passwords: Argon2Passwords,
         provider: JwksIdentityProvider | None,
         *,
-        secret: bytes,
+        signer: Callable[[], Key],
+        pod_secret: bytes,
         settings: TokenSettings,
         wall_clock: Callable[[], float],
     ) -> None:
-        """`wall_clock`: seconds since the Unix epoch."""
+        """`signer` gives the key that signs now. `wall_clock`: seconds since the Unix epoch."""
         self._accounts = accounts
         self._logins = logins
         self._devices = devices
         self._bans = bans
+        self._revoke = revoke
         self._passwords = passwords
         self._provider = provider
-        self._secret = secret
-        self._refresh_tokens = RefreshTokens(secret)
+        self._signer = signer
+        self._refresh_tokens = RefreshTokens(pod_secret)
         self._settings = settings
         self._wall_clock = wall_clock
 
@@ -114,8 +119,10 @@ class LogIn:
             expires_at=now + self._settings.refresh_seconds,
         )
         if login is None:
-            if await self._logins.revoke(login_id) is not None:
+            stolen = await self._logins.revoke(login_id)
+            if stolen is not None:
                 _log.warning("refresh_token_replayed", login=login_id)
+                await self._revoke.login(stolen.user_id, login_id)
             raise WhimbrelError(
                 ErrorCode.UNAUTHENTICATED, "the login has ended, or this token has served before"
             )
@@ -126,8 +133,11 @@ class LogIn:
             raise
         return self._tokens(await self._accounts.get(login.user_id), login_id, successor, now)
 
-    async def log_out(self, login_id: str) -> None:
-        """End this login; its device is not to be woken any more. Raises NOT_FOUND."""
+    async def log_out(self, user_id: str, login_id: str) -> None:
+        """End this login and its tokens; its device is not to be woken any more. Raises
+        NOT_FOUND."""
+        # First, so that a request that broke off here is done by the next one.
+        await self._revoke.login(user_id, login_id)
         login = await self._logins.revoke(login_id)
         if login is None:
             raise WhimbrelError(ErrorCode.NOT_FOUND, "this login has ended already")
@@ -135,9 +145,16 @@ class LogIn:
             await self._devices.silence(login.user_id, login.device_id)
 
     async def log_out_everywhere(self, user_id: str) -> None:
-        """End all logins of a user; no device of theirs is to be woken any more."""
+        """End all logins of a user and their tokens; no device of theirs is to be woken any
+        more."""
         await self._logins.revoke_all(user_id)
+        await self._revoke.account(user_id)
         await self._devices.silence(user_id)
+
+    async def log_out_others(self, user_id: str, login_id: str) -> None:
+        """End all logins of a user but this one, and their tokens."""
+        await self._logins.revoke_all(user_id, but=login_id)
+        await self._revoke.account(user_id, but_login_id=login_id)
 
     async def _refuse_banned(self, user_id: str) -> None:
         ban = await self._bans.find(user_id, self._now_ms())
@@ -149,7 +166,7 @@ class LogIn:
 
     def _tokens(self, user: User, login_id: str, refresh_token: str, now: float) -> Tokens:
         access_token = sign_token(
-            self._secret,
+            self._signer(),
             user.user_id,
             self._settings.access_seconds,
             now=now,

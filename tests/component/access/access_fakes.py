@@ -13,9 +13,11 @@ from typing import Any
 
 import grpc
 
+from services.logic.translate import revocation_to_wire
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.api.types.v1 import types_pb2
+from whimbrel.testing.memory_stores.revocations import MemoryRevocationStore
 
 PATIENCE_SECONDS = 10.0
 
@@ -164,6 +166,8 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
         self.watches: list[logic_pb2.WatchRequest] = []
         self.presence_changes: list[str] = []
         self.groups: list[logic_pb2.CreateGroupRequest] = []
+        self.revocations = MemoryRevocationStore()
+        self.revocation_asks = 0
         self.highest: list[int] = []
         self.takes_links = True
         self.answers_sends = True
@@ -172,6 +176,16 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
         self.confirms_cursors = True
         self.refuses: logic_pb2.Refused | None = None
         self.links: list[asyncio.Queue[logic_pb2.LinkResponse | None]] = []
+
+    async def ListRevocations(
+        self, request: logic_pb2.ListRevocationsRequest, context: Any
+    ) -> logic_pb2.ListRevocationsResponse:
+        self.revocation_asks += 1
+        page = await self.revocations.since(request.mark_ms)
+        rows = [revocation_to_wire(one) for one in page.revocations]
+        return logic_pb2.ListRevocationsResponse(
+            revocations=rows, mark_ms=page.mark_ms, has_more=page.has_more
+        )
 
     # --- what a test does ----------------------------------------------------------------
 

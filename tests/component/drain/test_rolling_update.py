@@ -40,7 +40,8 @@ def access_deployment(stack: Stack) -> Json:
     deployment = make.deployment("whimbrel-access", replicas=REPLICAS)
     values = {
         "WHIMBREL_ROUTER__ADDRESSES": stack.router_addresses,
-        "WHIMBREL_AUTH__SECRET_FILE": str(stack.folder.token_key),
+        "WHIMBREL_AUTH__KEYS_FILE": str(stack.folder.keys_file),
+        "WHIMBREL_AUTH__POD_SECRET_FILE": str(stack.folder.token_key),
         "WHIMBREL_MONGO__URL": stack.mongo_url,
         "WHIMBREL_REDIS__URL": stack.redis_url,
     }

@@ -21,6 +21,7 @@ from whimbrel.core.outgoing import BodyKind
 from whimbrel.local.children import Identity
 from whimbrel.local.cluster import pod_json
 from whimbrel.local.state import DataFolder, PartRecord, StackRecord, boot_id
+from whimbrel.runtime.token_keys import read_key_set
 
 
 def event(kind: BodyKind = BodyKind.TEXT, conversation: str = "d:alice:bob") -> MessageEvent:
@@ -93,6 +94,7 @@ def test_status_json_has_every_part(tmp_path: Path) -> None:
         "router_addresses": "127.0.0.1:21002",
         "mongo_url": "mongodb://m",
         "redis_url": "redis://r",
+        "ca_file": "",
         "parts": {
             "access-0": {
                 "role": "access",
@@ -133,9 +135,10 @@ def test_a_token_is_signed_with_the_stacks_own_key(tmp_path: Path) -> None:
     folder.ensure_secret()
     line = ["token", "alice", "--ttl", "60", "--data", str(tmp_path)]
     result = CliRunner().invoke(app, line)
-    claims = jwt.decode(result.stdout.strip(), folder.secret(), algorithms=["HS256"])
+    public = read_key_set(folder.keys_file, private=False)[0].material
+    claims = jwt.decode(result.stdout.strip(), public, algorithms=["EdDSA"])
     assert claims["sub"] == "alice"
-    assert claims["exp"] - claims["iat"] == 60
+    assert claims["exp"] - claims["iat"] == pytest.approx(60, abs=1)
 
 
 def test_a_name_that_no_user_can_have_is_refused(tmp_path: Path) -> None:

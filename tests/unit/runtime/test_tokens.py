@@ -8,7 +8,8 @@ import jwt
 import pytest
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError
-from whimbrel.runtime.tokens import TokenVerifier, read_secret, sign_token
+from whimbrel.runtime.token_keys import read_secret
+from whimbrel.runtime.tokens import TokenVerifier, sign_token
 
 SECRET = b"s" * 32
 NOW = 1_700_000_000.0

@@ -29,7 +29,8 @@ from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.names import UserId
 from whimbrel.runtime.ticker import Deadlines
-from whimbrel.runtime.tokens import MIN_SECRET_BYTES, Claims, TokenVerifier
+from whimbrel.runtime.token_keys import MIN_SECRET_BYTES
+from whimbrel.runtime.tokens import Claims, TokenVerifier
 from whimbrel.testing.memory_cluster.process import Process
 from whimbrel.testing.memory_cluster.router import MemoryRouter
 from whimbrel.testing.memory_cluster.streams import ClientEnd, Delay, ServerEnd

@@ -14,6 +14,7 @@ from services.logic.settings import WorkerSettings
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.testing.memory_cluster.process import Process
 from whimbrel.testing.memory_cluster.streams import ClientEnd, Delay, ServerEnd
+from whimbrel.testing.memory_stores.revocations import MemoryRevocationStore
 
 
 class LogicPod:
@@ -44,7 +45,12 @@ class LogicPod:
         )
         self._desk = Desk(self.parts.use_cases, self.links)
         self._servicer = LogicServicer(
-            self._desk, self.links, self.parts.groups, self.parts.signals.list_reads, self.parts.ids
+            self._desk,
+            self.links,
+            self.parts.groups,
+            self.parts.signals.list_reads,
+            self.parts.ids,
+            MemoryRevocationStore(),
         )
 
     def start(self) -> None:

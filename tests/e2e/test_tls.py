@@ -1,0 +1,93 @@
+"""A whole stack that speaks TLS: people talk, sessions move, certificates are renewed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import urllib.request
+
+import pytest
+
+from tests.waiting import PATIENCE_SECONDS, until
+from whimbrel.client import Tls, WhimbrelError, connect
+from whimbrel.core.errors import ErrorCode
+from whimbrel.local.cluster import list_pods
+from whimbrel.local.errors import StackError
+from whimbrel.local.stack import Stack, StackSpec
+
+
+async def certificate_at(endpoint: str, ca_file: str) -> bytes:
+    host, _, port = endpoint.rpartition(":")
+    context = ssl.create_default_context(cafile=ca_file)
+    context.set_alpn_protocols(["h2"])
+    _, writer = await asyncio.open_connection(host, int(port), ssl=context)
+    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return shown
+
+
+def health_over_https(url: str, ca_file: str) -> dict[str, str]:
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_file)),
+    )
+    with opener.open(f"{url}/openapi.json", timeout=PATIENCE_SECONDS) as answer:
+        found: dict[str, str] = json.loads(answer.read())
+    return found
+
+
+async def test_people_talk_over_tls_through_moves_and_renewals() -> None:
+    async with Stack.start(StackSpec(access=2, tls=True)) as stack:
+        ca_file = stack.record.ca_file
+        assert stack.tls == Tls(ca_file=ca_file)
+        assert await asyncio.to_thread(health_over_https, stack.gateway_url, ca_file)
+        # Nobody without a certificate hears which pods there are.
+        with pytest.raises(StackError, match="does not answer"):
+            await list_pods(stack.router_addresses)
+        assert len(await list_pods(stack.router_addresses, dial=stack.dial)) >= 6
+
+        async with (
+            connect(stack.endpoints[0], stack.token("alice"), tls=stack.tls) as alice,
+            connect(stack.endpoints[0], stack.token("bob"), tls=stack.tls) as bob,
+        ):
+            events = bob.events()
+            await alice.send("bob", "one")
+            assert (await anext(events)).text == "one"
+
+            before = await certificate_at(stack.endpoints[0], ca_file)
+            for name in stack.pods:
+                stack.renew_certificate(name)
+
+            async def is_renewed() -> bool:
+                return await certificate_at(stack.endpoints[0], ca_file) != before
+
+            await until(is_renewed)
+            await alice.send("bob", "two")
+            assert (await anext(events)).text == "two"
+            assert alice.statistics().streams == bob.statistics().streams == 1, "nobody was cut"
+
+            # A pod with the newest certificates finds the others, and the sessions move there.
+            await stack.restart_role("access")
+            await alice.send("bob", "three")
+            assert (await anext(events)).text == "three"
+
+
+async def test_a_client_that_does_not_believe_the_stack_does_not_talk_to_it() -> None:
+    async with Stack.start(StackSpec(tls=True)) as stack:
+        for tls in (False, True):  # plain, and with the system's authorities
+            client = connect(stack.endpoints, stack.token("alice"), tls=tls, timeout_seconds=2)
+            with pytest.raises(WhimbrelError) as refused:
+                async with client:
+                    pass
+            assert refused.value.code is ErrorCode.DEADLINE_EXCEEDED
+        with pytest.raises(ValueError, match=r"cannot be used: No such file"):
+            connect(stack.endpoints, "token", tls=Tls(ca_file="/nowhere/ca.pem"))
+        named = Tls(ca_file=stack.record.ca_file, server_name="elsewhere.example.org")
+        client = connect(stack.endpoints, stack.token("alice"), tls=named, timeout_seconds=2)
+        with pytest.raises(WhimbrelError):
+            async with client:
+                pass
+        named = Tls(ca_file=stack.record.ca_file, server_name="whimbrel-pod")
+        async with connect(stack.endpoints, stack.token("alice"), tls=named) as alice:
+            assert alice.statistics().streams == 1
