@@ -94,9 +94,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         router, lambda stream: routes.session_of(stream, stream.epoch), signals.gone
     )
     revoked = RevocationTable()
-    following = FollowRevocations(
-        links, revoked, table, pod_id=identity.pod_id, clock=clock, wall_clock=time.time
-    )
+    following = FollowRevocations(links, revoked, table, clock=clock, wall_clock=time.time)
     parts = DrainParts.make(
         identity.pod_id,
         open_pod_secret(settings.auth),

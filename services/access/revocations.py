@@ -15,8 +15,8 @@ import grpc
 
 from services.access.links import Links
 from services.access.session_table import SessionTable
-from whimbrel.api.logic.v1 import logic_pb2
-from whimbrel.core.errors import CloseCode, WhimbrelError
+from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
+from whimbrel.core.errors import CloseCode, WhimbrelError, unavailable
 from whimbrel.core.revocations import Revocation, RevocationTable
 from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.logs import get_logger
@@ -25,7 +25,7 @@ _log = get_logger(__name__)
 
 REVOKED: Final = "the account, the device or the login was revoked"
 _POLL_SECONDS: Final = 0.5
-"""A revocation holds everywhere within 2 s: this, one call that fails, and one that does not."""
+"""A revocation holds everywhere within 2 s: this, one call that hangs, and one that does not."""
 _CALL_SECONDS: Final = 0.7
 
 
@@ -38,7 +38,6 @@ class FollowRevocations:
         revoked: RevocationTable,
         sessions: SessionTable,
         *,
-        pod_id: str,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
     ) -> None:
@@ -47,7 +46,6 @@ class FollowRevocations:
         self._links = links
         self._revoked = revoked
         self._sessions = sessions
-        self._pod_id = pod_id
         self._clock = clock
         self._wall_clock = wall_clock
         self._mark_ms = 0
@@ -75,14 +73,21 @@ class FollowRevocations:
                 if failures:
                     _log.info("revocations_known", failures=failures)
                 failures = 0
-            if not has_more:
+            # Another Logic pod is asked at once: one that hangs costs its call and no more.
+            if not has_more and not 0 < failures < len(self._linked()):
                 await asyncio.sleep(_POLL_SECONDS)
 
+    def _linked(self) -> list[logic_pb2_grpc.LogicServiceStub]:
+        up = {link.pod_id: link.stub for link in self._links if link.up}
+        return [stub for _, stub in sorted(up.items()) if stub is not None]
+
     async def _look(self) -> bool:
-        # Not always the same Logic pod: one that hangs costs one look.
+        stubs = self._linked()
+        if not stubs:
+            raise unavailable("no Logic pod is linked")
+        # One after the other: those that hang do not hold up the next look.
         self._asked += 1
-        stub = self._links.stub(f"{self._pod_id}-{self._asked}")
-        answer = await stub.ListRevocations(
+        answer = await stubs[self._asked % len(stubs)].ListRevocations(
             logic_pb2.ListRevocationsRequest(mark_ms=self._mark_ms), timeout=_CALL_SECONDS
         )
         for one in answer.revocations:

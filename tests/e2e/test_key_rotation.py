@@ -6,7 +6,6 @@ import time
 
 import httpx
 import jwt
-import pytest
 
 from tests.waiting import PATIENCE_SECONDS, until
 from whimbrel.client import CloseCode, ConnectionClosed, connect
@@ -15,6 +14,7 @@ from whimbrel.runtime.key_ring import KeyRing
 
 PASSWORD = "correct horse"
 WITHIN_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 
 
 async def attaches(endpoint: str, token: str) -> bool:
@@ -53,20 +53,16 @@ async def test_keys_are_rotated_without_logging_anybody_out() -> None:
             ring.promote(added, time.time())
             promoted = time.monotonic()
 
-            async def refreshed_key() -> str:
-                nonlocal tokens
-                answer = await http.post(
-                    "/v1/logins/refresh", json={"refresh_token": tokens["refresh_token"]}
-                )
-                assert answer.status_code == 201, "nobody is logged out"
-                tokens = answer.json()
-                kid: str = jwt.get_unverified_header(tokens["access_token"])["kid"]
-                return kid
-
-            while await refreshed_key() != added:
-                assert time.monotonic() - promoted < WITHIN_SECONDS
+            # The gateway looks once a second, and counts how often somebody refreshes.
+            await until(lambda: time.monotonic() - promoted > LOOK_SECONDS)
+            refreshed = await http.post(
+                "/v1/logins/refresh", json={"refresh_token": tokens["refresh_token"]}
+            )
+            assert refreshed.status_code == 201, "nobody is logged out"
+            new = refreshed.json()["access_token"]
+            assert jwt.get_unverified_header(new)["kid"] == added
             for endpoint in stack.endpoints:
-                assert await attaches(endpoint, tokens["access_token"]), "no pod is behind"
+                assert await attaches(endpoint, new), "no pod is behind"
                 assert await attaches(endpoint, old), "what was signed before counts on"
             assert await answers(http, old)
 
@@ -79,11 +75,9 @@ async def test_keys_are_rotated_without_logging_anybody_out() -> None:
 
                 await until(is_refused)
 
-            async def is_refused_over_http() -> bool:
+            async def is_refused_by_the_gateway() -> bool:
                 return not await answers(http, old)
 
-            await until(is_refused_over_http)
+            await until(is_refused_by_the_gateway)
             assert time.monotonic() - retired < WITHIN_SECONDS
             assert alice.statistics().streams == 1, "streams that are open stay"
-            with pytest.raises(jwt.InvalidTokenError):
-                jwt.decode(old, "", algorithms=["HS256"])

@@ -168,6 +168,7 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
         self.groups: list[logic_pb2.CreateGroupRequest] = []
         self.revocations = MemoryRevocationStore()
         self.revocation_asks = 0
+        self.answers_revocations = True
         self.highest: list[int] = []
         self.takes_links = True
         self.answers_sends = True
@@ -181,6 +182,8 @@ class FakeLogic(logic_pb2_grpc.LogicServiceServicer, Notebook):
         self, request: logic_pb2.ListRevocationsRequest, context: Any
     ) -> logic_pb2.ListRevocationsResponse:
         self.revocation_asks += 1
+        if not self.answers_revocations:
+            await asyncio.Event().wait()
         page = await self.revocations.since(request.mark_ms)
         rows = [revocation_to_wire(one) for one in page.revocations]
         return logic_pb2.ListRevocationsResponse(

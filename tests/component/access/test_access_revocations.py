@@ -134,6 +134,19 @@ async def test_unary_calls_are_refused_too(tmp_path: Path) -> None:
         assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+async def test_a_logic_pod_that_hangs_does_not_hold_it_up(tmp_path: Path) -> None:
+    async with access_world(tmp_path, logic_pods=2) as world:
+        world.logics[0].answers_revocations = False
+        for number in range(3):
+            user = f"user-{number}"
+            client = await world.attached(user, token=token(user))
+            began = time.monotonic()
+            now = time.time()
+            await world.logics[1].revocations.add([Revocation(user, now, now + 900)])
+            assert CloseCode((await client.closed()).code) is CloseCode.REVOKED
+            assert time.monotonic() - began < 2.0
+
+
 async def test_a_pod_asks_twice_a_second_and_says_how_fresh_it_is(tmp_path: Path) -> None:
     async with access_world(tmp_path, logic_pods=2) as world:
         await until(lambda: all(logic.revocation_asks >= 2 for logic in world.logics))
