@@ -15,8 +15,9 @@ from services.drain.metrics import drain_metrics
 from services.drain.tally import Tally
 from services.drain.usecases.lead import LeaderStatistics
 from services.drain.usecases.reconcile import ReconcileStatistics
-from services.logic.metrics import before_send_metrics, logic_metrics
+from services.logic.metrics import before_send_metrics, logic_metrics, outbox_metrics
 from services.logic.usecases.pipeline import PipelineStatistics
+from services.logic.webhook_ports import OutboxState
 from services.push.metrics import event_metrics, push_metrics
 from services.push.usecases.judge_wakes import JudgeStatistics
 from services.push.usecases.schedule_wakes import ScheduleStatistics
@@ -55,6 +56,7 @@ FAMILIES: Final[dict[str, list[Metric]]] = {
     "logic": [
         *logic_metrics({"commit": PipelineStatistics(0, 0, 0, 0)}),
         *before_send_metrics({"allowed": 0}, is_open=False),
+        *outbox_metrics(OutboxState(0, 0, 0, 0), 0.0),
     ],
     "push": [
         *push_metrics(ScheduleStatistics(), JudgeStatistics(), {"apns": LaneStatistics()}, 0),

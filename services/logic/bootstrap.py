@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -13,7 +12,6 @@ from services.logic.adapters.conversation_history_mongo import MongoConversation
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.event_outbox_mongo import MongoEventOutbox
-from services.logic.adapters.host_opinion_http import HttpHostOpinion
 from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.media_rights_mongo import MongoMediaRights
@@ -43,8 +41,9 @@ from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
 from services.logic.desk import Desk
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
+from services.logic.host_parts import configured_opinion, open_opinions, serve_host
 from services.logic.link import LinkTable
-from services.logic.metrics import before_send_metrics, logic_metrics
+from services.logic.metrics import logic_metrics
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
@@ -53,7 +52,6 @@ from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.telling_parts import TellingStores
 from services.logic.usecases.feed_search import SearchPorts
-from services.logic.webhook_ports import HostOpinion
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -64,7 +62,6 @@ from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.stores import Database, open_mongo, open_redis
-from whimbrel.runtime.webhook_client import open_webhook_client
 
 log = structlog.get_logger(__name__)
 
@@ -134,10 +131,11 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
             last_seen=MongoLastSeenStore(database),
         ),
     )
+    opinion_of = await open_opinions(settings.webhooks, chassis)
     parts = assemble(
         stores,
         links,
-        opinion=await _open_opinion(settings.webhooks, chassis),
+        opinion=configured_opinion(settings.webhooks, opinion_of),
         telling_stores=await _open_telling(settings.webhooks, database),
         asking=settings.webhooks,
         commit=settings.commit,
@@ -162,9 +160,8 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.serves("whimbrel.api.logic.v1.LogicService")
     chassis.serves("whimbrel.api.history.v1.HistoryService")
     serve_people(parts.people, chassis)
+    serve_host(parts, settings.webhooks, opinion_of, chassis)
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
-    if (screen := parts.screen) is not None:
-        chassis.metrics.add(lambda: before_send_metrics(screen.host.outcomes, screen.host.is_open))
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)
@@ -198,20 +195,6 @@ class _Goodbye:
         """Give the worker number back, if nothing of ours is half done."""
         if self._is_done:
             await self._parts.ids.release()
-
-
-async def _open_opinion(settings: WebhookSettings, chassis: Chassis) -> HostOpinion | None:
-    if not settings.before_send_url or settings.secrets_file is None:
-        return None
-    client = await chassis.stack.enter_async_context(
-        open_webhook_client(settings.secrets_file, max_connections=settings.before_send_requests)
-    )
-    return HttpHostOpinion(
-        client,
-        settings.before_send_url,
-        timeout_seconds=settings.before_send_timeout_seconds,
-        new_id=lambda: uuid.uuid4().hex,
-    )
 
 
 async def _open_telling(settings: WebhookSettings, database: Database) -> TellingStores | None:

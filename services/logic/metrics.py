@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import Metric
 
 from services.logic.usecases.pipeline import PipelineStatistics
+from services.logic.webhook_ports import OutboxState
 from whimbrel.runtime.metrics import counter, gauge
 
 _LABELS = ("pipeline",)
@@ -53,4 +54,28 @@ def before_send_metrics(outcomes: Mapping[str, int], is_open: bool) -> Iterator[
         "whimbrel_logic_before_send_open",
         "1 while the webhook is not asked because it failed too often.",
         {(): int(is_open)},
+    )
+
+
+def outbox_metrics(state: OutboxState, oldest_seconds: float) -> Iterator[Metric]:
+    """What waits to be told to the host product: every Logic pod shows the same."""
+    yield gauge(
+        "whimbrel_logic_events_waiting",
+        "Events in the outbox, of which 100,000 are counted at most.",
+        {(): state.waiting},
+    )
+    yield gauge(
+        "whimbrel_logic_events_oldest_seconds",
+        "Age of the oldest event in the outbox.",
+        {(): oldest_seconds},
+    )
+    yield gauge(
+        "whimbrel_logic_events_untaken_seconds",
+        "For how long no push pod has taken events that are due.",
+        {(): state.untaken_ms / 1000},
+    )
+    yield gauge(
+        "whimbrel_logic_events_dead",
+        "Dead letters in the outbox, of which 100,000 are counted at most.",
+        {(): state.dead},
     )

@@ -18,6 +18,7 @@ from whimbrel.cli import (
     stack_commands,
     talk_commands,
     user_commands,
+    webhook_commands,
 )
 from whimbrel.cli.demo import demo
 from whimbrel.cli.edge import EdgeGroup
@@ -69,6 +70,7 @@ app.command(rich_help_panel=_TALK)(media_commands.download)
 app.add_typer(group_commands.group, name="group", rich_help_panel=_TALK)
 app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
 app.add_typer(push_commands.push, name="push", rich_help_panel=_PEOPLE)
+app.add_typer(webhook_commands.webhooks, name="webhooks", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
