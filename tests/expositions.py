@@ -23,11 +23,13 @@ from services.logic.metrics import (
     before_send_metrics,
     commit_metrics,
     logic_metrics,
+    outbox_metrics,
 )
 from services.logic.usecases.pipeline import PipelineStatistics
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.run_audit import AuditStatistics
+from services.logic.webhook_ports import OutboxState
 from services.push.metrics import event_metrics, push_metrics
 from services.push.usecases.judge_wakes import JudgeStatistics
 from services.push.usecases.schedule_wakes import ScheduleStatistics
@@ -91,6 +93,7 @@ FAMILIES: Final[dict[str, list[Metric]]] = {
         *logic_metrics({"commit": PipelineStatistics(0, 0, 0, 0)}),
         *before_send_metrics({"allowed": 0}, is_open=False),
         *audit_metrics(AuditStatistics({kind.value: 0 for kind in Wrong}, 0, 0, 0, 0, 0.0)),
+        *outbox_metrics(OutboxState(0, 0, 0, 0), 0.0),
     ],
     "push": [
         *push_metrics(ScheduleStatistics(), JudgeStatistics(), {"apns": LaneStatistics()}, 0),

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.logic.adapters.audit_mongo import MongoAuditTurn, MongoMessageOutlines
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.event_outbox_mongo import MongoEventOutbox
-from services.logic.adapters.host_opinion_http import HttpHostOpinion
 from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
 from services.logic.adapters.media_rights_mongo import MongoMediaRights
@@ -41,16 +38,13 @@ from services.logic.adapters.unread_index_redis import RedisUnreadIndex
 from services.logic.adapters.watchers_redis import RedisWatchers
 from services.logic.adapters.word_store_mongo import MongoWordStore
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
+from services.logic.audit_parts import start_audit
 from services.logic.desk import Desk
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
+from services.logic.host_parts import configured_opinion, open_opinions, serve_host
 from services.logic.link import LinkTable
-from services.logic.metrics import (
-    audit_metrics,
-    before_send_metrics,
-    commit_metrics,
-    logic_metrics,
-)
+from services.logic.metrics import commit_metrics, logic_metrics
 from services.logic.parts import LogicParts, Stores, assemble
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
@@ -58,10 +52,7 @@ from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.telling_parts import TellingStores
-from services.logic.usecases.audit_timelines import AuditTimelines
 from services.logic.usecases.feed_search import SearchPorts
-from services.logic.usecases.run_audit import RunAudit
-from services.logic.webhook_ports import HostOpinion
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -72,7 +63,6 @@ from whimbrel.runtime.revocation_store import MongoRevocationStore
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.stores import Database, open_mongo, open_redis
-from whimbrel.runtime.webhook_client import open_webhook_client
 
 log = structlog.get_logger(__name__)
 
@@ -143,10 +133,11 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
             last_seen=MongoLastSeenStore(database),
         ),
     )
+    opinion_of = await open_opinions(settings.webhooks, chassis)
     parts = assemble(
         stores,
         links,
-        opinion=await _open_opinion(settings.webhooks, chassis),
+        opinion=configured_opinion(settings.webhooks, opinion_of),
         telling_stores=await _open_telling(settings.webhooks, database),
         asking=settings.webhooks,
         commit=settings.commit,
@@ -171,11 +162,10 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.serves("whimbrel.api.logic.v1.LogicService")
     chassis.serves("whimbrel.api.history.v1.HistoryService")
     serve_people(parts.people, chassis)
+    serve_host(parts, settings.webhooks, opinion_of, chassis)
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
     chassis.metrics.add(lambda: commit_metrics(parts.placer, parts.use_cases.read))
-    if (screen := parts.screen) is not None:
-        chassis.metrics.add(lambda: before_send_metrics(screen.host.outcomes, screen.host.is_open))
-    _start_audit(settings, chassis, stores, database)
+    start_audit(settings.audit, chassis, stores, database)
     registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)
@@ -209,37 +199,6 @@ class _Goodbye:
         """Give the worker number back, if nothing of ours is half done."""
         if self._is_done:
             await self._parts.ids.release()
-
-
-def _start_audit(
-    settings: LogicSettings, chassis: Chassis, stores: Stores, database: Database
-) -> None:
-    audit = RunAudit(
-        AuditTimelines(stores.timelines, stores.cursors, MongoMessageOutlines(database)),
-        MongoAuditTurn(database),
-        stores.history.conversations,
-        settings.audit,
-        holder=f"{chassis.pod_id}/{chassis.incarnation}",
-        clock=time.monotonic,
-        wall_ms=lambda: time.time_ns() // 1_000_000,
-    )
-    chassis.metrics.add(lambda: audit_metrics(audit.statistics()))
-    if settings.audit.users_per_minute:
-        chassis.spawn(audit.run(), "audit")
-
-
-async def _open_opinion(settings: WebhookSettings, chassis: Chassis) -> HostOpinion | None:
-    if not settings.before_send_url or settings.secrets_file is None:
-        return None
-    client = await chassis.stack.enter_async_context(
-        open_webhook_client(settings.secrets_file, max_connections=settings.before_send_requests)
-    )
-    return HttpHostOpinion(
-        client,
-        settings.before_send_url,
-        timeout_seconds=settings.before_send_timeout_seconds,
-        new_id=lambda: uuid.uuid4().hex,
-    )
 
 
 async def _open_telling(settings: WebhookSettings, database: Database) -> TellingStores | None:

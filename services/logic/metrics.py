@@ -11,6 +11,7 @@ from services.logic.usecases.pipeline import PipelineStatistics
 from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.run_audit import AuditStatistics
+from services.logic.webhook_ports import OutboxState
 from whimbrel.runtime.histogram import histogram
 from whimbrel.runtime.metrics import counter, gauge
 
@@ -129,4 +130,28 @@ def audit_metrics(audit: AuditStatistics) -> Iterator[Metric]:
         "whimbrel_timeline_audit_look_seconds",
         "How long the last look took.",
         audit.last_look_seconds,
+    )
+
+
+def outbox_metrics(state: OutboxState, oldest_seconds: float) -> Iterator[Metric]:
+    """What waits to be told to the host product: every Logic pod shows the same."""
+    yield gauge(
+        "whimbrel_logic_events_waiting",
+        "Events in the outbox, of which 100,000 are counted at most.",
+        {(): state.waiting},
+    )
+    yield gauge(
+        "whimbrel_logic_events_oldest_seconds",
+        "Age of the oldest event in the outbox.",
+        {(): oldest_seconds},
+    )
+    yield gauge(
+        "whimbrel_logic_events_untaken_seconds",
+        "For how long no push pod has taken events that are due.",
+        {(): state.untaken_ms / 1000},
+    )
+    yield gauge(
+        "whimbrel_logic_events_dead",
+        "Dead letters in the outbox, of which 100,000 are counted at most.",
+        {(): state.dead},
     )

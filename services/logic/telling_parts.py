@@ -13,6 +13,7 @@ from services.logic.usecases.pipeline import PipelineStatistics
 from services.logic.usecases.record_events import RecordEvents
 from services.logic.usecases.tell_presence import TellPresence
 from services.logic.usecases.tell_receipts import TellReceipts
+from services.logic.usecases.watch_outbox import WatchOutbox
 from services.logic.webhook_ports import EventOutbox, Standings
 from whimbrel.core.host_events import EventKind
 from whimbrel.runtime.settings import WebhookSettings
@@ -33,13 +34,15 @@ class TellingStores:
 class TellingParts:
     """The assembled use cases. None: nobody wants that."""
 
+    wanted: frozenset[EventKind]
+    outbox: WatchOutbox
     messages: RecordEvents
     receipts: TellReceipts | None
     presence: TellPresence | None
 
     def loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """The loops that have to run, by name."""
-        loops = {"events": self.messages.pipeline.run}
+        loops = {"events": self.messages.pipeline.run, "outbox": self.outbox.run}
         if self.presence is not None:
             loops["events_presence"] = self.presence.pipeline.run
             loops["events_looks"] = self.presence.run
@@ -87,4 +90,5 @@ def assemble_telling(
         wall_ms=wall_ms,
         max_waiting=max_waiting,
     )
-    return TellingParts(messages, receipts, presence)
+    watch = WatchOutbox(stores.outbox, wall_ms=wall_ms, sleep=sleep)
+    return TellingParts(wanted, watch, messages, receipts, presence)

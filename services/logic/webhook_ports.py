@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.logic.domain.events import HostEvent
 from services.logic.domain.standings import Standing
@@ -19,12 +19,32 @@ class HostOpinion(Protocol):
         ...
 
 
+class OutboxState(NamedTuple):
+    """What waits in the outbox, whoever put it there."""
+
+    waiting: int
+    """Events that wait; at most MAX_COUNTED are counted."""
+    dead: int
+    """Dead letters; at most MAX_COUNTED are counted."""
+    oldest_at_ms: int
+    """Unix milliseconds of the oldest that waits; 0 when none does."""
+    untaken_ms: int
+    """For how long nobody has taken a key that is due; 0 when none is."""
+
+
+MAX_COUNTED = 100_000
+
+
 class EventOutbox(Protocol):
     """Where events wait for whoever delivers them."""
 
     async def put(self, events: Sequence[HostEvent], *, due_ms: int) -> None:
         """Store them; those that wait already stay as they are. Nobody delivers them before
         `due_ms` (Unix milliseconds). Raises UNAVAILABLE: put them again."""
+        ...
+
+    async def state(self, *, now_ms: int) -> OutboxState:
+        """For people and figures. Raises UNAVAILABLE."""
         ...
 
 

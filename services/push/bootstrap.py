@@ -27,7 +27,7 @@ from services.push.usecases.look_after_push import LookAfterPush
 from services.push.usecases.rescan_backlog import RescanBacklog
 from services.push.usecases.schedule_wakes import ScheduleWakes
 from services.push.usecases.send_wakes import LaneLimits, SendWakes
-from services.push.webhook_parts import deliver_events
+from services.push.webhook_parts import open_events
 from whimbrel.api.push.v1 import push_pb2, push_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.chassis import Chassis
@@ -125,7 +125,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
             consume.times_lost,
         )
     )
-    await deliver_events(settings.webhooks, database, chassis)
+    await open_events(settings.webhooks, database, chassis)
     registration = _registration(settings, chassis, router_pb2_grpc.RouterServiceStub(channel))
     registration.on_pods(logic.see)
     chassis.spawn(consume.run(), "consume")

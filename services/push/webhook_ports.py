@@ -26,6 +26,35 @@ class QueuedEvent(NamedTuple):
     """JSON."""
 
 
+class RecordedEvent(NamedTuple):
+    """One event as an operator sees it."""
+
+    event_id: str
+    key: str
+    at_ms: int
+    """Unix milliseconds of what happened."""
+    attempts: int = 0
+    """Failed in a row for its key; 0 for a dead letter."""
+    due_ms: int = 0
+    """When its key is tried next; 0 for a dead letter."""
+
+
+class EventRecords(Protocol):
+    """The same events for an operator. Every method raises UNAVAILABLE; all may be repeated."""
+
+    async def list_events(self, *, is_dead: bool, after: str, limit: int) -> list[RecordedEvent]:
+        """Those that are dead letters, or those that wait; above an id, by id."""
+        ...
+
+    async def revive(self, event_ids: Sequence[str], *, now_ms: int) -> int:
+        """Dead letters among them wait again, due now, and their keys begin anew; how many."""
+        ...
+
+    async def hurry(self, *, now_ms: int) -> int:
+        """Keys that wait for their next attempt are due now; how many."""
+        ...
+
+
 class EventQueue(Protocol):
     """The other end of the outbox. Every method raises UNAVAILABLE; all may be repeated."""
 

@@ -46,6 +46,7 @@ WITHOUT_A_WAY_IN = {
     "push-providers",
     "tls",
     "token-keys",
+    "webhooks",
 }
 """Components that say nothing about how clients reach Access."""
 

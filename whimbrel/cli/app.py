@@ -19,6 +19,7 @@ from whimbrel.cli import (
     stack_commands,
     talk_commands,
     user_commands,
+    webhook_commands,
 )
 from whimbrel.cli.audit_command import audit
 from whimbrel.cli.demo import demo
@@ -72,6 +73,7 @@ app.add_typer(group_commands.group, name="group", rich_help_panel=_TALK)
 app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
 app.add_typer(keys_commands.keys, name="keys", rich_help_panel=_PEOPLE)
 app.add_typer(push_commands.push, name="push", rich_help_panel=_PEOPLE)
+app.add_typer(webhook_commands.webhooks, name="webhooks", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)
 app.command(rich_help_panel=_MEASURE)(audit)

@@ -45,6 +45,13 @@ class CrowdedError(Exception):
     """Too many requests to this host are on their way."""
 
 
+def origin_of(url: str) -> str:
+    """scheme://host:port of a URL, to be shown: what comes after it may be a secret."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" if host else ""
+
+
 class OutboundHttp:
     """A session with its bounds. Close it at the end."""
 

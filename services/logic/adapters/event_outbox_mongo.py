@@ -16,7 +16,8 @@ from pymongo import ASCENDING
 
 from services.logic.adapters.mongo_bulk import insert_unordered, update_unordered
 from services.logic.domain.events import HostEvent
-from whimbrel.runtime.mongo_errors import writing
+from services.logic.webhook_ports import MAX_COUNTED, OutboxState
+from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database
 
 EVENTS = "webhook_events"
@@ -35,6 +36,7 @@ class MongoEventOutbox:
             await self._database[EVENTS].create_index(
                 [("key", ASCENDING), ("state", ASCENDING), ("order", ASCENDING)]
             )
+            await self._database[EVENTS].create_index([("state", ASCENDING), ("at_ms", ASCENDING)])
             await self._database[KEYS].create_index([("due_ms", ASCENDING)])
 
     async def put(self, events: Sequence[HostEvent], *, due_ms: int) -> None:
@@ -66,4 +68,21 @@ class MongoEventOutbox:
                 }
                 for key in sorted({one.key for one in events})
             ],
+        )
+
+    async def state(self, *, now_ms: int) -> OutboxState:
+        events, keys = self._database[EVENTS], self._database[KEYS]
+        is_due = {"due_ms": {"$lte": Int64(now_ms)}, "until_ms": {"$lte": Int64(now_ms)}}
+        with reading():
+            waiting, dead = [
+                await events.count_documents({"state": state}, limit=MAX_COUNTED)
+                for state in ("waiting", "dead")
+            ]
+            oldest = await events.find_one({"state": "waiting"}, sort=[("at_ms", ASCENDING)])
+            key = await keys.find_one(is_due, sort=[("due_ms", ASCENDING)])
+        return OutboxState(
+            waiting=waiting,
+            dead=dead,
+            oldest_at_ms=int(oldest["at_ms"]) if oldest else 0,
+            untaken_ms=now_ms - max(int(key["due_ms"]), int(key["until_ms"])) if key else 0,
         )

@@ -20,6 +20,7 @@ from services.logic.webhook_ports import EventOutbox
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.host_events import EventKind
 from whimbrel.core.ids import unix_ms_of
+from whimbrel.runtime.cancelling import check_cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -69,5 +70,6 @@ class RecordEvents:
             try:
                 return await self._outbox.put(events, due_ms=self._wall_ms() + SETTLE_MS)
             except WhimbrelError as error:
+                check_cancelled()  # the driver may take a cancellation for its own
                 log.warning("events_not_recorded", events=len(events), detail=error.detail)
             await self._sleep(RETRY_SECONDS)

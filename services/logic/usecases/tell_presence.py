@@ -19,6 +19,7 @@ from services.logic.usecases.record_events import SETTLE_MS
 from services.logic.webhook_ports import EventOutbox, Standings
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.host_events import EventKind
+from whimbrel.runtime.cancelling import check_cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +72,7 @@ class TellPresence:
                 while await self.look_at_due() == MAX_USERS:
                     pass
             except WhimbrelError as error:
+                check_cancelled()  # the driver may take a cancellation for its own
                 log.warning("presence_not_looked_at", detail=error.detail)
 
     async def look_at_due(self) -> int:
@@ -122,6 +124,7 @@ class TellPresence:
                 await self.look_at(users)
                 break
             except WhimbrelError as error:
+                check_cancelled()
                 log.warning("presence_not_told", users=len(users), detail=error.detail)
             await self._sleep(RETRY_SECONDS)
         await self._sleep(SETTLE_SECONDS)

@@ -18,6 +18,7 @@ from services.push.domain.deliveries import Result, pause_seconds, result_of
 from services.push.domain.retry_after import retry_after_seconds
 from services.push.webhook_ports import EventQueue, QueuedEvent, TakenKey
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.outbound_http import HttpAnswer
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,7 @@ class DeliverEvents:
                     continue
                 pause = IDLE_SECONDS
             except WhimbrelError as error:
+                check_cancelled()  # the driver may take a cancellation for its own
                 log.warning("event_queue_away", detail=error.detail)
                 pause = AWAY_SECONDS
             await self._sleep(pause)

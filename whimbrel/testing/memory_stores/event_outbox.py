@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.logic.domain.events import HostEvent
-from services.push.webhook_ports import QueuedEvent, TakenKey
+from services.logic.webhook_ports import OutboxState
+from services.push.webhook_ports import QueuedEvent, RecordedEvent, TakenKey
 from whimbrel.testing.memory_stores.faults import Faults
 
 
@@ -20,7 +21,8 @@ class _Key:
 
 
 class MemoryEventOutbox:
-    """The ports EventOutbox of Logic and EventQueue of push. Operation for `faults`: put."""
+    """The ports EventOutbox of Logic, EventQueue and EventRecords of push. Operation for
+    `faults`: put."""
 
     def __init__(self) -> None:
         self.faults = Faults()
@@ -37,6 +39,19 @@ class MemoryEventOutbox:
                     self._due_ms.setdefault(one.event_id, due_ms)
             for key in {one.key for one in events}:
                 self._keys.setdefault(key, _Key(due_ms)).version += 1
+
+    async def state(self, *, now_ms: int) -> OutboxState:
+        due = [
+            max(one.due_ms, one.until_ms)
+            for one in self._keys.values()
+            if one.due_ms <= now_ms and one.until_ms <= now_ms
+        ]
+        return OutboxState(
+            waiting=len(self.waiting),
+            dead=len(self.dead),
+            oldest_at_ms=min((one.at_ms for one in self.waiting.values()), default=0),
+            untaken_ms=now_ms - min(due) if due else 0,
+        )
 
     async def take(self, holder: str, *, now_ms: int, lease_ms: int) -> TakenKey | None:
         due = [
@@ -84,3 +99,35 @@ class MemoryEventOutbox:
             await self.release(taken, holder, due_ms=due_ms, attempts=0)
         else:
             del self._keys[taken.key]
+
+    async def list_events(self, *, is_dead: bool, after: str, limit: int) -> list[RecordedEvent]:
+        found = self.dead if is_dead else self.waiting
+        rows = [
+            RecordedEvent(one.event_id, one.key, one.at_ms)
+            if is_dead or one.key not in self._keys
+            else RecordedEvent(
+                one.event_id,
+                one.key,
+                one.at_ms,
+                self._keys[one.key].attempts,
+                self._keys[one.key].due_ms,
+            )
+            for event_id, one in sorted(found.items())
+            if event_id > after
+        ]
+        return rows[:limit]
+
+    async def revive(self, event_ids: Sequence[str], *, now_ms: int) -> int:
+        revived = [self.dead.pop(one) for one in event_ids if one in self.dead]
+        for event in revived:
+            self.waiting[event.event_id] = event
+            self._due_ms[event.event_id] = now_ms
+            key = self._keys.setdefault(event.key, _Key(now_ms))
+            key.due_ms, key.attempts, key.version = now_ms, 0, key.version + 1
+        return len(revived)
+
+    async def hurry(self, *, now_ms: int) -> int:
+        waiting = [one for one in self._keys.values() if one.attempts and one.due_ms > now_ms]
+        for key in waiting:
+            key.due_ms = now_ms
+        return len(waiting)
