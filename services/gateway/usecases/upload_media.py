@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
+from typing import Final
 
 from services.gateway.domain.media import (
     HEAD_BYTES,
@@ -24,6 +25,9 @@ from services.gateway.media_ports import MediaStorage, MediaStore
 from services.gateway.media_settings import MediaSettings
 from services.gateway.usecases.flush_chunks import FlushChunks
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
+
+_FRESH: Final = 1 / 3
+"""Of a lease: so long after its last renewal nobody can have taken it, whatever the clocks say."""
 
 FindType = Callable[[bytes], str]
 """The media type that the first bytes of a file show; "" for none."""
@@ -177,20 +181,16 @@ class UploadMedia:
     async def _write(self, media: Media, writer: str, pieces: AsyncIterable[bytes]) -> int:
         """How far the upload is when the pieces have ended."""
 
+        renewed_at = self._clock()
+
         async def store(at: int, chunk: bytearray) -> None:
+            nonlocal renewed_at
+            # Who stalled may have a successor by now, whose bytes must stay as they are.
+            if self._clock() - renewed_at > _FRESH * self._settings.lease_seconds:
+                await self._advance(media, writer, at, at)
             await self._storage.append(media.handle, at, chunk)
-            now_ms = self._now_ms()
-            stands = await self._store.advance(
-                media.media_id,
-                writer,
-                at,
-                at + len(chunk),
-                until_ms=now_ms + self._lease_ms,
-                expires_ms=now_ms + self._unfinished_ms,
-            )
-            if not stands:
-                await self._clear(media)
-                raise UploadTakenError(retry_after_seconds=1.0)
+            await self._advance(media, writer, at, at + len(chunk))
+            renewed_at = self._clock()
 
         async with FlushChunks(
             store,
@@ -205,11 +205,19 @@ class UploadMedia:
                 await chunks.add(piece)
         return chunks.taken
 
-    async def _clear(self, media: Media) -> None:
-        """What was written behind the back of a deletion goes as well."""
+    async def _advance(self, media: Media, writer: str, at: int, to: int) -> None:
+        """Move the offset, and the lease. Raises UploadTakenError when it is somebody else's."""
+        now_ms = self._now_ms()
+        until_ms, expires_ms = now_ms + self._lease_ms, now_ms + self._unfinished_ms
+        if await self._store.advance(
+            media.media_id, writer, at, to, until_ms=until_ms, expires_ms=expires_ms
+        ):
+            return
+        # What was written behind the back of a deletion goes as well.
         now = await self._store.find(media.media_id)
         if now is None or now.state is MediaState.DELETING:
             await self._storage.delete(media.handle)
+        raise UploadTakenError(retry_after_seconds=1.0)
 
     async def _finish(self, media: Media) -> Media:
         """All bytes are there: look what they are, and let it be read."""
