@@ -75,7 +75,7 @@ class TicketOffice:
                 float(claims["cex"]),
             )
             expires_at = float(claims["exp"])
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError):
             return None
         is_ours = (ticket.pod_id, ticket.device_id, ticket.instance_id) == (
             pod_id,
