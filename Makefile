@@ -56,7 +56,10 @@ test: $(GENERATED)  ## Every test that is not slow; what CI runs
 	@$(BIN)/pytest tests --ignore tests/e2e --ignore tests/local -m "not slow and not fuzz" -n 2 --dist loadfile $(ARGS)
 	@$(BIN)/pytest tests/e2e tests/local -m "not slow" $(ARGS)
 
-test-long: $(GENERATED)  ## The slow tests: soaks and all schedules
+# The byte fuzzers among them need atheris, for which not every Python and machine has a wheel.
+test-long: $(GENERATED)  ## The slow tests: soaks, all schedules, a minute of bytes for each fuzzer
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz-bytes.txt \
+	  || echo "make test-long: atheris cannot be installed here; the tests of tests/fuzz/test_bytes.py are skipped" >&2
 	@$(BIN)/pytest -m slow $(ARGS)
 
 fuzz: $(GENERATED)  ## Ask the gateway whatever its OpenAPI permits and does not

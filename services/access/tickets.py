@@ -89,7 +89,7 @@ class TicketOffice:
                 float(claims.get("cia", 0)),
             )
             expires_at = float(claims["exp"])
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError):
             return None
         is_ours = (ticket.pod_id, ticket.device_id, ticket.instance_id) == (
             pod_id,

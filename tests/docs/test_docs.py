@@ -27,6 +27,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     ROOT / "k8s" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]

@@ -181,6 +181,7 @@ async def test_two_people_encrypt_end_to_end_and_no_server_reads_a_word() -> Non
         assert places["all"] == {"mongo", "redis", "log"}
         assert "mongo messages" in places["open"]  # what is there is found
         assert places["secret"] == set()
+        assert not any(place.startswith("log") for place in places["open"])  # of no body a word
 
 
 def sides(seed: int) -> tuple[Ratchet, Ratchet]:

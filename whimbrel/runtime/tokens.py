@@ -101,7 +101,7 @@ class TokenVerifier:
             scope, login_id = claims.get("scope", ""), claims.get("sid", "")
             if not (isinstance(scope, str) and isinstance(login_id, str)):
                 raise _unauthenticated("scope and sid must be strings")
-        except (jwt.InvalidTokenError, TypeError, ValueError):
+        except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError):
             raise _unauthenticated("the token is missing, malformed or not signed here") from None
         except WhimbrelError as error:
             raise _unauthenticated(error.detail) from None

@@ -49,7 +49,7 @@ class JwksIdentityProvider:
             raise unavailable("the identity provider's keys cannot be fetched") from None
         except jwt.ExpiredSignatureError:
             raise WhimbrelError(ErrorCode.TOKEN_EXPIRED, "the token has expired") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
             raise _not_valid() from None
         subject, name = claims.get("sub"), claims.get("name")
         if not isinstance(subject, str) or not subject:

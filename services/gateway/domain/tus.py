@@ -6,7 +6,6 @@ https://tus.io/protocols/resumable-upload
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Final
 
 from whimbrel.core.errors import invalid
@@ -31,7 +30,7 @@ def parse_metadata(header: str) -> dict[str, str]:
             raise invalid("Upload-Metadata has an empty key, or one twice")
         try:
             said[key] = base64.b64decode(encoded.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, not even ASCII, or no UTF-8 in it
             raise invalid(f"Upload-Metadata: {key} is not UTF-8 in base64") from None
     return said
 
