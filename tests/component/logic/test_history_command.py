@@ -81,7 +81,7 @@ async def test_what_is_refused_reaches_the_person(world: HistoryWorld, tmp_path:
 async def test_without_a_logic_one_sentence_says_so(
     world: HistoryWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nobody(_: str) -> list[object]:
+    async def nobody(_: str, *, dial: object) -> list[object]:
         return await asyncio.sleep(0, [])
 
     monkeypatch.setattr("whimbrel.local.cluster.list_pods", nobody)

@@ -79,7 +79,7 @@ def _headers(payload: bytes) -> None:
 
 def _verdicts(payload: bytes) -> None:
     for verdict in parse_verdicts(payload, payload.count(b"action")):
-        if verdict.refused is not None:
+        if verdict is not None and verdict.refused is not None:
             verdict.refused.detail.encode()
 
 

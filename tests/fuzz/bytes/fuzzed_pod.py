@@ -30,7 +30,7 @@ from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.runtime.ticker import Deadlines
-from whimbrel.runtime.tokens import MIN_SECRET_BYTES
+from whimbrel.runtime.token_keys import MIN_SECRET_BYTES
 
 USER = "alice"
 DEVICE = "phone"
