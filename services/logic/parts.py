@@ -154,7 +154,7 @@ class LogicParts:
                 await self.fan_out.wait_idle(timeout_seconds)
                 await self.history.count_unread.pipeline.wait_idle(timeout_seconds)
                 if self.telling is not None:
-                    await self.telling.messages.pipeline.wait_idle(timeout_seconds)
+                    await self.telling.wait_idle(timeout_seconds)
                 return await self.use_cases.cursors.pipeline.wait_idle(timeout_seconds)
         except TimeoutError:
             return False

@@ -45,7 +45,7 @@ class TellingParts:
         loops = {"events": self.messages.pipeline.run, "outbox": self.outbox.run}
         if self.presence is not None:
             loops["events_presence"] = self.presence.pipeline.run
-            loops["events_looks"] = self.presence.run
+            loops["presence_looks"] = self.presence.run
         return loops
 
     def statistics(self) -> dict[str, PipelineStatistics]:
@@ -54,6 +54,12 @@ class TellingParts:
         if self.presence is not None:
             figures["events_presence"] = self.presence.pipeline.statistics()
         return figures
+
+    async def wait_idle(self, timeout_seconds: float) -> None:
+        """Wait until everything taken is recorded, but not longer."""
+        await self.messages.pipeline.wait_idle(timeout_seconds)
+        if self.presence is not None:
+            await self.presence.pipeline.wait_idle(timeout_seconds)
 
 
 def assemble_telling(

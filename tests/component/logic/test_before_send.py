@@ -20,6 +20,7 @@ from services.logic.adapters.host_opinion_http import HttpHostOpinion
 from services.logic.domain.model import Answer, Outcome
 from services.logic.parts import LogicParts
 from tests.unit.logic.logic_world import World, code_of, draft, running, send
+from tests.waiting import until
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.webhook_client import open_webhook_client
@@ -173,17 +174,23 @@ async def test_a_backend_that_hangs_costs_its_deadline_until_the_breaker_opens(
     backend.behaviour = "hangs"
     limits = {"before_send_timeout_seconds": 0.05, "failures_to_open": 2}
     async with asking(tmp_path, world, backend, **limits) as parts:
-        for number in range(20):
+        assert parts.screen is not None
+        host = parts.screen.host
+        for number in range(2):
+            outcome = await send(parts, draft(f"m{number}", client_id=f"c{number}"))
+            assert isinstance(outcome, Answer)
+        # The messages were decided at their deadlines; their requests end a moment later.
+        await until(lambda: host.is_open)
+        for number in range(2, 20):
             outcome = await send(parts, draft(f"m{number}", client_id=f"c{number}"))
             assert isinstance(outcome, Answer)
         assert backend.texts == ["m0", "m1"]
-        assert parts.screen is not None
-        assert parts.screen.host.is_open
+        assert host.outcomes == {"failed": 2, "skipped": 18}
         backend.behaviour = "says"
         world.clock.now += 5.0
         await send(parts, draft("probe", client_id="probe"))
         await send(parts, draft("next", client_id="next"))
-        assert not parts.screen.host.is_open
+        assert not host.is_open
     assert backend.texts == ["m0", "m1", "probe", "next"]
 
 
