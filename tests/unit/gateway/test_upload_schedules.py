@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -77,7 +78,7 @@ class Uploading(RuleBasedStateMachine):
         self.now = 1000.0
         self.store, self.storage = WitnessedStore(), MemoryMediaStorage()
         limits = MediaSettings(
-            storage="folder", folder="/none", chunk_bytes=CHUNK, lease_seconds=LEASE_SECONDS
+            storage="folder", folder=Path("/none"), chunk_bytes=CHUNK, lease_seconds=LEASE_SECONDS
         )
         self.uploads = UploadMedia(
             self.store,
