@@ -35,7 +35,8 @@ class WakeQueue(Protocol):
     async def schedule(self, provider: str, wakes: Sequence[tuple[Wake, int]]) -> int:
         """Add wakes with their moments; how many the provider has waiting then. A wake with a
         higher seq takes the place of one with the same key, and its moment, so that a busy
-        conversation is not put off for ever; one that is not higher changes nothing."""
+        conversation is not put off for ever, and its mention; one that is not higher changes
+        nothing."""
         ...
 
     async def claim(self, provider: str, now_ms: int, lease_ms: int, limit: int) -> list[Wake]:

@@ -141,3 +141,17 @@ async def test_a_redis_that_is_away_is_unavailable() -> None:
             with pytest.raises(WhimbrelError) as raised:
                 await call
             assert raised.value.code is ErrorCode.UNAVAILABLE
+
+
+async def test_a_mention_stays_when_a_newer_wake_takes_its_place(queue: WakeQueue) -> None:
+    mention = wake(1)._replace(mentions_user=True)
+    await queue.schedule("apns", [(mention, NOW), (wake(1, "pc"), NOW)])
+    await queue.schedule("apns", [(wake(2), NOW + 50)])
+    newer = wake(2)._replace(mentions_user=True)
+    assert set(await claim(queue, NOW)) == {newer, wake(1, "pc")}
+    again = newer._replace(tries=1)
+    await queue.settle("apns", [Settlement(newer, again, NOW + 100)])
+    assert await claim(queue, NOW + 100) == [again]
+    await queue.settle("apns", [Settlement(again)])
+    await queue.schedule("apns", [(wake(3), NOW + 200)])
+    assert await claim(queue, NOW + 200) == [wake(3)]

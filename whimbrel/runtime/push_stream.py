@@ -31,17 +31,22 @@ class StreamJob(NamedTuple):
     sender: str
     message_id: int
     seq: int
+    mentions_user: bool = False
+    """The message means the user, by name or with everybody. False when nobody knows, too."""
 
 
 def encode_job(job: StreamJob) -> dict[str, str]:
     """The fields of a job as XADD takes them; integers are decimal."""
-    return {
+    fields = {
         "user": job.user,
         "conversation": job.conversation,
         "sender": job.sender,
         "message_id": str(job.message_id),
         "seq": str(job.seq),
     }
+    if job.mentions_user:
+        fields["mentions_user"] = "1"
+    return fields
 
 
 def decode_job(fields: Mapping[bytes, bytes]) -> StreamJob:
@@ -55,6 +60,7 @@ def decode_job(fields: Mapping[bytes, bytes]) -> StreamJob:
         _text(fields, b"sender"),
         _positive(fields, b"message_id"),
         _positive(fields, b"seq"),
+        fields.get(b"mentions_user") == b"1",
     )
 
 

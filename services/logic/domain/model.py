@@ -161,6 +161,8 @@ class PushJob(NamedTuple):
     sender: str
     message_id: int
     seq: int
+    mentions_user: bool = False
+    """The message means the user, by name or with everybody; False when it was not looked at."""
 
 
 class WorkerLease(NamedTuple):

@@ -125,8 +125,16 @@ def _jobs(committed: Committed, reached: set[str]) -> list[PushJob]:
     """Who has to be woken. Nobody is woken for what they wrote themselves."""
     message = committed.message
     sender = message.key.sender
+    means, means_all = message.attributes.mentions, message.attributes.mentions_all
     return [
-        PushJob(entry.user, message.conversation, sender, message.message_id, entry.seq)
+        PushJob(
+            entry.user,
+            message.conversation,
+            sender,
+            message.message_id,
+            entry.seq,
+            means_all or entry.user in means,
+        )
         for entry in committed.entries
         if entry.user not in reached and entry.user != sender
     ]

@@ -1,4 +1,5 @@
-"""Who is behind: `cursors` page by page, each user's highest against the `timelines`. Reads only.
+"""Who is behind: `cursors` page by page, each user's highest against the `timelines`; whom their
+messages mean, in `messages`. Reads only.
 
 A timeline is dense, so a user is behind when the next seq exists; a few more are looked at, for
 a hole that a crash left and nobody has filled yet. Users without any cursor have no device that
@@ -28,12 +29,13 @@ CONVERSATIONS_PER_USER = 10
 
 
 class MongoBacklog:
-    """The port Backlog. A page costs two queries, and one for each user who is behind."""
+    """The port Backlog. A page costs three queries, and one for each user who is behind."""
 
     def __init__(self, database: Database, *, page_devices: int = 500) -> None:
         """`page_devices`: cursors read for a page; a user has one for each device."""
         self._cursors = database["cursors"]
         self._timelines = database["timelines"]
+        self._messages = database["messages"]
         self._page_devices = page_devices
 
     async def page(self, after: str) -> BacklogPage:
@@ -42,9 +44,27 @@ class MongoBacklog:
             jobs: list[StreamJob] = []
             for user in await self._behind(cursors):
                 jobs += await self._jobs(user, cursors[user])
+            jobs = await self._with_mentions(jobs)
         except PyMongoError as error:
             raise unavailable("MongoDB does not answer") from error
         return BacklogPage(jobs, last)
+
+    async def _with_mentions(self, jobs: list[StreamJob]) -> list[StreamJob]:
+        if not jobs:
+            return jobs
+        meant: dict[int, dict[str, Any]] = {}
+        # By sender too, by which messages are sharded.
+        named = {
+            "_id": {"$in": list({job.message_id for job in jobs})},
+            "sender": {"$in": list({job.sender for job in jobs})},
+            "$or": [
+                {"attributes.mentions": {"$in": list({job.user for job in jobs})}},
+                {"attributes.mentions_all": True},
+            ],
+        }
+        async for row in self._messages.find(named, {"attributes": True}):
+            meant[int(row["_id"])] = row["attributes"]
+        return [job._replace(mentions_user=_means(meant.get(job.message_id), job)) for job in jobs]
 
     async def _highest_cursors(self, after: str) -> tuple[dict[str, int], str | None]:
         """The highest cursor of each user of the page, and where the next page goes on."""
@@ -89,3 +109,9 @@ class MongoBacklog:
             if row.get("message_id") is not None and row["sender"] != user
         ]
         return newest_of_each_conversation(jobs, CONVERSATIONS_PER_USER)
+
+
+def _means(attributes: Mapping[str, Any] | None, job: StreamJob) -> bool:
+    if attributes is None:
+        return False
+    return bool(attributes.get("mentions_all")) or job.user in attributes.get("mentions", ())

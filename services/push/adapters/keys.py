@@ -25,6 +25,11 @@ def wakes_key(provider: str) -> str:
     return f"push:{{jobs}}:wakes:{provider}"
 
 
+def mentions_key(provider: str) -> str:
+    """Which of the wakes that wait for a provider mention their user."""
+    return f"push:{{jobs}}:mentions:{provider}"
+
+
 def woken_key(user: str, device: str, conversation: str) -> str:
     """Holds the highest seq that was sent, while that is remembered; in the user's slot."""
     return f"woken:{{{user}}}:{device}:{conversation}"

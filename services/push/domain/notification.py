@@ -46,6 +46,8 @@ class Notification:
             "sender_id": wake.sender,
             "seq": str(wake.seq),
         }
+        if wake.mentions_user:
+            said["mentions_you"] = "true"
         if self.unread is not None:
             said["unread"] = str(self.unread)
         if self.badge is not None:

@@ -31,6 +31,8 @@ class Wake(NamedTuple):
     """When the job came in, in ms since the Unix epoch."""
     tries: int = 0
     """How often a provider has answered that it shall be tried again."""
+    mentions_user: bool = False
+    """This message, or one that it has taken the place of, means the user."""
 
     @property
     def key(self) -> WakeKey:
@@ -44,14 +46,23 @@ def encode_key(key: WakeKey) -> str:
 
 
 def encode_wake(wake: Wake) -> str:
-    """What is kept beside the key. The seq comes first: the queue compares it."""
+    """What is kept beside the key, but for the mention. The seq comes first: the queue compares
+    it."""
     return f"{wake.seq} {wake.message_id} {wake.tries} {wake.since_ms} {wake.sender}"
 
 
-def decode_wake(key: str, kept: str) -> Wake:
+def decode_wake(key: str, kept: str, *, mentions_user: bool = False) -> Wake:
     """The wake that was encoded. Raises ValueError for anything else."""
     user, device, conversation = key.split(" ")
     seq, message_id, tries, since_ms, sender = kept.split(" ")
     return Wake(
-        user, device, conversation, sender, int(message_id), int(seq), int(since_ms), int(tries)
+        user,
+        device,
+        conversation,
+        sender,
+        int(message_id),
+        int(seq),
+        int(since_ms),
+        int(tries),
+        mentions_user,
     )

@@ -134,4 +134,13 @@ class ScheduleWakes:
 
 
 def _wake(job: StreamJob, device: str, at_ms: int) -> Wake:
-    return Wake(job.user, device, job.conversation, job.sender, job.message_id, job.seq, at_ms)
+    return Wake(
+        job.user,
+        device,
+        job.conversation,
+        job.sender,
+        job.message_id,
+        job.seq,
+        at_ms,
+        mentions_user=job.mentions_user,
+    )

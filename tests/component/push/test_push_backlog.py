@@ -8,12 +8,14 @@ from uuid import uuid4
 import pytest
 
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
+from services.logic.adapters.message_store_mongo import MongoMessageStore
 from services.logic.adapters.read_store_mongo import MongoReadStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
-from services.logic.domain.model import DeviceCursor, TimelineEntry
+from services.logic.domain.model import ClientKey, DeviceCursor, StoredMessage, TimelineEntry
 from services.push.adapters.backlog_mongo import CONVERSATIONS_PER_USER, MongoBacklog
 from services.push.adapters.mark_store_mongo import MongoMarkStore
 from services.push.domain.sifting import Marks
+from whimbrel.core.attributes import Attributes
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.push_stream import StreamJob
 from whimbrel.runtime.settings import MongoSettings
@@ -98,6 +100,34 @@ async def test_who_is_behind_gets_the_newest_of_each_conversation(database: Data
         [*bob, entry("carol", 1)],
     )
     assert await pages(MongoBacklog(database)) == [[job_of(bob[3]), job_of(bob[2]), job_of(bob[1])]]
+
+
+async def test_who_is_meant_is_looked_up_in_the_messages(database: Database) -> None:
+    said = [Attributes(mentions=("bob",)), Attributes(mentions_all=True), Attributes()]
+    entries = [entry("bob", seq, conversation=f"g:{seq}") for seq in (1, 2, 3)]
+    entries += [entry("carol", seq, conversation=f"g:{seq}") for seq in (1, 2, 3)]
+    await store(database, {"bob/phone": 0, "carol/phone": 0}, entries)
+    messages = MongoMessageStore(database)
+    await messages.prepare()
+    await messages.insert(
+        [
+            StoredMessage(
+                message_id=1000 + seq,
+                key=ClientKey("alice", "phone", f"c{seq}"),
+                conversation=f"g:{seq}",
+                participants=("alice", "bob", "carol"),
+                body_kind=1,
+                body=b"look",
+                sent_at_ms=1,
+                digest=b"0" * 16,
+                attributes=attributes,
+            )
+            for seq, attributes in enumerate(said, 1)
+        ]
+    )
+    (jobs,) = await pages(MongoBacklog(database))
+    meant = [(job.user, job.seq) for job in jobs if job.mentions_user]
+    assert sorted(meant) == [("bob", 1), ("bob", 2), ("carol", 2)]
 
 
 async def test_one_device_that_has_everything_is_enough(database: Database) -> None:

@@ -11,6 +11,7 @@ from services.logic.domain.model import Answer, DeviceCursor, TimelineEntry
 from services.logic.usecases.attach_session import Attach, Attached
 from services.logic.usecases.store_cursors import CursorUpdate
 from tests.unit.logic.logic_world import World, code_of, draft, running, send
+from whimbrel.core.attributes import Attributes
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 
@@ -63,6 +64,25 @@ async def test_who_is_on_no_pod_is_indexed_and_woken_and_the_sender_is_not() -> 
         await send(logic, draft())
         await logic.fan_out.wait_idle(1)
     assert [job.user for job in world.push_queue.jobs] == ["bob"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "woken"),
+    [
+        (Attributes(mentions=("bob",)), {"bob": True, "carol": False}),
+        (Attributes(mentions_all=True), {"bob": True, "carol": True}),
+        (Attributes(), {"bob": False, "carol": False}),
+    ],
+)
+async def test_a_job_says_whether_the_message_means_its_user(
+    attributes: Attributes, woken: dict[str, bool]
+) -> None:
+    world = World()
+    await world.conversations.create_group("g:x", "alice", ["bob", "carol"], "", 0)
+    async with running(world.logic()) as logic:
+        await send(logic, draft(to="g:x", attributes=attributes))
+        await logic.fan_out.wait_idle(1)
+    assert {job.user: job.mentions_user for job in world.push_queue.jobs} == woken
 
 
 async def test_a_lost_index_is_rebuilt_by_the_next_message_for_its_user() -> None:

@@ -157,6 +157,15 @@ async def test_it_says_who_wrote_by_name_and_how_much_is_unread(world: World) ->
     )
 
 
+async def test_a_message_that_mentions_the_user_says_so(world: World) -> None:
+    await world.take(StreamJob("bob", CHAT, "alice", 1005, 5, mentions_user=True))
+    await world.take(StreamJob("bob", "g:team", "alice", 1006, 6))
+    world.now += 10.0
+    await world.send()
+    said = {one.wake.seq: one.data().get("mentions_you") for one in world.provider.sent}
+    assert said == {5: "true", 6: None}
+
+
 async def test_in_quiet_hours_it_is_sent_silently(world: World) -> None:
     world.wishes.hours["bob"] = QuietHours(0, 1439, "UTC")
     await world.owe(5)

@@ -41,3 +41,9 @@ def test_bytes_that_are_no_text_are_refused() -> None:
     fields = as_redis_gives_it(encode_job(JOB)) | {b"user": b"\xff\xfe"}
     with pytest.raises(ValueError):
         decode_job(fields)
+
+
+def test_a_mention_is_a_field_of_its_own_that_an_older_logic_does_not_write() -> None:
+    mention = JOB._replace(mentions_user=True)
+    assert decode_job(as_redis_gives_it(encode_job(mention))) == mention
+    assert "mentions_user" not in encode_job(JOB)

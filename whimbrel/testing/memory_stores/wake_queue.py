@@ -29,7 +29,8 @@ class MemoryWakeQueue:
             if old is None:
                 waiting[wake.key] = _Waiting(wake, due_ms)
             elif wake.seq > old.wake.seq:
-                old.wake = wake
+                mentions_user = wake.mentions_user or old.wake.mentions_user
+                old.wake = wake._replace(mentions_user=mentions_user)
         return len(waiting)
 
     async def claim(self, provider: str, now_ms: int, lease_ms: int, limit: int) -> list[Wake]:

@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 from redis.asyncio import Redis
 
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.names import direct_conversation
 from whimbrel.testing.host_product import CHANGED, CHANGED_TO, REASON, REJECTED
@@ -79,7 +80,7 @@ class Beyond:
         content = picture(1600, 1200)
         address = self._gateway_url.removeprefix("http://")
         media_id, kept = await upload_over_a_cut(self.ada, address, content)
-        message_id = await self._write("ben", "look", media_id)
+        message_id = await self._write("ben", "look", Attributes(media_id=media_id))
         event = await self.ben.until_heard(message_id)
         expect(event.attributes.media_id, media_id, "what the message shows")
         got = await self.ben.fetch(f"/v1/media/{media_id}")
@@ -117,9 +118,10 @@ class Beyond:
         events = sum(len(texts) for texts in self._said.values())
         return f"one message rejected, one changed; {events} events heard, in order"
 
-    async def _write(self, to: str, text: str, media_id: str = "") -> int:
+    async def _write(self, to: str, text: str, attributes: Attributes = PLAIN) -> int:
         """Ada says something; its message_id."""
-        receipt = await self.ada.client.send(to, text, media_id=media_id)
+        chat = direct_conversation("ada", to)
+        receipt = await self.ada.client.send_to(chat, text, attributes=attributes)
         stored = CHANGED_TO if text == CHANGED else text
-        self._said[direct_conversation("ada", to)].append(stored)
+        self._said[chat].append(stored)
         return receipt.message_id

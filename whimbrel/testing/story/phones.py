@@ -9,6 +9,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from services.push.adapters.keys import due_key
+from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.runtime.push_stream import STREAM_KEY
 from whimbrel.testing.push_providers.apns_server import OK, ApnsPush, ApnsServer, Reply
 from whimbrel.testing.story.person import DEVICE, Person
@@ -18,14 +19,14 @@ _PUSH_SECONDS: Final = 20.0
 _RESCAN_SECONDS: Final = 45.0
 _DUE: Final = due_key("apns")
 
-Write = Callable[[str, str], Awaitable[Any]]
+Write = Callable[..., Awaitable[Any]]
 
 
 class Phones:
     """Somebody writes to people whose phones are away; an APNs is asked to wake them."""
 
     def __init__(self, write: Write, apns: ApnsServer, redis: Redis) -> None:
-        """`write`: sends (user_id, text)."""
+        """`write`: sends (user_id, text, attributes); the last may be left out."""
         self._write = write
         self._apns = apns
         self._redis = redis
@@ -42,8 +43,9 @@ class Phones:
     async def wake(self, person: Person) -> str:
         """Three messages for a phone that is away come to one notification."""
         texts = ["are you there?", "it is urgent", "call me"]
+        mention = Attributes(mentions=(person.user_id,))
         for text in texts:
-            await self._write(person.user_id, text)
+            await self._write(person.user_id, text, mention if text == texts[1] else PLAIN)
         await self._pushed(person, 1)
         (push,) = self._pushes(person)
         unread = await _unread(person)
@@ -51,8 +53,12 @@ class Phones:
         expect(push.badge, unread, "the badge")
         shown = push.payload["aps"]["alert"]
         expect(shown, {"title": "ada", "body": f"New message ({unread})"}, "what is shown")
+        expect(push.payload["whimbrel"].get("mentions_you"), "true", "the mention")
         expect([text for text in texts if text in str(push.payload)], [], "bodies in the push")
-        return f"one push over HTTP/2 for {len(texts)} messages, badge {push.badge}, no text in it"
+        return (
+            f"one push over HTTP/2 for {len(texts)} messages, badge {push.badge}, with the mention "
+            "and without a text"
+        )
 
     async def come_back_in_time(self, person: Person) -> str:
         """A phone that comes back before its push is due takes it back by acknowledging."""
