@@ -48,8 +48,6 @@ class Device(RuleBasedStateMachine):
         self.seen = 0
         self.handled = -1  # nothing is known before the first Welcome
 
-    # --- the timeline -----------------------------------------------------------------------
-
     def push(self, seq: int) -> None:
         for stream in self.streams:
             if not stream.is_deaf:
@@ -69,8 +67,6 @@ class Device(RuleBasedStateMachine):
         seq = data.draw(st.sampled_from(sorted(self.timeline.unwritten)))
         self.timeline.unwritten.remove(seq)
         self.push(seq)
-
-    # --- streams come and go ----------------------------------------------------------------
 
     def open(self, *, overlap: bool) -> None:
         """As the handshake does: at the effective cursor, with the first page."""
@@ -123,8 +119,6 @@ class Device(RuleBasedStateMachine):
         self.streams.clear()
         self.inbox.detached()
 
-    # --- what the pods do -------------------------------------------------------------------
-
     @precondition(lambda self: any(stream.underway for stream in self.streams))
     @rule(data=st.data(), again=st.booleans())
     def arrive(self, data: st.DataObject, again: bool) -> None:
@@ -153,6 +147,19 @@ class Device(RuleBasedStateMachine):
                 aside=is_aside,
             )
 
+    @precondition(lambda self: len(self.streams) == 2)
+    @rule()
+    def the_old_one_is_faster(self) -> None:
+        """What only came aside is for the application, and not yet to be acknowledged."""
+        old = self.streams[0]
+        for seq in old.underway:
+            old.session.offer(seq, size_of(seq), seq, self.now)
+        old.underway.clear()
+        self.write_on(old, 10_000)
+        for _ in range(LIMITS.window_messages):
+            self.application()
+        self.acknowledge(flush=True)
+
     @precondition(lambda self: self.streams)
     @rule(data=st.data(), fails=st.booleans())
     def fetch(self, data: st.DataObject, fails: bool) -> None:
@@ -169,8 +176,6 @@ class Device(RuleBasedStateMachine):
             return
         entries = self.timeline.page(pull.from_seq, pull.limit)
         stream.session.pulled(entries, entries[-1].seq if entries else 0, self.now)
-
-    # --- what the device does ---------------------------------------------------------------
 
     @rule()
     def application(self) -> None:
@@ -201,8 +206,6 @@ class Device(RuleBasedStateMachine):
         self.now += seconds
         for stream in self.streams:
             stream.session.tick(self.now)
-
-    # --- what always holds ------------------------------------------------------------------
 
     @invariant()
     def no_cursor_falls(self) -> None:
