@@ -151,6 +151,7 @@ class Device(RuleBasedStateMachine):
     @rule()
     def the_old_one_is_faster(self) -> None:
         """What only came aside is for the application, and not yet to be acknowledged."""
+        self.commit(lost=False, hole=False)
         old = self.streams[0]
         for seq in old.underway:
             old.session.offer(seq, size_of(seq), seq, self.now)
