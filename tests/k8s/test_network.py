@@ -133,7 +133,7 @@ def test_a_policy_says_which_directions_it_is_about(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted({*VARIANTS} - {"autoscaling", "monitoring", "push-providers"})
+    "name", sorted({*VARIANTS} - {"autoscaling", "observability", "push-providers"})
 )
 def test_somebody_can_reach_access_in_every_way_that_we_offer(name: str) -> None:
     manifests = variant(name)

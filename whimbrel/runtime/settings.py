@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import check_name
+from whimbrel.runtime.settings_environment import Environment
 
 
 def _check_pod_id(value: str) -> str:
@@ -82,7 +83,7 @@ class LogSettings(SettingsGroup):
     """How logs look."""
 
     format: Literal["json", "pretty", "auto"] = "auto"
-    """Default auto: pretty on a terminal, JSON elsewhere."""
+    """Default auto: pretty on a terminal, JSON elsewhere. WHIMBREL_LOG=json says the same."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is written. Default info: state changes, never one per message."""
 
@@ -202,6 +203,18 @@ class ServiceSettings(BaseSettings):
     )
 
     role: ClassVar[str] = "pod"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed, then the environment, and nothing else."""
+        return init_settings, Environment(settings_cls)
 
     pod: PodSettings = PodSettings()
     """Who this process is."""
