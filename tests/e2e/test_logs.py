@@ -90,9 +90,9 @@ async def test_after_a_whole_story_no_log_has_a_body_a_token_or_a_password() -> 
     assert "eyJ" not in text, "how every signed token begins"
     assert key.decode() not in text
     closed = [row for row in rows if row["event"] == "stream_closed" and row["user"]]
-    assert sum(row["delivered"] for row in closed) > 50
-    assert sum(row["sent"] for row in closed) > 10
+    assert sum(row["delivered"] for row in closed) > 10
+    assert sum(row["sent"] for row in closed) > 5
     ended = [row for row in rows if row["event"] == "drain_ended"]
     assert {row["outcome"] for row in ended} == {"empty"}
     assert {row["pod"] for row in ended} >= {"access-0", "access-1"}
-    assert all({"timestamp", "level", "module"} <= row.keys() or "logger" in row for row in rows)
+    assert all({"timestamp", "level"} <= row.keys() for row in rows)
