@@ -88,7 +88,7 @@ class Attending:
                         await self._read(call)
                         reporting.cancel()
                 except* _GONE as group:
-                    _log.debug("attend_error", at=address, error=repr(group.exceptions[0]))
+                    _log.debug("attend_failed", at=address, error=repr(group.exceptions[0]))
                 finally:
                     call.cancel()
                 await asyncio.sleep(_BACKOFF_SECONDS * (0.25 + 0.75 * random.random()))

@@ -14,6 +14,7 @@ from typing import Final
 from services.access.acks import AckKeeper
 from services.access.client_stream import ClientStream
 from services.access.departures import Departures
+from services.access.drain_line import DrainLine
 from services.access.moves import Moves
 from services.access.session_table import SessionTable
 from services.access.settings import DrainSettings
@@ -64,6 +65,7 @@ class Draining:
         self._on_phase = on_phase
         self._clock = clock
         self._phase = drain.phase
+        self._line = DrainLine()
         self._stirred = asyncio.Event()
         self._empty = asyncio.Event()
         self._nowhere_since = math.inf
@@ -136,6 +138,7 @@ class Draining:
                 sessions=len(self._table),
             )
             self._on_phase(drain.phase)
+        self._line.see(drain, len(self._table), now)
         if drain.phase in (DrainPhase.EMPTY, DrainPhase.RELEASED):
             self._empty.set()
         else:

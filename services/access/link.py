@@ -122,7 +122,7 @@ class Link:
                     await self._read(call)
                     writing.cancel()
         except* _LINK_GONE as group:
-            _log.debug("link_error", logic=self.pod_id, error=repr(group.exceptions[0]))
+            _log.debug("link_failed", logic=self.pod_id, error=repr(group.exceptions[0]))
         finally:
             call.cancel()
             if was_up:

@@ -66,7 +66,7 @@ class FollowRevocations:
             except (grpc.aio.AioRpcError, WhimbrelError) as error:
                 check_cancelled()
                 if failures == 0:
-                    _log.warning("revocations_unknown", reason=type(error).__name__)
+                    _log.warning("revocations_not_followed", reason=type(error).__name__)
                 failures += 1
                 has_more = False
             else:

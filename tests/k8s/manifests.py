@@ -159,10 +159,13 @@ def overlay(name: str) -> Manifests:
 @cache
 def with_component(name: str) -> Manifests:
     """The base with one component."""
-    return Manifests(render(K8S / "base", components=(K8S / "components" / name,)))
+    return Manifests(render(K8S / "base", components=(COMPONENT_FOLDERS[name],)))
 
 
-COMPONENTS: Final = tuple(sorted(path.name for path in (K8S / "components").iterdir()))
+COMPONENT_FOLDERS: Final = {
+    path.name: path for path in (*(K8S / "components").iterdir(), K8S / "observability")
+}
+COMPONENTS: Final = tuple(sorted(COMPONENT_FOLDERS))
 VARIANTS: Final = (*OVERLAYS, *COMPONENTS)
 
 

@@ -17,7 +17,7 @@ from whimbrel.runtime.metrics_endpoint import PATH
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 METRICS_PAGE = ROOT / "docs" / "operations" / "metrics.md"
-MONITORED = ["monitoring", "production"]
+MONITORED = ["observability", "production"]
 _SERIES = re.compile(rf"\bwhimbrel_(?:{'|'.join(ROLES)}|service|timeline)_[a-z0-9_]+\b")
 
 

@@ -42,7 +42,7 @@ WITHOUT_A_WAY_IN = {
     "client-tls",
     "media-folder",
     "media-s3",
-    "monitoring",
+    "observability",
     "push-providers",
     "tls",
     "token-keys",

@@ -15,7 +15,14 @@ import pytest
 import yaml
 
 from tests.k8s.kustomization import Object, UnknownFeatureError, documents, render
-from tests.k8s.manifests import COMPONENTS, K8S, OVERLAYS, VARIANTS, variant
+from tests.k8s.manifests import (
+    COMPONENT_FOLDERS,
+    COMPONENTS,
+    K8S,
+    OVERLAYS,
+    VARIANTS,
+    variant,
+)
 
 OLDEST = "1.30.0"
 """matchLabelKeys and unhealthyPodEvictionPolicy are on by default from here."""
@@ -43,7 +50,7 @@ def test_the_renderer_agrees_with_kustomize(name: str, tmp_path: Path) -> None:
     if name in COMPONENTS:
         folder = tmp_path
         base, component = (
-            os.path.relpath(K8S / path, tmp_path) for path in ("base", f"components/{name}")
+            os.path.relpath(path, tmp_path) for path in (K8S / "base", COMPONENT_FOLDERS[name])
         )
         (tmp_path / "kustomization.yaml").write_text(
             yaml.safe_dump({"resources": [base], "components": [component]})
@@ -69,7 +76,7 @@ def test_every_object_is_one_that_kubernetes_knows(version: str) -> None:
     }
     for each in sorted(different):
         found = json.loads(each)
-        # Operators' own: test_monitoring.py, test_tls.py.
+        # Operators' own: test_monitoring.py, test_alerts.py, test_tls_manifests.py.
         if not found["apiVersion"].startswith(("monitoring.coreos.com/", "cert-manager.io/")):
             kubernetes_validate.validate(found, version, strict=True)
 

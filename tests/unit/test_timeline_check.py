@@ -12,9 +12,10 @@ Row = dict[str, Any]
 
 
 def healthy() -> tuple[list[Row], list[Row]]:
-    messages = [{"_id": number, "participants": ["a", "b"]} for number in (10, 20, 30)]
+    of_both = {"participants": ["a", "b"], "sender": "a", "conversation": "d:a:b"}
+    messages: list[Row] = [{"_id": number, **of_both} for number in (10, 20, 30)]
     entries = [
-        {"user": user, "seq": seq, "message_id": message_id, "conversation": "d:a:b"}
+        {"user": user, "seq": seq, "message_id": message_id, "conversation": "d:a:b", "sender": "a"}
         for user in ("a", "b")
         for seq, message_id in enumerate((10, 20, 30), start=1)
     ]
@@ -54,8 +55,20 @@ def _deliver_to_a_stranger(messages: list[Row], entries: list[Row]) -> None:
     entries.append({**entries[0], "user": "c", "seq": 1})
 
 
+def _name_another_sender(messages: list[Row], entries: list[Row]) -> None:
+    entries[0]["sender"] = "b"
+
+
 @pytest.mark.parametrize(
-    "bug", [_lose_an_entry, _make_a_hole, _repeat_an_entry, _lose_a_message, _deliver_to_a_stranger]
+    "bug",
+    [
+        _lose_an_entry,
+        _make_a_hole,
+        _repeat_an_entry,
+        _lose_a_message,
+        _deliver_to_a_stranger,
+        _name_another_sender,
+    ],
 )
 def test_each_broken_promise_is_named(bug: Any) -> None:
     messages, entries = healthy()

@@ -237,7 +237,7 @@ async def _run_until_signal(spec: ServiceSpec[S], settings: S) -> None:
     def on_signal(number: int) -> None:
         if stop.is_set():  # asked twice: whoever asks does not want to wait
             os._exit(1)
-        _log.info("service_stopping", service=spec.name, signal=signal.Signals(number).name)
+        _log.info("service_signalled", service=spec.name, signal=signal.Signals(number).name)
         stop.set()
 
     loop = asyncio.get_running_loop()

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.host_events import DEFAULT_KINDS, EventKind, parse_kinds
 from whimbrel.core.names import check_name
+from whimbrel.runtime.settings_environment import Environment
 from whimbrel.runtime.settings_group import (
     Address as Address,  # noqa: PLC0414 - services find them here
 )
@@ -82,7 +83,7 @@ class LogSettings(SettingsGroup):
     """How logs look."""
 
     format: Literal["json", "pretty", "auto"] = "auto"
-    """Default auto: pretty on a terminal, JSON elsewhere."""
+    """Default auto: pretty on a terminal, JSON elsewhere. WHIMBREL_LOG=json says the same."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is written. Default info: state changes, never one per message."""
 
@@ -237,6 +238,18 @@ class ServiceSettings(BaseSettings):
     )
 
     role: ClassVar[str] = "pod"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed, then the environment, and nothing else."""
+        return init_settings, Environment(settings_cls)
 
     pod: PodSettings = PodSettings()
     """Who this process is."""

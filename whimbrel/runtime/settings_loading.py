@@ -18,12 +18,19 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from whimbrel.runtime.settings import SHARED_GROUPS, ServiceSettings
+from whimbrel.runtime.settings_environment import SHORT_FORMS
 
 S = TypeVar("S", bound=ServiceSettings)
 
 _PREFIX = "WHIMBREL_"
 _OF_THE_COMMAND = frozenset({"WHIMBREL_DATA"})
 """Variables of the `whimbrel` command itself, which a service started by it inherits."""
+
+_SHORT = {
+    f"{_PREFIX}{group.upper()}": f"{_PREFIX}{group.upper()}__{field.upper()}"
+    for group, field in SHORT_FORMS.items()
+}
+"""Short forms, and what they stand for."""
 
 
 class SettingsError(Exception):
@@ -57,7 +64,7 @@ def unknown_variables(
     Variables of shared groups that this service does not use are known: one environment may
     serve several services.
     """
-    known = set(_variables(settings_class)) | _OF_THE_COMMAND
+    known = set(_variables(settings_class)) | _OF_THE_COMMAND | _SHORT.keys()
     for name, group in SHARED_GROUPS.items():
         known.update(_variables(group, f"{_PREFIX}{name.upper()}__"))
     sentences = []
@@ -122,5 +129,8 @@ def _sentence(model: type[BaseModel], problem: ErrorDetails) -> Iterator[str]:
             return
         yield f"{variable} is missing: {description}"
     elif problem["type"] != "extra_forbidden":  # unknown_variables has said it better
+        for short, long in _SHORT.items():
+            if variable == long and long not in os.environ:
+                variable = short  # so it was said
         reason = problem["msg"].removeprefix("Value error, ")
         yield f"{variable} is wrong: {reason[:1].lower()}{reason[1:]}."

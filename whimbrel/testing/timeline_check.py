@@ -1,6 +1,7 @@
 """Reads what MongoDB holds and says which promises it breaks. Linear in the number of rows.
 
-It looks at the stores alone, so it needs no trust in the code that wrote them: dense timelines
+It looks at the stores alone, so it needs no trust in the code that wrote them, and it checks as
+the auditor does (`services.logic.domain.audit`), but everything at once: dense timelines
 (promise 2), one entry per participant (promise 3), all or none of the members (promise 1), one
 order by message_id (promise 4).
 """
@@ -11,6 +12,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from services.logic.domain.audit import (
+    Finding,
+    Outline,
+    TimelineAudit,
+    Wrong,
+    missing_among,
+    places_of,
+)
+from services.logic.domain.model import Placement, TimelineEntry
 
 Row = Mapping[str, Any]
 
@@ -60,70 +71,70 @@ def check_timelines(
     """Check rows of `messages` and `timelines`, and that every message_id in `accepted` (what
     senders were told) is stored and in each participant's timeline exactly once."""
     report = TimelineReport()
-    participants = {row["_id"]: tuple(row["participants"]) for row in messages}
-    report.messages = len(participants)
-    timelines: dict[str, list[Row]] = defaultdict(list)
-    placed: dict[tuple[int, str], int] = defaultdict(int)
+    outlines = {row["_id"]: _outline(row) for row in messages}
+    report.messages = len(outlines)
+    timelines: dict[str, list[TimelineEntry]] = defaultdict(list)
+    placed: set[Placement] = set()
     for row in entries:
-        timelines[row["user"]].append(row)
-        message_id = row.get("message_id")
-        if message_id is None:
-            report.voids += 1
-        else:
-            placed[message_id, row["user"]] += 1
+        entry = _entry(row)
+        timelines[entry.user].append(entry)
+        if entry.message_id is not None:
+            outline = outlines.get(entry.message_id)
+            conversation = outline.conversation if outline else entry.conversation
+            placed.add(Placement(entry.user, conversation, entry.message_id))
     report.users = len(timelines)
     for user, rows in timelines.items():
-        rows.sort(key=lambda row: row["seq"])
-        report.entries += len(rows)
-        _check_dense(user, rows, report)
-        _check_order(user, rows, participants, report)
-    for (message_id, user), count in placed.items():
-        if count != 1:
-            text = f"{message_id} stands {count} times in the timeline of {user}"
-            report.add("duplicated", text)
-    for message_id, users in participants.items():
-        missing = [user for user in users if not placed.get((message_id, user))]
-        if missing:
-            report.add(
-                "lost",
-                f"{message_id} is missing in {len(missing)} of {len(users)} timelines, "
-                f"of {missing[:3]}",
-            )
+        rows.sort(key=lambda entry: entry.seq)
+        audit = TimelineAudit(user)
+        audit.add(rows, outlines)
+        report.entries += audit.entries
+        report.voids += audit.voids
+        report.late += audit.late
+        report.heads[user] = audit.head
+        _tell(user, audit.findings, report)
+    missing: dict[int, list[str]] = defaultdict(list)
+    for finding in sorted(missing_among(places_of(outlines), placed)):
+        missing[finding.message_id].append(finding.user)
+    for message_id, users in missing.items():
+        report.add(
+            "lost",
+            f"{message_id} is missing in {len(users)} of "
+            f"{len(outlines[message_id].participants)} timelines, of {users[:3]}",
+        )
     for message_id in accepted:
-        if message_id not in participants:
+        if message_id not in outlines:
             report.add("lost", f"{message_id} was accepted and is not stored")
     return report
 
 
-def _check_dense(user: str, rows: list[Row], report: TimelineReport) -> None:
-    seqs = [row["seq"] for row in rows]
-    report.heads[user] = seqs[-1]
-    if seqs != list(range(1, len(seqs) + 1)):
-        absent = sorted(set(range(1, seqs[-1] + 1)) - set(seqs))
-        report.holes[user] = absent
+def _tell(user: str, findings: Iterable[Finding], report: TimelineReport) -> None:
+    """What the audit of one timeline has found, as kinds of violations."""
+    for finding in sorted(findings):
+        if finding.wrong is Wrong.HOLE:
+            report.holes.setdefault(user, []).append(finding.seq)
+        else:
+            kind = "duplicated" if finding.wrong is Wrong.REPEAT else "phantoms"
+            what = f"{finding.message_id or 'a void'} at {finding.seq} in the timeline of {user}"
+            report.add(kind, f"{finding.wrong.value}: {what}")
+    if absent := report.holes.get(user):
         report.add("holes", f"the timeline of {user} has holes at {absent[:10]}")
 
 
-def _check_order(
-    user: str, rows: list[Row], participants: Mapping[int, tuple[str, ...]], report: TimelineReport
-) -> None:
-    """Within a conversation message_id grows with seq, late entries aside."""
-    highest: dict[str, int] = {}
-    for row in rows:
-        message_id = row.get("message_id")
-        if message_id is None:
-            continue
-        if user not in participants.get(message_id, ()):
-            report.add("phantoms", f"{message_id} is in the timeline of {user}, who has no part")
-        conversation = row["conversation"]
-        if message_id < highest.get(conversation, 0):
-            report.late += 1
-        highest[conversation] = max(message_id, highest.get(conversation, 0))
+def _outline(row: Row) -> Outline:
+    return Outline(row["sender"], row["conversation"], tuple(row["participants"]))
+
+
+def _entry(row: Row) -> TimelineEntry:
+    message_id = row.get("message_id")
+    if message_id is None:
+        return TimelineEntry(row["user"], row["seq"])
+    return TimelineEntry(row["user"], row["seq"], message_id, row["conversation"], row["sender"])
 
 
 async def check_database(database: Any, accepted: Iterable[int] = ()) -> TimelineReport:
     """`check_timelines` on a database that holds a bounded test's data (all of it is read)."""
-    messages = await database.messages.find({}, {"participants": 1}).to_list(None)
-    fields = {"_id": 0, "user": 1, "seq": 1, "message_id": 1, "conversation": 1}
+    outline = {"participants": 1, "sender": 1, "conversation": 1}
+    messages = await database.messages.find({}, outline).to_list(None)
+    fields = {"_id": 0, "user": 1, "seq": 1, "message_id": 1, "conversation": 1, "sender": 1}
     entries = await database.timelines.find({}, fields).to_list(None)
     return check_timelines(messages, entries, accepted)

@@ -73,7 +73,7 @@ class Revoke:
                 page = await self._store.since(self._mark_ms)
             except WhimbrelError as error:
                 if failures == 0:
-                    _log.warning("revocations_unknown", code=error.code.name)
+                    _log.warning("revocations_not_followed", code=error.code.name)
                 failures += 1
                 await asyncio.sleep(_POLL_SECONDS)
                 continue

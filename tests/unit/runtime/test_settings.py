@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from whimbrel.runtime.settings import (
     AuthSettings,
+    LogSettings,
     PodSettings,
     RedisSettings,
     RouterTarget,
@@ -122,3 +123,26 @@ def test_a_pod_that_listens_everywhere_must_say_where_it_is_reached() -> None:
 def test_a_pod_id_is_a_name(pod_id: str) -> None:
     with pytest.raises(ValidationError, match="the pod's id"):
         PodSettings(id=pod_id)
+
+
+def test_the_format_of_the_logs_has_a_short_form_and_the_long_one_goes_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WHIMBREL_REDIS__URL", "redis://x")
+    monkeypatch.setenv("WHIMBREL_LOG", "pretty")
+    assert load_settings(ToySettings).log == LogSettings(format="pretty")
+    monkeypatch.setenv("WHIMBREL_LOG__LEVEL", "debug")
+    assert load_settings(ToySettings).log == LogSettings(format="pretty", level="debug")
+    monkeypatch.setenv("WHIMBREL_LOG__FORMAT", "json")
+    assert load_settings(ToySettings).log == LogSettings(format="json", level="debug")
+    monkeypatch.setenv("WHIMBREL_LOG", '{"level": "error"}')
+    assert load_settings(ToySettings).log == LogSettings(format="json", level="debug")
+
+
+def test_an_unknown_format_is_refused_under_the_name_that_was_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (problem,) = problems_of(monkeypatch, WHIMBREL_REDIS__URL="redis://x", WHIMBREL_LOG="xml")
+    assert problem == "WHIMBREL_LOG is wrong: input should be 'json', 'pretty' or 'auto'."
+    (problem,) = problems_of(monkeypatch, WHIMBREL_LOG="json", WHIMBREL_LOG__FORMAT="xml")
+    assert problem.startswith("WHIMBREL_LOG__FORMAT is wrong: ")

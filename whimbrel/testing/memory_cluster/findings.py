@@ -122,7 +122,12 @@ def _judge_stores(world: World, findings: Findings) -> None:
     accepted = {event.message_id for event in world.record.events if isinstance(event, Ok)}
     report = check_timelines(
         [
-            {"_id": message_id, "participants": message.participants}
+            {
+                "_id": message_id,
+                "participants": message.participants,
+                "sender": message.key.sender,
+                "conversation": message.conversation,
+            }
             for message_id, message in stores.messages.by_id.items()
         ],
         [entry._asdict() for rows in stores.timelines.entries.values() for entry in rows.values()],
