@@ -50,6 +50,7 @@ from services.logic.people_servicers import serve_people
 from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
+from services.logic.trace_parts import open_traces
 from services.logic.usecases.feed_search import SearchPorts
 from services.logic.webhook_ports import EventOutbox, HostOpinion
 from whimbrel.api.history.v1 import history_pb2_grpc
@@ -142,6 +143,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         worker=settings.worker,
         checking=settings.checks,
         changes=settings.changes,
+        traces=(traces := open_traces(chassis)),
         holder=f"{chassis.pod_id}/{chassis.incarnation}",
         clock=time.monotonic,
         wall_ms=lambda: time.time_ns() // 1_000_000,
@@ -149,7 +151,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     await _until_it_answers(parts.ids.renew)
     goodbye = _Goodbye(parts)
     chassis.stack.push_async_callback(goodbye.say)
-    desk = Desk(parts.use_cases, links)
+    desk = Desk(parts.use_cases, links, traces)
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
         LogicServicer(desk, links, parts.groups, parts.signals.list_reads, parts.ids),
         chassis.server,

@@ -17,6 +17,7 @@ from whimbrel.cli import (
     push_commands,
     stack_commands,
     talk_commands,
+    trace_commands,
     user_commands,
 )
 from whimbrel.cli.demo import demo
@@ -71,6 +72,7 @@ app.add_typer(user_commands.user, name="user", rich_help_panel=_PEOPLE)
 app.add_typer(push_commands.push, name="push", rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)
+app.command(rich_help_panel=_MEASURE)(trace_commands.trace)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
 
 

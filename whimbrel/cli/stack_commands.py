@@ -47,6 +47,16 @@ def up(
         str | None, typer.Option(help="Use this Redis instead of starting one.")
     ] = None,
     data: Data = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Run a collector that keeps the last traces.")
+    ] = False,
+    otlp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send traces to this OTLP collector (gRPC) instead."),
+    ] = None,
+    trace_ratio: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the messages that are traced.")
+    ] = 1.0,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when all is healthy; `whimbrel down` ends it.")
     ] = False,
@@ -60,6 +70,8 @@ def up(
         whimbrel up
 
         whimbrel up --access 2 --logic 2 --detach
+
+        whimbrel up --trace
     """
     from whimbrel.local.daemon import run_detached, run_until_signal
     from whimbrel.local.parts import StackSpec
@@ -76,6 +88,9 @@ def up(
         mongo_url=mongo_url,
         redis_url=redis_url,
         first_port=port,
+        trace=trace,
+        otlp_url=otlp,
+        trace_ratio=trace_ratio,
     )
     if detach:
         _show(run_detached(spec, _say))
@@ -162,6 +177,7 @@ def status_json(record: StackRecord) -> dict[str, Any]:
         "pid": record.supervisor.pid,
         "endpoints": record.endpoints,
         "gateway": record.gateway,
+        "traces": record.traces,
         "router_addresses": record.router_addresses,
         "mongo_url": record.mongo_url,
         "redis_url": record.redis_url,
@@ -192,6 +208,8 @@ def _table(record: StackRecord) -> Table:
     table.add_section()
     table.add_row("endpoints", "", ", ".join(record.endpoints), "")
     table.add_row("gateway", "", record.gateway, "")
+    if record.traces:
+        table.add_row("traces", "", record.traces, "")
     table.add_row("router", "", record.router_addresses, "")
     table.add_row("mongo", "", record.mongo_url, "")
     table.add_row("redis", "", record.redis_url, "")
@@ -199,5 +217,15 @@ def _table(record: StackRecord) -> Table:
 
 
 def _rank(role: str) -> int:
-    order = ("access", "logic", "push", "gateway", "drain", "router", "redis", "mongod")
+    order = (
+        "access",
+        "logic",
+        "push",
+        "gateway",
+        "drain",
+        "router",
+        "collector",
+        "redis",
+        "mongod",
+    )
     return order.index(role) if role in order else len(order)

@@ -84,6 +84,7 @@ class Client:
         attributes: Attributes = PLAIN,
         media_id: str = "",
         client_message_id: str | None = None,
+        traceparent: str = "",
         timeout_seconds: float = 30.0,
     ) -> Receipt:
         """Send to a user, in the direct conversation; return when the message is durable.
@@ -104,7 +105,8 @@ class Client:
         NOT_A_MEMBER when the server does not find that so. `media_id` is a medium that the
         message shows (see docs/http.md): NOT_FOUND unless it is yours or was shown to you,
         CONFLICT while it is uploaded. `client_message_id` (1 to 64 of
-        A-Z a-z 0-9 _ . -) is chosen by the SDK when it is None.
+        A-Z a-z 0-9 _ . -) is chosen by the SDK when it is None. `traceparent` (W3C) names the
+        span of yours that this is part of: when it is sampled, the servers go on with its trace.
         """
         check_name(recipient_id, "recipient_id")
         message = _outgoing(
@@ -112,6 +114,7 @@ class Client:
             encrypted,
             _showing(attributes, media_id),
             client_message_id,
+            traceparent,
             recipient_id=recipient_id,
         )
         return await self._entered().sending.send(message, timeout_seconds)
@@ -125,6 +128,7 @@ class Client:
         attributes: Attributes = PLAIN,
         media_id: str = "",
         client_message_id: str | None = None,
+        traceparent: str = "",
         timeout_seconds: float = 30.0,
     ) -> Receipt:
         """Send to a conversation, a group or a direct one. Everything else is as in `send`."""
@@ -133,6 +137,7 @@ class Client:
             encrypted,
             _showing(attributes, media_id),
             client_message_id,
+            traceparent,
             conversation_id=conversation_id,
         )
         return await self._entered().sending.send(message, timeout_seconds)
@@ -342,6 +347,7 @@ def _outgoing(
     encrypted: bool,
     attributes: Attributes,
     client_message_id: str | None,
+    traceparent: str,
     *,
     conversation_id: str | None = None,
     recipient_id: str | None = None,
@@ -352,4 +358,12 @@ def _outgoing(
     kind = BodyKind.ENCRYPTED if encrypted else BodyKind.BYTES
     if isinstance(body, str):
         kind, body = (kind if encrypted else BodyKind.TEXT), body.encode()
-    return Outgoing(client_message_id, kind, bytes(body), conversation_id, recipient_id, attributes)
+    return Outgoing(
+        client_message_id,
+        kind,
+        bytes(body),
+        conversation_id,
+        recipient_id,
+        attributes,
+        traceparent,
+    )

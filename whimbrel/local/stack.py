@@ -72,6 +72,7 @@ class Stack:
             mongo_url=plan.mongo_url,
             redis_url=plan.redis_url,
             gateway=plan.gateway_url,
+            traces=plan.collector.query_url,
         )
 
     @classmethod
@@ -137,10 +138,15 @@ class Stack:
         return self.record.gateway
 
     @property
+    def traces_url(self) -> str:
+        """http:// URL where traces are asked for, as Jaeger is; empty without `spec.trace`."""
+        return self.record.traces
+
+    @property
     def pods(self) -> list[str]:
         """The names of the services' pods ("access-0", …), not of the stores."""
-        stores = self.stores
-        return [name for name in self._supervisor.keepers if name not in stores]
+        others = {*self.stores, *(part.name for part in self._plan.collector.parts)}
+        return [name for name in self._supervisor.keepers if name not in others]
 
     @property
     def stores(self) -> list[str]:

@@ -72,6 +72,8 @@ class StackRecord:
     gateway: str = ""
     """http:// URL of the first gateway; empty when the stack has none."""
     parts: dict[str, PartRecord] = field(default_factory=dict)
+    traces: str = ""
+    """http:// URL of the collector's query API; empty when the stack has none."""
 
     @property
     def is_running(self) -> bool:

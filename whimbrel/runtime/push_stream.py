@@ -31,11 +31,14 @@ class StreamJob(NamedTuple):
     sender: str
     message_id: int
     seq: int
+    traceparent: str = ""
+    """Empty: the message is not traced."""
 
 
 def encode_job(job: StreamJob) -> dict[str, str]:
     """The fields of a job as XADD takes them; integers are decimal."""
-    return {
+    traced = {"traceparent": job.traceparent} if job.traceparent else {}
+    return traced | {
         "user": job.user,
         "conversation": job.conversation,
         "sender": job.sender,
@@ -55,6 +58,7 @@ def decode_job(fields: Mapping[bytes, bytes]) -> StreamJob:
         _text(fields, b"sender"),
         _positive(fields, b"message_id"),
         _positive(fields, b"seq"),
+        fields.get(b"traceparent", b"").decode(),
     )
 
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import grpc
 import uvloop
@@ -28,6 +28,9 @@ from whimbrel.runtime.interception import ErrorInterceptor
 from whimbrel.runtime.metrics import Metrics
 from whimbrel.runtime.settings import MetricsSettings, PodSettings, ServiceSettings
 from whimbrel.runtime.settings_loading import SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from whimbrel.runtime.tracing import Tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -108,6 +111,7 @@ async def serve(
             interceptor=interceptor,
             stack=stack,
             metrics=metrics,
+            tracing=await _trace(settings, stack),
             pod_id=settings.pod.id,
             address=_bind(server, settings.pod),
             metrics_address=metrics_address,
@@ -145,6 +149,17 @@ async def _show(metrics: Metrics, settings: MetricsSettings, stack: AsyncExitSta
         raise ServiceFailedError(
             f"cannot show metrics on {settings.listen}: {error.strerror}"
         ) from error
+
+
+async def _trace(settings: ServiceSettings, stack: AsyncExitStack) -> Tracing | None:
+    """The way out for spans, if there is a collector."""
+    if settings.otlp_endpoint is None:
+        return None
+    # Imported when asked for: it starts a thread, and weighs on everybody's start.
+    from whimbrel.runtime.tracing import open_tracing  # noqa: PLC0415
+
+    opened = open_tracing(settings.otlp_endpoint, settings.role, settings.pod)
+    return await stack.enter_async_context(opened)
 
 
 def _bind(server: grpc.aio.Server, pod: PodSettings) -> str:

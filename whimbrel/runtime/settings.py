@@ -10,11 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import check_name
+from whimbrel.runtime.settings_group import SettingsGroup as SettingsGroup  # noqa: PLC0414 - its old name
+from whimbrel.runtime.tracing_settings import OtlpEndpoint, TracingSettings
 
 
 def _check_pod_id(value: str) -> str:
@@ -41,12 +43,6 @@ def _check_addresses(value: str) -> str:
 
 Address = Annotated[str, AfterValidator(_check_address)]
 Seconds = Annotated[float, Field(gt=0)]
-
-
-class SettingsGroup(BaseModel):
-    """Base of every group: frozen, no unknown fields, docstrings are the descriptions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class PodSettings(SettingsGroup):
@@ -209,6 +205,13 @@ class ServiceSettings(BaseSettings):
     """How it logs."""
     metrics: MetricsSettings = MetricsSettings()
     """Where its figures are."""
+    tracing: TracingSettings = TracingSettings()
+    """Which messages are traced."""
+    otlp_endpoint: OtlpEndpoint | None = Field(
+        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    """http:// or https:// URL of an OpenTelemetry collector that speaks OTLP over gRPC. Under its
+    standard name, since one environment serves many programs. Default none: no traces."""
 
     @model_validator(mode="after")
     def _name_the_pod(self) -> Self:
@@ -222,6 +225,7 @@ SHARED_GROUPS: dict[str, type[SettingsGroup]] = {
     "pod": PodSettings,
     "log": LogSettings,
     "metrics": MetricsSettings,
+    "tracing": TracingSettings,
     "mongo": MongoSettings,
     "redis": RedisSettings,
     "router": RouterTarget,

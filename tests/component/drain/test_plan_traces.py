@@ -14,9 +14,10 @@ from typing import Any
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from services.drain.adapters.plan_observer_otel import open_plan_spans, otlp_exporter
+from services.drain.adapters.plan_observer_otel import open_plan_spans
 from services.drain.domain.plans import Plan, PlanKind, PlanOutcome
 from whimbrel.runtime.settings import PodSettings
+from whimbrel.runtime.tracing import open_tracing
 
 WALL_MS = 1_800_000_000_000
 
@@ -62,7 +63,8 @@ async def test_what_has_ended_reaches_the_collector_before_the_controller_is_gon
     async with collecting(collector) as endpoint:
         async with AsyncExitStack() as stack:
             pod = PodSettings(id="drain-0", revision="r7")
-            spans = open_plan_spans(otlp_exporter(endpoint), pod, stack)
+            tracing = await stack.enter_async_context(open_tracing(endpoint, "drain", pod))
+            spans = open_plan_spans(tracing, stack)
             spans.see((), [ended_plan()], WALL_MS + 7_500)
         (request,) = collector.requests
     (resource,) = request.resource_spans
@@ -79,7 +81,8 @@ async def test_a_collector_that_is_away_does_not_hold_up_the_end() -> None:
     async with collecting(FakeCollector()) as endpoint:
         pass
     async with asyncio.timeout(10.0), AsyncExitStack() as stack:
-        spans = open_plan_spans(otlp_exporter(endpoint), PodSettings(), stack)
+        opened = open_tracing(endpoint, "drain", PodSettings())
+        spans = open_plan_spans(await stack.enter_async_context(opened), stack)
         spans.see((), [ended_plan()], WALL_MS + 7_500)
 
 
