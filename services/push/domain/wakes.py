@@ -6,7 +6,11 @@ just before it is sent. Pure; where wakes wait is the port WakeQueue.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_TRACED: Final = "\t"
+"""Before a traceparent, and no space, so that a push pod of before, which knows none, can read
+the wake and send it."""
 
 
 class WakeKey(NamedTuple):
@@ -31,6 +35,8 @@ class Wake(NamedTuple):
     """When the job came in, in ms since the Unix epoch."""
     tries: int = 0
     """How often a provider has answered that it shall be tried again."""
+    traceparent: str = ""
+    """Of the message's trace; empty: it is not traced."""
 
     @property
     def key(self) -> WakeKey:
@@ -45,13 +51,23 @@ def encode_key(key: WakeKey) -> str:
 
 def encode_wake(wake: Wake) -> str:
     """What is kept beside the key. The seq comes first: the queue compares it."""
-    return f"{wake.seq} {wake.message_id} {wake.tries} {wake.since_ms} {wake.sender}"
+    traced = f"{_TRACED}{wake.traceparent}" if wake.traceparent else ""
+    return f"{wake.seq} {wake.message_id} {wake.tries} {wake.since_ms} {wake.sender}{traced}"
 
 
 def decode_wake(key: str, kept: str) -> Wake:
     """The wake that was encoded. Raises ValueError for anything else."""
     user, device, conversation = key.split(" ")
     seq, message_id, tries, since_ms, sender = kept.split(" ")
+    sender, _, traceparent = sender.partition(_TRACED)
     return Wake(
-        user, device, conversation, sender, int(message_id), int(seq), int(since_ms), int(tries)
+        user,
+        device,
+        conversation,
+        sender,
+        int(message_id),
+        int(seq),
+        int(since_ms),
+        int(tries),
+        traceparent,
     )

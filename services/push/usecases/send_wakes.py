@@ -26,6 +26,7 @@ from services.push.wake_ports import (
     Settlement,
     WakeMemory,
     WakeQueue,
+    WakeTraces,
 )
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.logs import get_logger
@@ -82,6 +83,7 @@ class SendWakes:
         wall_clock: Callable[[], float],
         dice: Callable[[], float],
         limits: LaneLimits | None = None,
+        traces: WakeTraces | None = None,
     ) -> None:
         """`clock`: monotonic seconds; `wall_clock`: seconds since the Unix epoch."""
         self.name = name
@@ -95,6 +97,7 @@ class SendWakes:
         self._wall_clock = wall_clock
         self._dice = dice
         self._limits = limits or LaneLimits()
+        self._traces = traces
         self._breaker = Breaker()
         self._counts = LaneStatistics()
         self._in_flight = 0
@@ -185,8 +188,11 @@ class SendWakes:
 
     async def _send(self, notification: Notification, device: PushDevice) -> None:
         try:
+            began = self._clock()
             outcome = await self._outcome(notification)
             self._heed(outcome)
+            if notification.wake.traceparent and self._traces is not None:
+                self._traces.sent(self.name, notification.wake, outcome, began)
             self._answered.append((notification.wake, device, outcome))
         finally:
             self._in_flight -= 1
