@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from opentelemetry.trace import SpanKind
-
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.traceparent import TraceContext, parse_traceparent
 from whimbrel.runtime.message_spans import message_attributes
-from whimbrel.runtime.tracing import Moment, Tracing
+from whimbrel.runtime.tracing import CONSUMER, PRODUCER, Moment, Tracing
 
 if TYPE_CHECKING:
     from services.access.client_stream import ClientStream
@@ -51,9 +49,7 @@ class DeliveryTraces:
         context = self._tracing.begin(parent)
         attributes = message_attributes("receive", "receive", delivery.message.message_id)
         attributes["whimbrel.recipients"] = len(delivery.targets)
-        self._tracing.record(
-            "receive", context, parent, now, now, attributes, kind=SpanKind.CONSUMER
-        )
+        self._tracing.record("receive", context, parent, now, now, attributes, kind=CONSUMER)
         return context
 
     def offered(self, parent: TraceContext, message_id: int, now: float) -> EntryTrace:
@@ -106,7 +102,6 @@ class DeliveryTraces:
             trace.context,
             started,
             now,
-            message_attributes(name),
         )
 
     def _end(self, trace: EntryTrace, now: float, error: str = "") -> None:
@@ -119,7 +114,7 @@ class DeliveryTraces:
             trace.offered_at,
             now,
             attributes,
-            kind=SpanKind.PRODUCER,
+            kind=PRODUCER,
             moments=trace.moments,
             error=error,
         )

@@ -7,13 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from opentelemetry.trace import SpanKind
-
 from whimbrel.core.drain.pacing import TokenBucket
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.traceparent import TraceContext, parse_traceparent
 from whimbrel.runtime.message_spans import message_attributes
-from whimbrel.runtime.tracing import Tracing
+from whimbrel.runtime.tracing import CLIENT, SERVER, Tracing
 from whimbrel.runtime.tracing_settings import TracingSettings
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class SendTraces:
             began,
             now,
             {"messaging.system": "whimbrel", "messaging.operation.name": "link frame"},
-            kind=SpanKind.CLIENT,
+            kind=CLIENT,
             links=[trace.context for trace in traces],
         )
         for context, _, received_at in traces:
@@ -81,7 +79,6 @@ class SendTraces:
                 context,
                 received_at,
                 now,
-                message_attributes("link"),
                 links=(frame,),
             )
 
@@ -109,6 +106,6 @@ class SendTraces:
             trace.received_at,
             now,
             attributes,
-            kind=SpanKind.SERVER,
+            kind=SERVER,
             error=error,
         )

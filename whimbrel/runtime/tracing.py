@@ -11,19 +11,19 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, Tracer
+from opentelemetry.trace import Tracer
 
 from whimbrel.core.traceparent import TraceContext
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.otlp_spans import Attributes, EncodedSpan, EncodedSpanExporter, add_attributes
 from whimbrel.runtime.settings import PodSettings
 
 _log = get_logger(__name__)
@@ -33,11 +33,15 @@ _EXPORT_SECONDS: Final = 2.0
 process, which waits for two of them at most."""
 _QUEUED_SPANS: Final = 4_096
 """About 4 MB; what comes while so many wait is dropped."""
-_SCOPE: Final = InstrumentationScope("whimbrel")
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_SAMPLED_FLAG: Final = 1
 _NS: Final = 1_000_000_000
 
-Attributes = Mapping[str, str | int | float | bool]
+Kind: TypeAlias = trace_pb2.Span.SpanKind.ValueType
+INTERNAL: Final = trace_pb2.Span.SPAN_KIND_INTERNAL
+SERVER: Final = trace_pb2.Span.SPAN_KIND_SERVER
+CLIENT: Final = trace_pb2.Span.SPAN_KIND_CLIENT
+PRODUCER: Final = trace_pb2.Span.SPAN_KIND_PRODUCER
+CONSUMER: Final = trace_pb2.Span.SPAN_KIND_CONSUMER
 
 
 class Moment(NamedTuple):
@@ -53,7 +57,6 @@ class Tracing:
 
     def __init__(self, exporter: SpanExporter, resource: Resource) -> None:
         self._exporter = _OnceLogged(exporter)
-        self._resource = resource
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._processor = BatchSpanProcessor(self._exporter, max_queue_size=_QUEUED_SPANS)
         self._provider.add_span_processor(self._processor)
@@ -75,9 +78,9 @@ class Tracing:
         parent: TraceContext | None,
         started: float,
         ended: float,
-        attributes: Attributes,
+        attributes: Attributes | None = None,
         *,
-        kind: SpanKind = SpanKind.INTERNAL,
+        kind: Kind = INTERNAL,
         links: Sequence[TraceContext] = (),
         moments: Sequence[Moment] = (),
         error: str = "",
@@ -85,25 +88,32 @@ class Tracing:
         """A span that is over. `started` and `ended` are monotonic seconds."""
         # Anew each time: the wall clock may have been set since the last span.
         to_wall = time.time_ns() - time.monotonic_ns()
-        self._processor.on_end(
-            ReadableSpan(
-                name=name,
-                context=_span_context(context),
-                parent=None if parent is None else _span_context(parent),
-                resource=self._resource,
-                attributes=attributes,
-                events=[
-                    Event(moment.name, moment.attributes, int(moment.at * _NS) + to_wall)
-                    for moment in moments
-                ],
-                links=[Link(_span_context(linked)) for linked in links],
-                kind=kind,
-                status=Status(StatusCode.ERROR, error) if error else Status(),
-                start_time=int(started * _NS) + to_wall,
-                end_time=int(ended * _NS) + to_wall,
-                instrumentation_scope=_SCOPE,
-            )
+        encoded = trace_pb2.Span(
+            trace_id=context.trace_id.to_bytes(16, "big"),
+            span_id=context.span_id.to_bytes(8, "big"),
+            name=name,
+            kind=kind,
+            start_time_unix_nano=int(started * _NS) + to_wall,
+            end_time_unix_nano=int(ended * _NS) + to_wall,
+            flags=_SAMPLED_FLAG,
         )
+        if parent is not None:
+            encoded.parent_span_id = parent.span_id.to_bytes(8, "big")
+        if attributes:
+            add_attributes(encoded.attributes, attributes)
+        for linked in links:
+            encoded.links.add(
+                trace_id=linked.trace_id.to_bytes(16, "big"),
+                span_id=linked.span_id.to_bytes(8, "big"),
+                flags=_SAMPLED_FLAG,
+            )
+        for happened, at, about in moments:
+            event = encoded.events.add(name=happened, time_unix_nano=int(at * _NS) + to_wall)
+            add_attributes(event.attributes, about)
+        if error:
+            encoded.status.code = trace_pb2.Status.STATUS_CODE_ERROR
+            encoded.status.message = error
+        self._processor.on_end(EncodedSpan(encoded))
 
     async def close(self) -> None:
         """Send what waits. Takes two exports' time at most."""
@@ -117,8 +127,8 @@ async def open_tracing(endpoint: str, role: str, pod: PodSettings) -> AsyncItera
     OTEL_EXPORTER_OTLP_* variables (headers, certificate) hold too, except for the timeout."""
     # What fails is said once below; the library says it again for each batch.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-    exporter = OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_SECONDS)
-    tracing = Tracing(exporter, resource_of(role, pod))
+    resource = resource_of(role, pod)
+    tracing = Tracing(EncodedSpanExporter(endpoint, resource, _EXPORT_SECONDS), resource)
     try:
         yield tracing
     finally:
@@ -165,7 +175,3 @@ class _OnceLogged(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
-
-
-def _span_context(context: TraceContext) -> SpanContext:
-    return SpanContext(context.trace_id, context.span_id, is_remote=True, trace_flags=_SAMPLED)

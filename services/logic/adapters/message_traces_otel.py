@@ -8,13 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from opentelemetry.trace import SpanKind
-
 from services.logic.domain.model import Answer, Outcome, SendTrace, StoredMessage
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.traceparent import TraceContext, parse_traceparent
 from whimbrel.runtime.message_spans import destination_attributes, message_attributes
-from whimbrel.runtime.tracing import Tracing
+from whimbrel.runtime.tracing import CLIENT, CONSUMER, INTERNAL, PRODUCER, Kind, Tracing
 
 
 class OtelMessageTraces:
@@ -47,7 +45,7 @@ class OtelMessageTraces:
             trace.arrived_at,
             self.now(),
             attributes,
-            kind=SpanKind.CONSUMER,
+            kind=CONSUMER,
             error=error,
         )
 
@@ -90,9 +88,9 @@ class OtelMessageTraces:
             if parent is None:
                 continue
             size = {"messaging.batch.message_count": batch}
-            self._child("locate", parent, began, located, size, kind=SpanKind.CLIENT)
+            self._child("locate", parent, began, located, size, kind=CLIENT)
             recipients = {"whimbrel.recipients": len(message.participants)}
-            self._child("fan out", parent, located, now, recipients, kind=SpanKind.PRODUCER)
+            self._child("fan out", parent, located, now, recipients, kind=PRODUCER)
 
     def read(self, entries: Sequence[types_pb2.Entry], began: float) -> None:
         now = self.now()
@@ -108,7 +106,7 @@ class OtelMessageTraces:
         ended: float,
         more: dict[str, int] | dict[str, float] | None = None,
         *,
-        kind: SpanKind = SpanKind.INTERNAL,
+        kind: Kind = INTERNAL,
         links: Sequence[TraceContext] = (),
     ) -> None:
         self._tracing.record(
@@ -117,7 +115,7 @@ class OtelMessageTraces:
             parent,
             began,
             ended,
-            {**message_attributes(name), **(more or {})},
+            more,
             kind=kind,
             links=links,
         )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 
-from opentelemetry.trace import SpanKind
-
 from services.push.domain.outcomes import Outcome, Result
 from services.push.domain.wakes import Wake
 from whimbrel.core.traceparent import parse_traceparent
 from whimbrel.runtime.message_spans import message_attributes
-from whimbrel.runtime.tracing import Tracing
+from whimbrel.runtime.tracing import CLIENT, CONSUMER, Tracing
 
 
 class OtelWakeTraces:
@@ -32,7 +30,7 @@ class OtelWakeTraces:
             now - waited,
             now,
             {**message_attributes("push job", "receive"), "whimbrel.push.devices": devices},
-            kind=SpanKind.CONSUMER,
+            kind=CONSUMER,
         )
 
     def sent(self, provider: str, wake: Wake, outcome: Outcome, began: float) -> None:
@@ -52,6 +50,6 @@ class OtelWakeTraces:
                 "whimbrel.push.result": outcome.result.value,
                 "whimbrel.push.tries": wake.tries,
             },
-            kind=SpanKind.CLIENT,
+            kind=CLIENT,
             error="" if is_taken else outcome.reason,
         )
