@@ -72,6 +72,9 @@ class DeliveryTraces:
                 continue
             if trace.written_at is None:
                 trace.written_at = now
+                if (old := stream.traced.get(item.seq)) is not None:
+                    old.moments.append(Moment("read.again", now, {}))
+                    self._end(old, now)
                 stream.traced[item.seq] = trace
                 if stream.arrived_at is not None:
                     trace.moments.append(Moment("session.arrived", stream.arrived_at, {}))

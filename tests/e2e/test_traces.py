@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from typer.testing import CliRunner, Result
 
 from tests.e2e.trace_world import RECIPIENT, SENDER, Traced, device, listening, traced_stack
 from tests.waiting import until
+from whimbrel.cli.app import app
 from whimbrel.cli.trace_query import find_trace
+from whimbrel.client import connect
 from whimbrel.local.stack import Stack, StackSpec
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
@@ -54,6 +62,45 @@ async def test_a_message_is_found_by_its_id(stack: Stack) -> None:
     found = await asyncio.to_thread(find_trace, stack.traces_url, str(receipt.message_id))
     assert found is not None
     assert found["traceID"] == receipt.trace_id
+
+
+async def test_the_application_s_own_span_is_the_root_of_the_trace(stack: Stack) -> None:
+    provider = TracerProvider(resource=Resource.create({"service.name": "an app"}))
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(stack.otlp_url)))
+    tracer = provider.get_tracer("app")
+    token = stack.token("gail")
+    async with connect(stack.endpoints, token, device="d", tracer=tracer) as gail:
+        receipt = await gail.send("hank", "from an app")
+    await asyncio.to_thread(provider.shutdown)
+    traced = Traced(stack, receipt.trace_id)
+    await traced.wait_for("send", *SENDER)
+    assert traced.is_connected(), traced.names()
+    root = traced.shown().lines[0]
+    assert (root.name, root.service) == ("send", "an app")
+
+
+async def test_the_command_shows_a_trace_and_says_what_to_do_without_one(stack: Stack) -> None:
+    async with device(stack, "ivan") as ivan:
+        receipt = await ivan.send("judy", "shown")
+    await Traced(stack, receipt.trace_id).wait_for(*SENDER)
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, ["trace", *words, "--data", str(stack.folder.path)])
+
+    shown = await asyncio.to_thread(run, str(receipt.message_id))
+    assert shown.exit_code == 0, shown.output
+    assert [name for name in SENDER if name not in shown.stdout] == []
+    as_json = await asyncio.to_thread(run, receipt.trace_id, "--json")
+    assert {line["name"] for line in json.loads(as_json.stdout)["lines"]} >= set(SENDER)
+    missing = await asyncio.to_thread(run, "1")
+    assert missing.exit_code == 1
+    assert "WHIMBREL_TRACING__RATIO" in missing.output
+    wrong = await asyncio.to_thread(run, "hello")
+    assert wrong.exit_code == 1
+    assert "neither a message id" in wrong.output
+    nobody = await asyncio.to_thread(run, "1", "--jaeger", "http://127.0.0.1:1")
+    assert nobody.exit_code == 1
+    assert "nobody answers" in nobody.output
 
 
 async def test_a_trace_that_the_application_has_begun_goes_on(stack: Stack) -> None:

@@ -18,6 +18,7 @@ from whimbrel.client.lifetime import Lifetime, Options
 from whimbrel.client.presence import Surroundings
 from whimbrel.client.signals import Signals
 from whimbrel.client.tokens import TokenSource
+from whimbrel.client.tracing import send_traced
 from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.names import check_name
 from whimbrel.core.outgoing import BodyKind, Outgoing
@@ -117,7 +118,7 @@ class Client:
             traceparent,
             recipient_id=recipient_id,
         )
-        return await self._entered().sending.send(message, timeout_seconds)
+        return await self._send(message, timeout_seconds)
 
     async def send_to(
         self,
@@ -140,7 +141,14 @@ class Client:
             traceparent,
             conversation_id=conversation_id,
         )
-        return await self._entered().sending.send(message, timeout_seconds)
+        return await self._send(message, timeout_seconds)
+
+    async def _send(self, message: Outgoing, timeout_seconds: float) -> Receipt:
+        sending = self._entered().sending
+        tracer = self._options.tracer
+        if tracer is None or message.traceparent:
+            return await sending.send(message, timeout_seconds)
+        return await send_traced(tracer, message, lambda one: sending.send(one, timeout_seconds))
 
     async def recall(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 
@@ -20,6 +20,9 @@ from whimbrel.client.signal_book import SignalBook
 from whimbrel.client.store import ClientStore, check_owner
 from whimbrel.client.tokens import TokenSource, claimed_user
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 CLIENT_NAME: Final = "whimbrel-python/0.1.0"
 _GRACE_SECONDS: Final = 2.0
@@ -39,6 +42,7 @@ class Options:
     account_scope: bool = False
     signals: bool = False
     delivered_receipts: bool = False
+    tracer: Tracer | None = None
 
 
 class Lifetime:

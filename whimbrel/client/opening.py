@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -13,6 +14,9 @@ from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore, MemoryStore
 from whimbrel.client.tokens import Token, TokenSource
 from whimbrel.core.names import check_name, check_platform
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 
 def connect(
@@ -29,6 +33,7 @@ def connect(
     timeout_seconds: float | None = 30.0,
     settings: ClientSettings | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    tracer: Tracer | None = None,
 ) -> Client:
     """A client for `async with`: entering it connects, leaving it says goodbye.
 
@@ -62,6 +67,9 @@ def connect(
         For the first attachment. None tries for ever.
     settings, credentials
         See ClientSettings; credentials are for TLS (grpc.ssl_channel_credentials).
+    tracer
+        An OpenTelemetry tracer of the application. Each `send` is a span of it then, and where
+        that is sampled the servers go on with its trace. None: the server decides.
 
     Entering raises WhimbrelError DEADLINE_EXCEEDED when nothing could be attached in time,
     PERMISSION_DENIED when the store belongs to another user or device, ConnectionClosed when the
@@ -88,5 +96,6 @@ def connect(
             account_scope,
             signals or delivered_receipts,
             delivered_receipts,
+            tracer,
         ),
     )

@@ -143,6 +143,11 @@ class Stack:
         return self.record.traces
 
     @property
+    def otlp_url(self) -> str | None:
+        """http:// URL of the collector that its services send traces to, if any."""
+        return self._plan.collector.otlp_url
+
+    @property
     def pods(self) -> list[str]:
         """The names of the services' pods ("access-0", …), not of the stores."""
         others = {*self.stores, *(part.name for part in self._plan.collector.parts)}

@@ -115,6 +115,10 @@ class Tracing:
             encoded.status.message = error
         self._processor.on_end(EncodedSpan(encoded))
 
+    def flush(self) -> None:
+        """Send what waits, and wait for it. For tests."""
+        self._processor.force_flush()
+
     async def close(self) -> None:
         """Send what waits. Takes two exports' time at most."""
         self._exporter.is_closing = True

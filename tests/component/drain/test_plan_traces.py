@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
+import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from services.drain.adapters.plan_observer_otel import open_plan_spans
@@ -86,9 +87,13 @@ async def test_a_collector_that_is_away_does_not_hold_up_the_end() -> None:
         spans.see((), [ended_plan()], WALL_MS + 7_500)
 
 
-def test_who_sends_no_traces_does_not_import_what_sends_them() -> None:
+@pytest.mark.parametrize(
+    "module",
+    [*(f"services.{role}.bootstrap" for role in ("access", "drain", "logic", "push")), "whimbrel"],
+)
+def test_who_sends_no_traces_does_not_import_what_sends_them(module: str) -> None:
     program = (
-        "import sys, services.drain.bootstrap;"
+        f"import sys, {module};"
         "assert not [one for one in sys.modules if one.partition('.')[0] == 'opentelemetry']"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
