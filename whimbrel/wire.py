@@ -18,6 +18,7 @@ def outgoing_message(message: Outgoing, *, resend: bool) -> access_pb2.OutgoingM
         client_message_id=message.client_message_id,
         body=types_pb2.Body(kind=types_pb2.BodyKind.ValueType(message.kind), content=message.body),
         resend=resend,
+        traceparent=message.traceparent,
     )
     if message.attributes:
         sent.attributes.CopyFrom(attributes_to_wire(message.attributes))

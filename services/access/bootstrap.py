@@ -27,6 +27,7 @@ from services.access.settings import AccessSettings
 from services.access.signal_desk import SignalDesk
 from services.access.signal_requests import SignalRequests
 from services.access.stream_services import StreamServices
+from services.access.trace_parts import open_traces
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -65,6 +66,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         for stream in table.of_device(user_id, device_id):
             stream.ack_stored(cursor)
 
+    send_traces, delivery_traces = open_traces(settings, chassis, clock=clock)
     links = Links(make_link)
     requests = LogicRequests(links, clock=clock, send_seconds=own.send_seconds)
     acks = AckKeeper(requests, on_stored, clock=clock, flush_seconds=own.ack_flush_seconds)
@@ -79,6 +81,8 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         highest,
         clock=clock,
         commit_seconds=own.send_seconds,
+        send_traces=send_traces,
+        delivery_traces=delivery_traces,
     )
     routes = Routes(
         router,
@@ -121,6 +125,8 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         signals,
         settings.drain.linger_seconds,
         clock,
+        send_traces,
+        delivery_traces,
     )
     servicer = AccessServicer(services, handshake, links, tokens, revoked)
     access_pb2_grpc.add_AccessServiceServicer_to_server(servicer, chassis.server)

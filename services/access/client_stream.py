@@ -25,6 +25,7 @@ from whimbrel.core.session_types import Mode, SessionLimits, SessionStatistics
 from whimbrel.core.window import Numbered
 
 if TYPE_CHECKING:
+    from services.access.delivery_traces import EntryTrace
     from services.access.pending import PendingSend
     from services.access.stream_services import StreamServices
     from services.access.stream_signals import StreamSignals
@@ -74,6 +75,8 @@ class ClientStream:
         self.sent = 0
         """Messages that the client handed over, also those that were refused."""
         self.opened_at = services.clock()
+        self.traced: dict[int, EntryTrace] = {}
+        """In flight and traced, by seq."""
         self.wake = wake
         self._fin_at = math.inf
         self._armed = math.inf
@@ -125,19 +128,23 @@ class ClientStream:
         """A message of this device is durable; to the device this is also its delivery."""
         self.unanswered -= 1
         self.session.satisfied(seq, now)
-        self.outbound.accept(
-            access_pb2.AcceptedMessage(
-                client_message_id=send.client_message_id,
-                message_id=message_id,
-                seq=seq,
-                conversation_id=send.conversation_id,
-            )
+        accepted = access_pb2.AcceptedMessage(
+            client_message_id=send.client_message_id,
+            message_id=message_id,
+            seq=seq,
+            conversation_id=send.conversation_id,
         )
+        if send.trace is not None and self.services.send_traces is not None:
+            accepted.trace_id = send.trace.context.trace_hex
+            self.services.send_traces.accepted(send, message_id, now)
+        self.outbound.accept(accepted)
         self.turn(now)
 
     def refused(self, send: PendingSend, error: WhimbrelError) -> None:
         """A message of this device was not stored, or nobody knows."""
         self.unanswered -= 1
+        if send.trace is not None and self.services.send_traces is not None:
+            self.services.send_traces.refused(send, error)
         self.reject(send.client_message_id, error)
 
     def reject(self, client_message_id: str, error: WhimbrelError) -> None:
@@ -266,6 +273,8 @@ class ClientStream:
         services.table.remove(self)
         services.moves.ended(self)
         services.signals.close(self)
+        if self.traced and services.delivery_traces is not None:
+            services.delivery_traces.left(self, services.clock())
         if self.is_superseded or not self.epoch:
             return
         services.departures.add(self)

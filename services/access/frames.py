@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.errors import CloseCode, WhimbrelError
 from whimbrel.core.window import Numbered
+
+if TYPE_CHECKING:
+    from services.access.delivery_traces import DeliveryTraces, EntryTrace
 
 M = TypeVar("M")
 
@@ -22,6 +25,8 @@ DELIVER_BYTES: Final = MAX_FRAME_BYTES - 4 * 1024
 """Entries in one Deliver, leaving room for its own framing."""
 ENTRY_OVERHEAD_BYTES: Final = 24
 """What an entry costs beyond its message: seq, late, tags and lengths."""
+TRACEPARENT_BYTES: Final = 57
+"""What a traced entry costs more."""
 _RESULTS_PER_FRAME: Final = 500
 
 
@@ -31,6 +36,8 @@ class Item(NamedTuple):
     seq: int
     message: types_pb2.Message | None
     late: bool
+    trace: EntryTrace | None = None
+    """None: its delivery is not traced."""
 
 
 def detached(message: types_pb2.Message) -> types_pb2.Message:
@@ -40,13 +47,19 @@ def detached(message: types_pb2.Message) -> types_pb2.Message:
     return copy
 
 
-def numbered(entries: Iterable[types_pb2.Entry]) -> list[Numbered[Item]]:
+def numbered(
+    entries: Iterable[types_pb2.Entry], traces: DeliveryTraces | None, now: float
+) -> list[Numbered[Item]]:
     """A page of the timeline as a session takes it."""
     page = []
     for entry in entries:
         message = detached(entry.message) if entry.HasField("message") else None
         size = ENTRY_OVERHEAD_BYTES + (message.ByteSize() if message is not None else 0)
-        page.append(Numbered(entry.seq, size, Item(entry.seq, message, entry.late)))
+        trace = None
+        if entry.traceparent and traces is not None:
+            trace = traces.read(entry, now)
+            size += TRACEPARENT_BYTES
+        page.append(Numbered(entry.seq, size, Item(entry.seq, message, entry.late, trace)))
     return page
 
 
@@ -54,10 +67,12 @@ def deliver(items: Iterable[Item]) -> access_pb2.ConnectResponse:
     """One Deliver of these entries."""
     frame = access_pb2.ConnectResponse()
     entries = frame.deliver.entries
-    for seq, message, late in items:
+    for seq, message, late, trace in items:
         entry = entries.add(seq=seq, late=late)
         if message is not None:
             entry.message.CopyFrom(message)
+        if trace is not None:
+            entry.traceparent = trace.context.traceparent
     return frame
 
 

@@ -86,7 +86,8 @@ class Handshake:
         self._admission.attached(now - began, now)
         if ticket_epoch:
             self._tell(stream, previous)
-        stream.session.attach(result.cursor, result.head, numbered(result.entries), now)
+        page = numbered(result.entries, stream.services.delivery_traces, now)
+        stream.session.attach(result.cursor, result.head, page, now)
         stream.set_app_state(hello.app_state, now)
         stream.services.signals.open(stream, hello, now)
         stream.outbound.welcome(self._welcome(stream))

@@ -50,8 +50,10 @@ def _send(stream: ClientStream, message: access_pb2.OutgoingMessage, now: float)
         if stale is not None:
             raise stale
         conversation_id = conversation_of(message, stream.user_id, services.settings.max_body_bytes)
+        traces = services.send_traces
+        trace = None if traces is None else traces.begin(message.traceparent, now)
         services.requests.send(
-            PendingSend(stream, message.client_message_id, conversation_id),
+            PendingSend(stream, message.client_message_id, conversation_id, trace),
             message,
             sender_id=stream.user_id,
             device_id=stream.device_id,
@@ -75,6 +77,8 @@ def _acknowledge(stream: ClientStream, ack: access_pb2.Ack, now: float) -> None:
     if is_news:
         stream.services.acks.keep(stream.user_id, stream.device_id, cursor)
         stream.services.signals.acknowledged(stream, cursor)
+        if stream.traced and stream.services.delivery_traces is not None:
+            stream.services.delivery_traces.acknowledged(stream, cursor, now)
     if is_news or ack.confirm_now:
         stream.turn(now)
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
 
@@ -25,6 +26,9 @@ from whimbrel.api.router.v1 import router_pb2
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.tls import Dial
+
+if TYPE_CHECKING:
+    from services.access.send_traces import SendTrace
 
 _log = get_logger(__name__)
 
@@ -45,6 +49,9 @@ class LinkEvents(Protocol):
 
     def on_down(self, link: Link) -> None:
         """The link broke; what is pending on it will not be answered."""
+
+    def on_traced(self, traces: Sequence[SendTrace], began: float) -> None:
+        """A batch with these messages was written; `began` is monotonic seconds."""
 
 
 class HighestId:
@@ -147,7 +154,11 @@ class Link:
         while True:
             batch = await self.outbox.take()
             batch.highest_message_id = self._highest.value
+            traced = self.outbox.take_traced(batch)
+            began = time.monotonic() if traced else 0.0
             await call.write(batch)
+            if traced:
+                self._events.on_traced(traced, began)
 
     async def _read(self, call: Any) -> None:
         while isinstance(response := await call.read(), logic_pb2.LinkResponse):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+
+if TYPE_CHECKING:
+    from services.access.send_traces import SendTrace
 
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCHES: Final = 16
@@ -24,6 +27,8 @@ class LinkOutbox:
         self._batches: deque[logic_pb2.LinkRequest] = deque()
         self._open_bytes = 0
         self._filled = asyncio.Event()
+        self.traced: deque[tuple[logic_pb2.LinkRequest, SendTrace]] = deque()
+        """The traced messages of the batches, in their order."""
 
     @property
     def is_behind(self) -> bool:
@@ -53,7 +58,15 @@ class LinkOutbox:
             await self._filled.wait()
         return self._batches.popleft()
 
+    def take_traced(self, batch: logic_pb2.LinkRequest) -> list[SendTrace]:
+        """The traced messages of a batch that was taken, once."""
+        taken = []
+        while self.traced and self.traced[0][0] is batch:
+            taken.append(self.traced.popleft()[1])
+        return taken
+
     def clear(self) -> None:
         """The link broke: what waits will never be written."""
         self._batches.clear()
         self._open_bytes = 0
+        self.traced.clear()

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from services.access.frames import Item
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.window import Numbered
+
+if TYPE_CHECKING:
+    from services.access.send_traces import SendTrace
 
 P = TypeVar("P")
 
@@ -44,6 +47,8 @@ class PendingSend(NamedTuple):
     owner: SendOwner
     client_message_id: str
     conversation_id: str
+    trace: SendTrace | None = None
+    """None: the message is not traced."""
 
 
 class PendingFetch(NamedTuple):

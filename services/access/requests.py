@@ -69,6 +69,9 @@ class LogicRequests:
         request.body.CopyFrom(message.body)
         if message.HasField("attributes"):
             request.attributes.CopyFrom(message.attributes)
+        if send.trace is not None:
+            request.traceparent = send.trace.context.traceparent
+            link.outbox.traced.append((batch, send.trace))
         link.sends.add(ref, send, now)
 
     def fetch(self, owner: FetchOwner, user_id: str, pull: Pull, now: float) -> None:

@@ -4,7 +4,8 @@ that the streams find everything that it brought when they write next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from services.access.acks import AckKeeper
 from services.access.frames import ENTRY_OVERHEAD_BYTES, Item, detached, numbered
@@ -16,6 +17,10 @@ from services.access.requests import error_of, link_broke
 from services.access.session_table import SessionTable
 from services.access.signal_desk import SignalDesk
 from whimbrel.api.logic.v1 import logic_pb2
+
+if TYPE_CHECKING:
+    from services.access.delivery_traces import DeliveryTraces
+    from services.access.send_traces import SendTrace, SendTraces
 
 
 class LogicResponses:
@@ -36,6 +41,8 @@ class LogicResponses:
         *,
         clock: Callable[[], float],
         commit_seconds: float,
+        send_traces: SendTraces | None = None,
+        delivery_traces: DeliveryTraces | None = None,
     ) -> None:
         self._links = links
         self._table = table
@@ -45,6 +52,8 @@ class LogicResponses:
         self._highest = highest
         self._clock = clock
         self._commit_seconds = commit_seconds
+        self._send_traces = send_traces
+        self._traces = delivery_traces
 
     def on_up(self, link: Link) -> None:
         """Choose anew, and ask what was missed while it was away."""
@@ -65,6 +74,11 @@ class LogicResponses:
         self._acks.link_lost(link.pod_id)
         self._head_checks.request()
         self._head_checks.request(self._commit_seconds)
+
+    def on_traced(self, traces: Sequence[SendTrace], began: float) -> None:
+        """Only where there are traces."""
+        if self._send_traces is not None:
+            self._send_traces.linked(traces, began)
 
     def on_response(self, link: Link, response: logic_pb2.LinkResponse) -> None:
         """Results first: they say which deliveries a device has already."""
@@ -102,13 +116,19 @@ class LogicResponses:
 
     def _deliver(self, delivery: logic_pb2.Delivery, now: float) -> None:
         message = None
+        traces = self._traces if delivery.traceparent else None
+        parent = None if traces is None else traces.arrived(delivery, now)
         for target in delivery.targets:
             for stream in self._table.of_user(target.user_id):
                 if message is None:
                     message = detached(delivery.message)
                     size = message.ByteSize() + ENTRY_OVERHEAD_BYTES
                     self._highest.see(message.message_id)
-                stream.offer(target.seq, size, Item(target.seq, message, target.late), now)
+                item = Item(target.seq, message, target.late)
+                if target.traced and traces is not None and parent is not None:
+                    trace = traces.offered(parent, message.message_id, now)
+                    item = item._replace(trace=trace)
+                stream.offer(target.seq, size, item, now)
 
     def _fetched(self, link: Link, result: logic_pb2.FetchResult, now: float) -> None:
         fetch = link.fetches.pop(result.ref)
@@ -117,4 +137,4 @@ class LogicResponses:
         if result.HasField("refused"):
             fetch.owner.pull_failed(now)
         else:
-            fetch.owner.pulled(numbered(result.entries), result.head, now)
+            fetch.owner.pulled(numbered(result.entries, self._traces, now), result.head, now)

@@ -9,13 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import check_platform
-from whimbrel.runtime.settings import (
-    AuthSettings,
-    RouterTarget,
-    Seconds,
-    ServiceSettings,
-    SettingsGroup,
-)
+from whimbrel.runtime.settings import AuthSettings, RouterTarget, ServiceSettings
+from whimbrel.runtime.settings_group import Seconds, SettingsGroup
 
 Count = Annotated[int, Field(ge=1)]
 Policy = Literal["kick_oldest", "refuse"]

@@ -153,6 +153,8 @@ class StreamDriver:
             if items:
                 if stream.signals is not None:
                     stream.signals.written(items)
+                if stream.services.delivery_traces is not None:
+                    stream.services.delivery_traces.written(stream, items, now)
                 return frames.deliver(items)
         # Last of all: a signal never delays anything.
         if stream.is_attached and stream.signals is not None:

@@ -14,9 +14,11 @@ from whimbrel.runtime.ticker import Deadlines
 if TYPE_CHECKING:
     from services.access.acks import AckKeeper
     from services.access.client_stream import ClientStream
+    from services.access.delivery_traces import DeliveryTraces
     from services.access.departures import Departures
     from services.access.moves import Moves
     from services.access.requests import LogicRequests
+    from services.access.send_traces import SendTraces
     from services.access.session_table import SessionTable
     from services.access.signal_desk import SignalDesk
 
@@ -36,6 +38,9 @@ class StreamServices:
     linger_seconds: float
     """For so long the old stream of a session that has moved stays open."""
     clock: Callable[[], float]
+    send_traces: SendTraces | None = None
+    """None: nobody collects traces."""
+    delivery_traces: DeliveryTraces | None = None
     storm: StormSource = field(init=False)
     """Begins with the settings; what changes it later is told to every stream."""
 

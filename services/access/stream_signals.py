@@ -70,7 +70,7 @@ class StreamSignals:
         last = self._written[-1].seq if self._written else 0
         self._written.extend(
             Written(seq, message.conversation_id, message.message_id)
-            for seq, message, _ in items
+            for seq, message, *_ in items
             if seq > last
             and message is not None
             and message.sender_id != self._user_id

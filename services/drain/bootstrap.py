@@ -35,18 +35,17 @@ _LOAD_SECONDS = 1.0
 async def start(settings: DrainSettings, chassis: Chassis) -> None:
     """Open the platform, then stand on it."""
     platform, leadership = await open_platform(settings, chassis)
-    await start_on(platform, leadership, settings, chassis, _tracing(settings, chassis))
+    await start_on(platform, leadership, settings, chassis, _tracing(chassis))
 
 
-def _tracing(settings: DrainSettings, chassis: Chassis) -> list[PlanObserver]:
+def _tracing(chassis: Chassis) -> list[PlanObserver]:
     """Who makes traces of plans: nobody without a collector."""
-    if settings.otlp_endpoint is None:
+    if chassis.tracing is None:
         return []
-    # Imported when asked for: it starts a thread, and weighs on everybody's start.
+    # Imported when asked for: it weighs on everybody's start.
     from services.drain.adapters import plan_observer_otel as otel  # noqa: PLC0415
 
-    exporter = otel.otlp_exporter(settings.otlp_endpoint)
-    return [otel.open_plan_spans(exporter, settings.pod, chassis.stack)]
+    return [otel.open_plan_spans(chassis.tracing, chassis.stack)]
 
 
 async def open_platform(settings: DrainSettings, chassis: Chassis) -> tuple[Platform, Leadership]:

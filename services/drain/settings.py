@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from services.drain.domain.orders import PlannerLimits
-from whimbrel.runtime.settings import (
-    Address,
-    RouterTarget,
-    Seconds,
-    ServiceSettings,
-    SettingsGroup,
-)
+from whimbrel.runtime.settings import RouterTarget, ServiceSettings
+from whimbrel.runtime.settings_group import Address, Seconds, SettingsGroup
 
 Rate = Annotated[float, Field(gt=0)]
-
-
-def _check_otlp(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise ValueError(f"{value!r} is not http://host:port or https://host:port")
-    return value
 
 
 class PlatformSettings(SettingsGroup):
@@ -102,9 +91,3 @@ class DrainSettings(ServiceSettings):
     """The lease of the leader."""
     plans: PlanSettings = PlanSettings()
     """How plans are made."""
-    otlp_endpoint: Annotated[str, AfterValidator(_check_otlp)] | None = Field(
-        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
-    )
-    """http:// or https:// URL of an OpenTelemetry collector that speaks OTLP over gRPC; each plan
-    is one trace there. Under its standard name, since one environment serves many programs.
-    Default none: no traces."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whimbrel.runtime.settings import SettingsGroup
+from whimbrel.runtime.settings_group import SettingsGroup
 
 
 class KeySettings(SettingsGroup):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from whimbrel.runtime.settings import Seconds, SettingsGroup
+from whimbrel.runtime.settings_group import Seconds, SettingsGroup
 
 _MIB = 1024 * 1024
 

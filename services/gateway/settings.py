@@ -8,15 +8,8 @@ from pydantic import Field, model_validator
 
 from services.gateway.key_settings import KeySettings
 from services.gateway.media_settings import MediaSettings
-from whimbrel.runtime.settings import (
-    Address,
-    AuthSettings,
-    MongoSettings,
-    RouterTarget,
-    Seconds,
-    ServiceSettings,
-    SettingsGroup,
-)
+from whimbrel.runtime.settings import AuthSettings, MongoSettings, RouterTarget, ServiceSettings
+from whimbrel.runtime.settings_group import Address, Seconds, SettingsGroup
 
 
 class HttpSettings(SettingsGroup):

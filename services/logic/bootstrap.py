@@ -52,6 +52,7 @@ from services.logic.servicer import LogicServicer
 from services.logic.settings import LogicSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.telling_parts import TellingStores
+from services.logic.trace_parts import open_traces
 from services.logic.usecases.feed_search import SearchPorts
 from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
@@ -144,6 +145,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         worker=settings.worker,
         checking=settings.checks,
         changes=settings.changes,
+        traces=(traces := open_traces(chassis)),
         holder=f"{chassis.pod_id}/{chassis.incarnation}",
         clock=time.monotonic,
         wall_ms=lambda: time.time_ns() // 1_000_000,
@@ -151,7 +153,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     await _until_it_answers(parts.ids.renew)
     goodbye = _Goodbye(parts)
     chassis.stack.push_async_callback(goodbye.say)
-    desk = Desk(parts.use_cases, links)
+    desk = Desk(parts.use_cases, links, traces)
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
         LogicServicer(desk, links, parts.groups, parts.signals.list_reads, parts.ids, revocations),
         chassis.server,

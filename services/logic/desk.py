@@ -15,6 +15,7 @@ from services.logic.domain.model import Answer, DeviceCursor, Outcome
 from services.logic.link import AccessLink, LinkTable
 from services.logic.ports import TimelineStore
 from services.logic.signal_desk import SignalDesk
+from services.logic.trace_ports import MessageTraces
 from services.logic.translate import draft_of, refused_to_wire
 from services.logic.usecases.attach_session import Attach, AttachSession
 from services.logic.usecases.give_up_online import GiveUpOnline, UnacknowledgedRange
@@ -71,9 +72,12 @@ class UseCases:
 class Desk:
     """One per process; `pipelines` lists the loops that somebody has to run."""
 
-    def __init__(self, use_cases: UseCases, links: LinkTable) -> None:
+    def __init__(
+        self, use_cases: UseCases, links: LinkTable, traces: MessageTraces | None = None
+    ) -> None:
         self._use = use_cases
         self._links = links
+        self._traces = traces
         self._signals = SignalDesk(use_cases.signals, use_cases.presence)
         self._attaches: Pipeline[_Attach] = Pipeline(
             self._handle_attaches, max_items=64, max_waiting=20_000
@@ -150,6 +154,8 @@ class Desk:
 
     def _take_send(self, send: logic_pb2.SendRequest, link: AccessLink) -> None:
         ref = send.ref
+        traces = self._traces if send.traceparent else None
+        trace = None if traces is None else traces.begin(send.traceparent)
 
         def answer(outcome: Outcome) -> None:
             result = link.frame(_SMALL).results.add(ref=ref)
@@ -158,9 +164,11 @@ class Desk:
                 result.stored.seq = outcome.seq
             else:
                 result.refused.CopyFrom(refused_to_wire(outcome))
+            if traces is not None and trace is not None:
+                traces.answered(trace, send.conversation_id, outcome)
 
         self._use.submit.submit(
-            draft_of(send),
+            draft_of(send, trace),
             epoch=send.epoch,
             resend=send.resend,
             deadline=self._use.clock() + send.budget_ms / 1000,
@@ -179,6 +187,7 @@ class Desk:
             )
             for _, request in batch
         ]
+        began = 0.0 if self._traces is None else self._traces.now()
         outcomes = await self._use.attach.attach(attaches)
         for (link, request), outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, WhimbrelError):
@@ -194,11 +203,14 @@ class Desk:
                 head=max(outcome.page.head, outcome.cursor),
                 entries=entries,
             )
+            if self._traces is not None:
+                self._traces.read(entries, began)
 
     async def _handle_fetches(self, batch: list[_Fetch]) -> None:
         await asyncio.gather(*(self._fetch(link, request) for link, request in batch))
 
     async def _fetch(self, link: AccessLink, request: logic_pb2.FetchRequest) -> None:
+        began = 0.0 if self._traces is None else self._traces.now()
         try:
             page = await self._use.read.read(
                 request.user_id,
@@ -212,6 +224,8 @@ class Desk:
         entries = link.page(page)
         size = min(MAX_PAGE_BYTES, _SMALL + sum(entry.ByteSize() + 8 for entry in entries))
         link.frame(size).fetch_results.add(ref=request.ref, entries=entries, head=page.head)
+        if self._traces is not None:
+            self._traces.read(entries, began)
 
     async def _handle_heads(self, batch: list[_HeadCheck]) -> None:
         positions: dict[str, int] = {}

@@ -18,6 +18,7 @@ from services.logic.translate import message_to_wire, page_to_wire
 from services.logic.usecases.read_timeline import Page
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.types.v1 import types_pb2
+from whimbrel.core.traceparent import is_followed
 
 MAX_FRAME_BYTES = 1024 * 1024
 MAX_WAITING_FRAMES = 32
@@ -71,6 +72,11 @@ class AccessLink:
         delivery = self.frame(size).deliveries.add(message=message_to_wire(message))
         for entry in targets:
             delivery.targets.add(user_id=entry.user, seq=entry.seq, late=entry.late)
+        if message.traceparent:
+            delivery.traceparent = message.traceparent
+            participants = len(message.participants)
+            for target in delivery.targets:
+                target.traced = is_followed(message.message_id, target.user_id, participants)
 
     @property
     def is_behind(self) -> bool:

@@ -41,6 +41,7 @@ from services.logic.settings import (
 from services.logic.signal_parts import SignalParts, SignalStores, assemble_signals
 from services.logic.signal_ports import SignalOutlet
 from services.logic.telling_parts import TellingParts, TellingStores, assemble_telling
+from services.logic.trace_ports import MessageTraces
 from services.logic.translate import message_bytes
 from services.logic.usecases.attach_session import AttachSession
 from services.logic.usecases.change_messages import ChangeMessages
@@ -175,6 +176,7 @@ def assemble(
     opinion: HostOpinion | None = None,
     telling_stores: TellingStores | None = None,
     asking: WebhookSettings | None = None,
+    traces: MessageTraces | None = None,
 ) -> LogicParts:
     """Wire the use cases. `holder` names this process in the worker leases. `sleep` is how the
     clean-up lets time pass. Without an `opinion` nobody is asked before a message is stored,
@@ -213,7 +215,12 @@ def assemble(
         max_waiting=commit.max_waiting_fan_outs,
     )
     fan_out = FanOut(
-        stores.locator, outlet, offline, stores.memory, max_waiting=commit.max_waiting_fan_outs
+        stores.locator,
+        outlet,
+        offline,
+        stores.memory,
+        max_waiting=commit.max_waiting_fan_outs,
+        traces=traces,
     )
 
     telling = None
@@ -306,6 +313,7 @@ def assemble(
             clock=clock,
             max_waiting=commit.max_waiting_messages,
             screen=screen,
+            traces=traces,
         ),
         attach=AttachSession(stores.cursors, stores.timelines, reader, stores.memory, clock=clock),
         read=reader,

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.logic.domain.model import ClientKey, Draft, ReadReceipt, StoredMessage, TimelineEntry
+from services.logic.domain.model import (
+    ClientKey,
+    Draft,
+    ReadReceipt,
+    SendTrace,
+    StoredMessage,
+    TimelineEntry,
+)
 from services.logic.usecases.read_timeline import Page
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.types.v1 import signals_pb2, types_pb2
 from whimbrel.core.attributes import PLAIN
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.revocations import Revocation
+from whimbrel.core.traceparent import is_followed
 from whimbrel.wire import attributes_of, attributes_to_wire
 
 MAX_RETRY_AFTER_MS: Final = 0xFFFF_FFFF
 """What the field holds: 49 days."""
 
 
-def draft_of(send: logic_pb2.SendRequest) -> Draft:
+def draft_of(send: logic_pb2.SendRequest, trace: SendTrace | None = None) -> Draft:
     """The draft that Access has checked for form."""
     key = ClientKey(send.sender_id, send.sender_device_id, send.client_message_id)
     attributes = attributes_of(send.attributes) if send.HasField("attributes") else PLAIN
-    return Draft(key, send.conversation_id, send.body.kind, send.body.content, attributes)
+    return Draft(key, send.conversation_id, send.body.kind, send.body.content, attributes, trace)
 
 
 def message_to_wire(message: StoredMessage) -> types_pb2.Message:
@@ -53,7 +61,12 @@ def entry_to_wire(entry: TimelineEntry, message: StoredMessage | None) -> types_
     """A timeline entry with its message; a void has none."""
     if message is None:
         return types_pb2.Entry(seq=entry.seq)
-    return types_pb2.Entry(seq=entry.seq, message=message_to_wire(message), late=entry.late)
+    wired = types_pb2.Entry(seq=entry.seq, message=message_to_wire(message), late=entry.late)
+    if message.traceparent and is_followed(
+        message.message_id, entry.user, len(message.participants)
+    ):
+        wired.traceparent = message.traceparent
+    return wired
 
 
 def page_to_wire(page: Page) -> list[types_pb2.Entry]:

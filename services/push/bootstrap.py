@@ -21,6 +21,7 @@ from services.push.metrics import push_metrics
 from services.push.parts import open_providers
 from services.push.servicer import PushServicer
 from services.push.settings import DeliverySettings, PushSettings
+from services.push.trace_parts import open_traces
 from services.push.usecases.consume_jobs import ConsumeJobs
 from services.push.usecases.judge_wakes import JudgeWakes
 from services.push.usecases.look_after_push import LookAfterPush
@@ -58,6 +59,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
     memory = RedisWakeMemory(redis, memory_seconds=delivery.memory_seconds)
     devices = MongoDeviceStore(database)
     providers = await open_providers(settings, chassis.stack)
+    traces = open_traces(chassis)
     schedule = ScheduleWakes(
         devices,
         memory,
@@ -67,6 +69,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
         delay_seconds=delivery.delay_seconds,
         lifetime_seconds=delivery.lifetime_seconds,
         max_waiting=delivery.max_waiting,
+        traces=traces,
     )
     consume = ConsumeJobs(
         stream,
@@ -104,6 +107,7 @@ async def start(settings: PushSettings, chassis: Chassis) -> None:
             wall_clock=time.time,
             dice=random.random,
             limits=_limits(delivery),
+            traces=traces,
         )
         for name, provider in providers.items()
     ]

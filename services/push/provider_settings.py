@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from whimbrel.runtime.settings import SettingsGroup
+from whimbrel.runtime.settings_group import SettingsGroup
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{10}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+[^\s]*$")]

@@ -17,11 +17,10 @@ from whimbrel.runtime.settings import (
     MongoSettings,
     RedisSettings,
     RouterTarget,
-    Seconds,
     ServiceSettings,
-    SettingsGroup,
     WebhookSettings,
 )
+from whimbrel.runtime.settings_group import Seconds, SettingsGroup
 
 
 class DeliverySettings(SettingsGroup):

@@ -165,6 +165,20 @@ class Wishes(Protocol):
         ...
 
 
+class WakeTraces(Protocol):
+    """Who is told what became of wakes of traced messages; where nobody collects traces there is
+    none."""
+
+    def scheduled(self, traceparent: str, devices: int, since_ms: int) -> None:
+        """A job that came in at `since_ms` (since the Unix epoch) has its wakes, for so many
+        devices."""
+        ...
+
+    def sent(self, provider: str, wake: Wake, outcome: Outcome, began: float) -> None:
+        """The provider was called at `began` (monotonic seconds) and has answered."""
+        ...
+
+
 class Provider(Protocol):
     """Takes notifications for devices: APNs, FCM, Web Push, a webhook, a console."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from whimbrel.runtime.settings import RedisSettings, Seconds, ServiceSettings, SettingsGroup
+from whimbrel.runtime.settings import RedisSettings, ServiceSettings
+from whimbrel.runtime.settings_group import Seconds, SettingsGroup
 
 
 class DirectorySettings(SettingsGroup):

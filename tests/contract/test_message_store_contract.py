@@ -14,6 +14,7 @@ from services.logic.ports import MessageStore
 from whimbrel.core.attributes import Attributes, ForwardedFrom
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.ids import compose
+from whimbrel.core.traceparent import TraceContext
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 
 MS = 1_800_000_000_000
@@ -50,6 +51,7 @@ async def pages(store: MessageStore, worker: int, from_ms: int) -> list[list[Sto
 
 async def test_what_was_inserted_is_found_as_it_was(messages: MessageStore) -> None:
     one, other = message(1), message(2, sender="bob", body=b"")
+    other = replace(other, traceparent=TraceContext(17, 4).traceparent)
     assert await messages.insert([one, other]) == []
     assert await messages.insert([]) == []
     assert await messages.find_by_client_keys([one.key, other.key]) == {

@@ -11,6 +11,7 @@ from services.logic.adapters.push_queue_redis import RedisPushQueue
 from services.logic.domain.model import PushJob
 from services.logic.ports import PushQueue
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.traceparent import TraceContext
 from whimbrel.runtime.push_stream import STREAM_KEY, decode_job
 from whimbrel.runtime.settings import RedisSettings
 from whimbrel.runtime.stores import open_redis
@@ -55,8 +56,9 @@ def job(number: int) -> PushJob:
 async def test_jobs_wait_in_the_order_in_which_they_came(given: Given) -> None:
     await given.queue.enqueue([job(2), job(1)])
     await given.queue.enqueue([])
-    await given.queue.enqueue([job(3)])
-    assert await given.waiting() == [job(2), job(1), job(3)]
+    traced = job(3)._replace(traceparent=TraceContext(17, 4).traceparent)
+    await given.queue.enqueue([traced])
+    assert await given.waiting() == [job(2), job(1), traced]
 
 
 async def test_a_batch_larger_than_a_round_trip_waits_whole(given: Given) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from services.drain.settings import DrainSettings
 from tests.expositions import SERIES
 from tests.k8s.manifests import K8S, ROLES, ROOT, VARIANTS, selects, settings_of, variant
 from whimbrel.runtime.metrics_endpoint import PATH
@@ -101,18 +100,19 @@ def test_the_port_of_the_metrics_is_open_for_those_who_watch_only(name: str) -> 
     assert openings == ([(role, watchers) for role in ROLES] if name in MONITORED else [])
 
 
-def test_the_controller_s_traces_go_to_the_collector_of_the_local_overlay(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("role", ROLES)
+def test_every_service_s_traces_go_to_the_collector_of_the_local_overlay(
+    role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifests = variant("local")
-    controller, collector = manifests.workload("drain"), manifests.workload("collector")
-    settings = settings_of(manifests, "drain", monkeypatch)
-    assert isinstance(settings, DrainSettings)
+    sender, collector = manifests.workload(role), manifests.workload("collector")
+    settings = settings_of(manifests, role, monkeypatch)
+    assert settings.tracing.ratio == 1
     host, _, port = (settings.otlp_endpoint or "").removeprefix("http://").partition(":")
     service = manifests.one("Service", host)["spec"]
     assert selects({"matchLabels": service["selector"]}, collector.labels)
     assert int(port) in {each["port"] for each in service["ports"]}
-    assert int(port) in manifests.reaches(controller, collector)
+    assert int(port) in manifests.reaches(sender, collector)
 
 
 @pytest.mark.parametrize("name", sorted({*VARIANTS} - {"local"}))

@@ -18,6 +18,7 @@ from whimbrel.cli import (
     push_commands,
     stack_commands,
     talk_commands,
+    trace_commands,
     user_commands,
     webhook_commands,
 )
@@ -77,6 +78,7 @@ app.add_typer(webhook_commands.webhooks, name="webhooks", rich_help_panel=_PEOPL
 app.command(rich_help_panel=_MEASURE)(demo)
 app.command(rich_help_panel=_MEASURE)(soak)
 app.command(rich_help_panel=_MEASURE)(audit)
+app.command(rich_help_panel=_MEASURE)(trace_commands.trace)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
 
 

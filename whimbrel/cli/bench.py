@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.figures import Figures
     from bench.recents import RecentsFigures
     from bench.run import Workload
+    from whimbrel.local.parts import StackSpec
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,16 +57,32 @@ def throughput(
     logic: Logic = 1,
     endpoint: Endpoint = None,
     secret_file: SecretFile = None,
+    trace_ratio: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Trace this share of the messages, with a collector whose CPU is not counted. "
+            "Default: nothing traces.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Direct messages of 100 bytes, sent, durable, delivered and acknowledged.
 
-    Example: whimbrel bench throughput --seconds 20 --json
+    Examples:
+
+        whimbrel bench throughput --seconds 20 --json
+
+        whimbrel bench throughput --rate 200 --trace-ratio 1
     """
     from bench.run import Workload
 
     workload = Workload(pairs=pairs, in_flight=in_flight, rate=rate, seconds=seconds)
-    _measure("throughput", workload, access, logic, endpoint, secret_file, as_json)
+    if endpoint and trace_ratio is not None:
+        raise typer.BadParameter("--trace-ratio is for a stack of its own, not for --endpoint")
+    spec = _stack(access, logic, trace_ratio)
+    _measure("throughput", workload, spec, endpoint, secret_file, as_json)
 
 
 @app.command()
@@ -86,7 +103,7 @@ def latency(
     from bench.run import Workload
 
     workload = Workload(pairs=pairs, rate=rate, seconds=seconds)
-    _measure("latency", workload, access, logic, endpoint, secret_file, as_json)
+    _measure("latency", workload, _stack(access, logic), endpoint, secret_file, as_json)
 
 
 @app.command()
@@ -190,8 +207,7 @@ def _show_scenarios(found: dict[str, dict[str, Any]]) -> None:
 def _measure(
     name: str,
     workload: Workload,
-    access: int,
-    logic: int,
+    spec: StackSpec,
     endpoints: list[str] | None,
     secret_file: str | None,
     as_json: bool,
@@ -203,7 +219,7 @@ def _measure(
         if endpoints:
             figures = asyncio.run(_against(workload, endpoints, secret_file))
         else:
-            figures = asyncio.run(_own_stack(workload, access, logic, quiet=as_json))
+            figures = asyncio.run(_own_stack(workload, spec, quiet=as_json))
     except (LoadFailedError, StackError) as error:
         typer.echo(f"whimbrel bench {name}: {error}", err=True)
         raise typer.Exit(1) from None
@@ -215,18 +231,32 @@ def _measure(
         raise typer.Exit(1)
 
 
-async def _own_stack(workload: Workload, access: int, logic: int, *, quiet: bool) -> Figures:
+def _stack(access: int, logic: int, trace_ratio: float | None = None) -> StackSpec:
+    from whimbrel.local.parts import StackSpec
+
+    is_traced = trace_ratio is not None
+    return StackSpec(
+        access=access, logic=logic, gateway=0, trace=is_traced, trace_ratio=trace_ratio or 0.0
+    )
+
+
+async def _own_stack(workload: Workload, spec: StackSpec, *, quiet: bool) -> Figures:
     from bench.run import Target, run
-    from whimbrel.local.stack import Stack, StackSpec
+    from whimbrel.local.stack import Stack
 
     _say("starting a stack …", quiet)
-    async with Stack.start(StackSpec(access=access, logic=logic, gateway=0)) as stack:
-        target = Target(stack.endpoints, stack.token, stack.server_pids)
+    async with Stack.start(spec) as stack:
+        target = Target(stack.endpoints, stack.token, lambda: _servers(stack.server_pids()))
         # One short run first: indexes, connections and caches are those of a running system.
         _say("warming up …", quiet)
         await run(replace(workload, seconds=2.0), target, name="warm")
         _say(f"measuring for {workload.seconds:.0f} s …", quiet)
         return await run(workload, target)
+
+
+def _servers(pids: dict[str, int]) -> dict[str, int]:
+    """Without the collector, which stands for one that is elsewhere."""
+    return {name: pid for name, pid in pids.items() if name != "collector"}
 
 
 async def _against(workload: Workload, endpoints: list[str], secret_file: str | None) -> Figures:

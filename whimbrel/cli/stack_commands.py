@@ -55,6 +55,16 @@ def up(
         ),
     ] = False,
     data: Data = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Run a collector that keeps the last traces.")
+    ] = False,
+    otlp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send traces to this OTLP collector (gRPC) instead."),
+    ] = None,
+    trace_ratio: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the messages that are traced.")
+    ] = 1.0,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when all is healthy; `whimbrel down` ends it.")
     ] = False,
@@ -70,6 +80,7 @@ def up(
         whimbrel up --access 2 --logic 2 --detach
 
         whimbrel up --tls
+        whimbrel up --trace
     """
     from whimbrel.local.daemon import run_detached, run_until_signal
     from whimbrel.local.parts import StackSpec
@@ -87,6 +98,9 @@ def up(
         redis_url=redis_url,
         first_port=port,
         tls=tls,
+        trace=trace,
+        otlp_url=otlp,
+        trace_ratio=trace_ratio,
     )
     if detach:
         _show(run_detached(spec, _say))
@@ -176,6 +190,7 @@ def status_json(record: StackRecord) -> dict[str, Any]:
         "pid": record.supervisor.pid,
         "endpoints": record.endpoints,
         "gateway": record.gateway,
+        "traces": record.traces,
         "router_addresses": record.router_addresses,
         "mongo_url": record.mongo_url,
         "redis_url": record.redis_url,
@@ -207,6 +222,8 @@ def _table(record: StackRecord) -> Table:
     table.add_section()
     table.add_row("endpoints", "", ", ".join(record.endpoints), "")
     table.add_row("gateway", "", record.gateway, "")
+    if record.traces:
+        table.add_row("traces", "", record.traces, "")
     table.add_row("router", "", record.router_addresses, "")
     table.add_row("mongo", "", record.mongo_url, "")
     table.add_row("redis", "", record.redis_url, "")
@@ -215,5 +232,15 @@ def _table(record: StackRecord) -> Table:
 
 
 def _rank(role: str) -> int:
-    order = ("access", "logic", "push", "gateway", "drain", "router", "redis", "mongod")
+    order = (
+        "access",
+        "logic",
+        "push",
+        "gateway",
+        "drain",
+        "router",
+        "collector",
+        "redis",
+        "mongod",
+    )
     return order.index(role) if role in order else len(order)

@@ -86,6 +86,7 @@ async def _send(
                     "seq": str(receipt.seq),
                     "conversation_id": receipt.conversation_id,
                     "client_message_id": receipt.client_message_id,
+                    "trace_id": receipt.trace_id,
                 }
             )
         )

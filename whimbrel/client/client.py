@@ -18,6 +18,7 @@ from whimbrel.client.lifetime import Lifetime, Options
 from whimbrel.client.presence import Surroundings
 from whimbrel.client.signals import Signals
 from whimbrel.client.tokens import TokenSource
+from whimbrel.client.tracing import send_traced
 from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.names import check_name
 from whimbrel.core.outgoing import BodyKind, Outgoing
@@ -84,6 +85,7 @@ class Client:
         attributes: Attributes = PLAIN,
         media_id: str = "",
         client_message_id: str | None = None,
+        traceparent: str = "",
         timeout_seconds: float = 30.0,
     ) -> Receipt:
         """Send to a user, in the direct conversation; return when the message is durable.
@@ -104,7 +106,8 @@ class Client:
         NOT_A_MEMBER when the server does not find that so. `media_id` is a medium that the
         message shows (see docs/http.md): NOT_FOUND unless it is yours or was shown to you,
         CONFLICT while it is uploaded. `client_message_id` (1 to 64 of
-        A-Z a-z 0-9 _ . -) is chosen by the SDK when it is None.
+        A-Z a-z 0-9 _ . -) is chosen by the SDK when it is None. `traceparent` (W3C) names the
+        span of yours that this is part of: when it is sampled, the servers go on with its trace.
         """
         check_name(recipient_id, "recipient_id")
         message = _outgoing(
@@ -112,9 +115,10 @@ class Client:
             encrypted,
             _showing(attributes, media_id),
             client_message_id,
+            traceparent,
             recipient_id=recipient_id,
         )
-        return await self._entered().sending.send(message, timeout_seconds)
+        return await self._send(message, timeout_seconds)
 
     async def send_to(
         self,
@@ -125,6 +129,7 @@ class Client:
         attributes: Attributes = PLAIN,
         media_id: str = "",
         client_message_id: str | None = None,
+        traceparent: str = "",
         timeout_seconds: float = 30.0,
     ) -> Receipt:
         """Send to a conversation, a group or a direct one. Everything else is as in `send`."""
@@ -133,9 +138,17 @@ class Client:
             encrypted,
             _showing(attributes, media_id),
             client_message_id,
+            traceparent,
             conversation_id=conversation_id,
         )
-        return await self._entered().sending.send(message, timeout_seconds)
+        return await self._send(message, timeout_seconds)
+
+    async def _send(self, message: Outgoing, timeout_seconds: float) -> Receipt:
+        sending = self._entered().sending
+        tracer = self._options.tracer
+        if tracer is None or message.traceparent:
+            return await sending.send(message, timeout_seconds)
+        return await send_traced(tracer, message, lambda one: sending.send(one, timeout_seconds))
 
     async def recall(
         self,
@@ -342,6 +355,7 @@ def _outgoing(
     encrypted: bool,
     attributes: Attributes,
     client_message_id: str | None,
+    traceparent: str,
     *,
     conversation_id: str | None = None,
     recipient_id: str | None = None,
@@ -352,4 +366,12 @@ def _outgoing(
     kind = BodyKind.ENCRYPTED if encrypted else BodyKind.BYTES
     if isinstance(body, str):
         kind, body = (kind if encrypted else BodyKind.TEXT), body.encode()
-    return Outgoing(client_message_id, kind, bytes(body), conversation_id, recipient_id, attributes)
+    return Outgoing(
+        client_message_id,
+        kind,
+        bytes(body),
+        conversation_id,
+        recipient_id,
+        attributes,
+        traceparent,
+    )

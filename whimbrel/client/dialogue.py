@@ -357,7 +357,13 @@ class Dialogue:
         identifier, conversation = accepted.client_message_id, accepted.conversation_id
         self.inbox.accepted(accepted.seq, conversation, accepted.message_id, now, aside=aside)
         if self.outbox.accepted(identifier) is not None:
-            receipt = Receipt(identifier, accepted.message_id, accepted.seq, conversation)
+            receipt = Receipt(
+                identifier,
+                accepted.message_id,
+                accepted.seq,
+                conversation,
+                accepted.trace_id,
+            )
             self._outcomes.append(Outcome(identifier, receipt))
 
     def _rejected(self, rejected: access_pb2.RejectedMessage, now: float) -> None:

@@ -70,6 +70,8 @@ class Receipt:
     """Its place in the sender's own timeline."""
     conversation_id: str
     """Where it is; for a message to a user, the direct conversation with that user."""
+    trace_id: str = ""
+    """32 hex digits that `whimbrel trace` and Jaeger take; empty when it was not traced."""
 
 
 class ClientState(enum.Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.endpoints import Endpoints
@@ -19,6 +19,9 @@ from whimbrel.client.store import ClientStore, check_owner
 from whimbrel.client.tokens import TokenSource, claimed_user
 from whimbrel.client.transport import Transport
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 CLIENT_NAME: Final = "whimbrel-python/0.1.0"
 _GRACE_SECONDS: Final = 2.0
@@ -38,6 +41,7 @@ class Options:
     account_scope: bool = False
     signals: bool = False
     delivered_receipts: bool = False
+    tracer: Tracer | None = None
 
 
 class Lifetime:

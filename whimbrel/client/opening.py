@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -14,6 +15,9 @@ from whimbrel.client.store import ClientStore, MemoryStore
 from whimbrel.client.tokens import Token, TokenSource
 from whimbrel.client.transport import Tls, transport_of
 from whimbrel.core.names import check_name, check_platform
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 
 def connect(
@@ -31,6 +35,7 @@ def connect(
     settings: ClientSettings | None = None,
     tls: bool | Tls = False,
     credentials: grpc.ChannelCredentials | None = None,
+    tracer: Tracer | None = None,
 ) -> Client:
     """A client for `async with`: entering it connects, leaving it says goodbye.
 
@@ -69,6 +74,9 @@ def connect(
         of the server: `tls=Tls(ca_file="ca.pem")`. It holds for every endpoint, also for those
         that the server names. `credentials` instead (grpc.ssl_channel_credentials) are for what
         a Tls cannot say.
+    tracer
+        An OpenTelemetry tracer of the application. Each `send` is a span of it then, and where
+        that is sampled the servers go on with its trace. None: the server decides.
 
     Raises ValueError for a CA file that cannot be used.
 
@@ -95,5 +103,6 @@ def connect(
             account_scope,
             signals or delivered_receipts,
             delivered_receipts,
+            tracer,
         ),
     )

@@ -33,6 +33,8 @@ class Outgoing:
     conversation_id: str | None = None
     recipient_id: str | None = None
     attributes: Attributes = PLAIN
+    traceparent: str = ""
+    """Of the trace that the application has begun for it; empty: none. Not kept over a restart."""
 
     def __post_init__(self) -> None:
         if (self.conversation_id is None) == (self.recipient_id is None):
@@ -53,6 +55,7 @@ class Outgoing:
             size
             + _ATTRIBUTES_BYTES * bool(self.attributes)
             + len(self.attributes.media_id)
+            + len(self.traceparent)
             + sum(len(user) + 2 for user in self.attributes.mentions)
         )
 

@@ -17,6 +17,7 @@ import grpc
 from whimbrel.local.binaries import explain_loader, find_mongod, find_redis_server
 from whimbrel.local.certificates import OPERATOR, SUPERVISOR, Authority, tls_environment
 from whimbrel.local.cluster import is_serving
+from whimbrel.local.collector_part import Collector, own_collector
 from whimbrel.local.errors import StackError, make_folder, tail
 from whimbrel.local.faketime import require_faketime
 from whimbrel.local.keeper import Part
@@ -71,6 +72,12 @@ class StackSpec:
     """Whether everything but the stores speaks TLS, with an authority of the stack's own."""
     clocks: bool = False
     """Whether the wall clocks of the Logic pods can be stepped; needs libfaketime."""
+    trace: bool = False
+    """Whether a small collector of traces runs beside it, which every service sends to."""
+    otlp_url: str | None = None
+    """A collector that runs already, http:// or https:// URL; instead of `trace`."""
+    trace_ratio: float = 1.0
+    """With one of the two: the share of messages that are traced."""
     environment: dict[str, str] = field(default_factory=dict)
     """WHIMBREL_ settings for all services, on top of those that the stack sets itself."""
     role_environment: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -89,6 +96,8 @@ class StackSpec:
             raise StackError("a MongoDB that runs already brings its own members")
         if self.clocks:
             require_faketime()
+        if self.trace and self.otlp_url is not None:
+            raise StackError("a stack sends its traces to its own collector or to another one")
 
 
 class Plan:
@@ -137,6 +146,11 @@ class Plan:
             own_mongod=own.get("mongod"),
             own_redis=own.get("redis"),
         )
+        self.collector = Collector(spec.otlp_url, spec.trace_ratio)
+        if spec.trace:
+            self.collector = own_collector(
+                self._address("collector"), self._address("traces"), folder, spec.trace_ratio
+            )
         self.routers = self._services("router", routers)
         self.logics = self._services("logic", self._addresses("logic", spec.logic))
         self.pushes = self._services("push", self._addresses("push", spec.push))
@@ -161,7 +175,7 @@ class Plan:
         still stores their acks.
         """
         services = [self.logics, self.pushes, self.gateways, self.drains, self.accesses]
-        return [[self.stores], [self.routers], services]
+        return [[self.collector.parts, self.stores], [self.routers], services]
 
     async def make(self, name: str, revision: str) -> Part:
         """One more pod, while the stack runs. Raises StackError when there is no port for it."""
@@ -254,7 +268,7 @@ class Plan:
             command=(sys.executable, "-m", f"services.{role}"),
             log=log,
             is_ready=partial(is_serving, address, self.dial),
-            environment=environment_with(settings | told),
+            environment=environment_with(settings | self.collector.environment() | told),
             folder=self._folder.path,
             explain=partial(_explain_service, name, log),
             drain_seconds=self._spec.access_grace_seconds if role == "access" else None,

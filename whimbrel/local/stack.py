@@ -75,6 +75,7 @@ class Stack:
             redis_url=plan.redis_url,
             gateway=plan.gateway_url,
             ca_file="" if plan.authority is None else str(plan.authority.ca_file),
+            traces=plan.collector.query_url,
         )
 
     @classmethod
@@ -158,10 +159,20 @@ class Stack:
         self._plan.authority.issue(name)
 
     @property
+    def traces_url(self) -> str:
+        """http:// URL where traces are asked for, as Jaeger is; empty without `spec.trace`."""
+        return self.record.traces
+
+    @property
+    def otlp_url(self) -> str | None:
+        """http:// URL of the collector that its services send traces to, if any."""
+        return self._plan.collector.otlp_url
+
+    @property
     def pods(self) -> list[str]:
         """The names of the services' pods ("access-0", …), not of the stores."""
-        stores = self.stores
-        return [name for name in self._supervisor.keepers if name not in stores]
+        others = {*self.stores, *(part.name for part in self._plan.collector.parts)}
+        return [name for name in self._supervisor.keepers if name not in others]
 
     @property
     def stores(self) -> list[str]:

@@ -77,6 +77,8 @@ class StackRecord:
     parts: dict[str, PartRecord] = field(default_factory=dict)
     ca_file: str = ""
     """Whom clients have to believe; empty when the stack speaks no TLS."""
+    traces: str = ""
+    """http:// URL of the collector's query API; empty when the stack has none."""
 
     @property
     def is_running(self) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -19,6 +19,9 @@ from whimbrel.runtime.interception import ErrorInterceptor
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.metrics import Metrics
 from whimbrel.runtime.tls import Dial
+
+if TYPE_CHECKING:
+    from whimbrel.runtime.tracing import Tracing
 
 _log = get_logger(__name__)
 
@@ -33,6 +36,7 @@ class Chassis:
         interceptor: ErrorInterceptor,
         stack: AsyncExitStack,
         metrics: Metrics,
+        tracing: Tracing | None,
         pod_id: str,
         address: str,
         metrics_address: str,
@@ -44,6 +48,8 @@ class Chassis:
         """Enter adapters here; closed in reverse at the end, after the tasks."""
         self.metrics = metrics
         """Add collectors to it in start()."""
+        self.tracing = tracing
+        """Where spans go; None when there is no collector."""
         self.metrics_address = metrics_address
         """host:port of GET /metrics as bound; empty when nobody asked for it."""
         self.dial = dial

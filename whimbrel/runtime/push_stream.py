@@ -33,6 +33,8 @@ class StreamJob(NamedTuple):
     seq: int
     mentions_user: bool = False
     """The message means the user, by name or with everybody. False when nobody knows, too."""
+    traceparent: str = ""
+    """Empty: the message is not traced."""
 
 
 def encode_job(job: StreamJob) -> dict[str, str]:
@@ -46,6 +48,8 @@ def encode_job(job: StreamJob) -> dict[str, str]:
     }
     if job.mentions_user:
         fields["mentions_user"] = "1"
+    if job.traceparent:
+        fields["traceparent"] = job.traceparent
     return fields
 
 
@@ -61,6 +65,7 @@ def decode_job(fields: Mapping[bytes, bytes]) -> StreamJob:
         _positive(fields, b"message_id"),
         _positive(fields, b"seq"),
         fields.get(b"mentions_user") == b"1",
+        fields.get(b"traceparent", b"").decode(),
     )
 
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import grpc
 import uvloop
@@ -33,6 +33,9 @@ from whimbrel.runtime.service_metrics import service_metrics
 from whimbrel.runtime.settings import MetricsSettings, PodSettings, ServiceSettings
 from whimbrel.runtime.settings_loading import SettingsError, load_settings
 from whimbrel.runtime.tls import Dial, dialer, files_of, server_credentials
+
+if TYPE_CHECKING:
+    from whimbrel.runtime.tracing import Tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -116,6 +119,7 @@ async def serve(
             interceptor=interceptor,
             stack=stack,
             metrics=metrics,
+            tracing=await _trace(settings, stack),
             pod_id=settings.pod.id,
             address=_bind(server, settings.pod, credentials),
             metrics_address=metrics_address,
@@ -181,6 +185,17 @@ async def _show_health(chassis: Chassis, settings: ServiceSettings, stack: Async
         )
     except OSError as error:
         raise ServiceFailedError(f"no port for probes: {error}") from None
+
+
+async def _trace(settings: ServiceSettings, stack: AsyncExitStack) -> Tracing | None:
+    """The way out for spans, if there is a collector."""
+    if settings.otlp_endpoint is None:
+        return None
+    # Imported when asked for: it starts a thread, and weighs on everybody's start.
+    from whimbrel.runtime.tracing import open_tracing  # noqa: PLC0415
+
+    opened = open_tracing(settings.otlp_endpoint, settings.role, settings.pod)
+    return await stack.enter_async_context(opened)
 
 
 def _bind(

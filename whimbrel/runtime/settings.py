@@ -17,17 +17,9 @@ from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.host_events import DEFAULT_KINDS, EventKind, parse_kinds
 from whimbrel.core.names import check_name
 from whimbrel.runtime.settings_environment import Environment
-from whimbrel.runtime.settings_group import (
-    Address as Address,  # noqa: PLC0414 - services find them here
-)
-from whimbrel.runtime.settings_group import (
-    Seconds as Seconds,  # noqa: PLC0414
-)
-from whimbrel.runtime.settings_group import (
-    SettingsGroup as SettingsGroup,  # noqa: PLC0414
-)
-from whimbrel.runtime.settings_group import check_address
+from whimbrel.runtime.settings_group import Address, Seconds, SettingsGroup, check_address
 from whimbrel.runtime.tls_settings import CertificateSettings, TlsSettings
+from whimbrel.runtime.tracing_settings import OtlpEndpoint, TracingSettings
 
 
 def _check_pod_id(value: str) -> str:
@@ -262,6 +254,13 @@ class ServiceSettings(BaseSettings):
     client_tls: CertificateSettings = CertificateSettings()
     """What clients are shown: the streams of Access, the HTTP of the gateway. Default: clients
     come without TLS, or through a proxy that ends it."""
+    tracing: TracingSettings = TracingSettings()
+    """Which messages are traced."""
+    otlp_endpoint: OtlpEndpoint | None = Field(
+        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    """http:// or https:// URL of an OpenTelemetry collector that speaks OTLP over gRPC. Under its
+    standard name, since one environment serves many programs. Default none: no traces."""
 
     @model_validator(mode="after")
     def _name_the_pod(self) -> Self:
@@ -277,6 +276,7 @@ SHARED_GROUPS: dict[str, type[SettingsGroup]] = {
     "metrics": MetricsSettings,
     "tls": TlsSettings,
     "client_tls": CertificateSettings,
+    "tracing": TracingSettings,
     "mongo": MongoSettings,
     "redis": RedisSettings,
     "router": RouterTarget,

@@ -8,27 +8,19 @@ leader's span has the same plan id and the same start.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from services.drain.domain.plans import Plan, PlanOutcome
 from whimbrel.core.drain.pod_drain_types import DrainPhase
-from whimbrel.runtime.settings import PodSettings
+from whimbrel.runtime.tracing import Tracing
 
 HANDED_OVER: Final = "handed_over"
-_EXPORT_SECONDS: Final = 2.0
-"""For one export with its retries: a collector that is away must not hold up the end of the
-process, which waits for two of them at most."""
 _NS_PER_MS: Final = 1_000_000
 
 _Key = tuple[str, str]
@@ -130,29 +122,8 @@ def _key(plan: Plan) -> _Key:
     return plan.pod_id, plan.plan_id
 
 
-def open_plan_spans(exporter: SpanExporter, pod: PodSettings, stack: AsyncExitStack) -> PlanSpans:
-    """Spans that go out in batches, from a thread of the library's own. When the stack is closed
-    those of running plans end, and the rest goes out."""
-    resource = Resource.create(
-        {
-            "service.name": "whimbrel-drain",
-            "service.instance.id": pod.id,
-            "service.version": pod.revision,
-        }
-    )
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    spans = PlanSpans(provider.get_tracer("whimbrel.drain"))
-
-    async def close() -> None:
-        spans.see((), (), round(time.time() * 1000))
-        await asyncio.to_thread(provider.shutdown)
-
-    stack.push_async_callback(close)
+def open_plan_spans(tracing: Tracing, stack: AsyncExitStack) -> PlanSpans:
+    """Spans that follow the plans; when the stack is closed those of running plans end."""
+    spans = PlanSpans(tracing.tracer("whimbrel.drain"))
+    stack.callback(lambda: spans.see((), (), round(time.time() * 1000)))
     return spans
-
-
-def otlp_exporter(endpoint: str) -> SpanExporter:
-    """Sends to a collector. The other standard OTEL_EXPORTER_OTLP_* variables (headers,
-    certificate) hold too, except for the timeout."""
-    return OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_SECONDS)

@@ -2,7 +2,7 @@
 
     _id (message_id), sender, device, client_message_id, conversation, participants,
     body_kind, body, sent_at_ms, digest
-    of some: attributes, recalled_by, edited_by
+    of some: attributes, recalled_by, edited_by, traceparent
 
 Shards by sender: every look-up but the scan of a dead worker's messages names the sender.
 """
@@ -163,6 +163,8 @@ def _document(message: StoredMessage) -> Document:
     }
     if message.attributes:
         document["attributes"] = attributes_document(message.attributes)
+    if message.traceparent:
+        document["traceparent"] = message.traceparent
     return document
 
 
@@ -179,4 +181,5 @@ def _message(row: Mapping[str, Any]) -> StoredMessage:
         attributes=attributes_of(row.get("attributes")),
         recalled_by=int(row.get("recalled_by", 0)),
         edited_by=int(row.get("edited_by", 0)),
+        traceparent=row.get("traceparent", ""),
     )

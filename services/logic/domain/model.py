@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.core.traceparent import TraceContext
 
 
 class ClientKey(NamedTuple):
@@ -16,6 +17,14 @@ class ClientKey(NamedTuple):
     sender: str
     device: str
     client_message_id: str
+
+
+class SendTrace(NamedTuple):
+    """A traced send that has come from Access; `arrived_at` is monotonic seconds."""
+
+    context: TraceContext
+    parent: TraceContext
+    arrived_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,8 @@ class Draft:
     body_kind: int
     body: bytes
     attributes: Attributes = PLAIN
+    trace: SendTrace | None = field(default=None, compare=False)
+    """None: it is not traced."""
 
     @property
     def digest(self) -> bytes:
@@ -57,6 +68,8 @@ class StoredMessage:
     """message_id of the recall; the body is empty then. 0: it was not taken back."""
     edited_by: int = 0
     """message_id of the newest edit; the body is that edit's. 0: it was not edited."""
+    traceparent: str = ""
+    """Names the span of its processing, for whoever delivers it later; empty: not traced."""
 
 
 class Change(NamedTuple):
@@ -163,6 +176,7 @@ class PushJob(NamedTuple):
     seq: int
     mentions_user: bool = False
     """The message means the user, by name or with everybody; False when it was not looked at."""
+    traceparent: str = ""
 
 
 class WorkerLease(NamedTuple):

@@ -134,6 +134,7 @@ class CommitMessages:
             sent_at_ms=unix_ms_of(message_id),
             digest=draft.digest,
             attributes=draft.attributes,
+            traceparent="" if draft.trace is None else draft.trace.context.traceparent,
         )
 
     async def _insert(self, messages: Sequence[StoredMessage], deadline: float) -> list[int]:

@@ -23,6 +23,7 @@ from services.logic.domain.model import (
     TimelineEntry,
 )
 from services.logic.ports import Locator, SendMemory
+from services.logic.trace_ports import MessageTraces
 from services.logic.usecases.pipeline import Pipeline
 from services.logic.usecases.treat_as_offline import TreatAsOffline
 from whimbrel.core.errors import WhimbrelError
@@ -58,8 +59,10 @@ class FanOut:
         memory: SendMemory,
         *,
         max_waiting: int,
+        traces: MessageTraces | None = None,
     ) -> None:
         self._locator = locator
+        self._traces = traces
         self._outlet = outlet
         self._offline = offline
         self._memory = memory
@@ -88,7 +91,9 @@ class FanOut:
 
     async def _handle(self, batch: list[Committed]) -> None:
         users = list({entry.user for one in batch for entry in one.entries})
+        began = 0.0 if self._traces is None else self._traces.now()
         pods = await self._locate(users)
+        located = 0.0 if self._traces is None else self._traces.now()
         for one in batch:
             by_pod: dict[str, list[TimelineEntry]] = defaultdict(list)
             for entry in one.entries:
@@ -99,6 +104,10 @@ class FanOut:
                 if self._outlet.deliver(pod_id, one.message, targets):
                     reached.update(entry.user for entry in targets)
             self._offline.enqueue(_jobs(one, reached), one.message)
+        if self._traces is not None:
+            traced = [one.message for one in batch if one.message.traceparent]
+            if traced:
+                self._traces.fanned_out(traced, began, located, batch=len(batch))
         # Last of all: a hit in the memory says that the fan-out was done (rule 16). One that
         # does not fit in is found by the unique index.
         for one in batch:
@@ -134,6 +143,7 @@ def _jobs(committed: Committed, reached: set[str]) -> list[PushJob]:
             message.message_id,
             entry.seq,
             means_all or entry.user in means,
+            message.traceparent,
         )
         for entry in committed.entries
         if entry.user not in reached and entry.user != sender

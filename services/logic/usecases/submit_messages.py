@@ -6,12 +6,13 @@ callbacks, so a message costs neither a task nor a future.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from services.logic.domain.model import Answer, ClientKey, Committed, Draft, Outcome
+from services.logic.domain.model import Answer, ClientKey, Committed, Draft, Outcome, SendTrace
+from services.logic.trace_ports import MessageTraces
 from services.logic.usecases.change_messages import ChangeMessages
 from services.logic.usecases.check_sends import Checked, CheckSends
 from services.logic.usecases.commit_messages import Addressed, CommitMessages, id_reused
@@ -60,6 +61,7 @@ class SubmitMessages:
         clock: Clock,
         max_waiting: int,
         screen: ScreenSends | None = None,
+        traces: MessageTraces | None = None,
     ) -> None:
         self._screen = screen
         self._checks = checks
@@ -68,6 +70,7 @@ class SubmitMessages:
         self._changes = changes
         self._on_committed = on_committed
         self._clock = clock
+        self._traces = traces
         self._open: dict[ClientKey, Submission] = {}
         self.pipeline: Pipeline[Submission] = Pipeline(
             self._handle, max_items=MAX_BATCH_MESSAGES, max_waiting=max_waiting
@@ -119,6 +122,9 @@ class SubmitMessages:
         deadline = max(submission.deadline for submission in live)
         try:
             checked = await self._checks.check(live, deadline=deadline)
+            if self._traces is not None:
+                traced = _traced(submission.draft for submission in live)
+                self._traces.checked(traced, now, self._clock())
             await self._commit(checked, deadline)
         except WhimbrelError as error:
             log.warning("commit_failed", code=error.code.name, detail=error.detail)
@@ -131,12 +137,18 @@ class SubmitMessages:
         completed = await self._completer.complete(checked.stored, deadline=deadline)
         await self._publish(completed, deadline)
         for part in _parts(checked.fresh):
+            began = self._clock()
             outcomes = await self._commits.commit(part, deadline=deadline)
+            ended = self._clock()
             for addressed, outcome in zip(part, outcomes, strict=True):
                 if isinstance(outcome, WhimbrelError):
                     self._settle(addressed.draft.key, outcome)
             committed = [one for one in outcomes if isinstance(one, Committed)]
             await self._publish(committed, deadline)
+            traced = _traced(one.draft for one in part) if self._traces is not None else None
+            if traced and self._traces is not None:
+                entries = sum(len(one.participants) for one in part)
+                self._traces.committed(traced, began, ended, messages=len(part), entries=entries)
 
     async def _publish(self, committed: Sequence[Committed], deadline: float) -> None:
         """Answer the senders, then hand the messages on: an Accepted reaches the pod of the
@@ -153,6 +165,10 @@ class SubmitMessages:
         if submission is not None:
             for answer in submission.waiters:
                 answer(outcome)
+
+
+def _traced(drafts: Iterable[Draft]) -> list[SendTrace]:
+    return [draft.trace for draft in drafts if draft.trace is not None]
 
 
 def _parts(batch: Sequence[Addressed]) -> Iterator[list[Addressed]]:

@@ -6,7 +6,11 @@ just before it is sent. Pure; where wakes wait is the port WakeQueue.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_TRACED: Final = "\t"
+"""Before a traceparent, and no space, so that a push pod of before, which knows none, can read
+the wake and send it."""
 
 
 class WakeKey(NamedTuple):
@@ -33,6 +37,8 @@ class Wake(NamedTuple):
     """How often a provider has answered that it shall be tried again."""
     mentions_user: bool = False
     """This message, or one that it has taken the place of, means the user."""
+    traceparent: str = ""
+    """Of the message's trace; empty: it is not traced."""
 
     @property
     def key(self) -> WakeKey:
@@ -48,13 +54,15 @@ def encode_key(key: WakeKey) -> str:
 def encode_wake(wake: Wake) -> str:
     """What is kept beside the key, but for the mention. The seq comes first: the queue compares
     it."""
-    return f"{wake.seq} {wake.message_id} {wake.tries} {wake.since_ms} {wake.sender}"
+    traced = f"{_TRACED}{wake.traceparent}" if wake.traceparent else ""
+    return f"{wake.seq} {wake.message_id} {wake.tries} {wake.since_ms} {wake.sender}{traced}"
 
 
 def decode_wake(key: str, kept: str, *, mentions_user: bool = False) -> Wake:
     """The wake that was encoded. Raises ValueError for anything else."""
     user, device, conversation = key.split(" ")
     seq, message_id, tries, since_ms, sender = kept.split(" ")
+    sender, _, traceparent = sender.partition(_TRACED)
     return Wake(
         user,
         device,
@@ -65,4 +73,5 @@ def decode_wake(key: str, kept: str, *, mentions_user: bool = False) -> Wake:
         int(since_ms),
         int(tries),
         mentions_user,
+        traceparent,
     )

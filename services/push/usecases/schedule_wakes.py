@@ -13,7 +13,13 @@ from dataclasses import dataclass
 
 from services.push.domain.sifting import ReceivedJob, minted_ms
 from services.push.domain.wakes import Wake
-from services.push.wake_ports import DeviceStore, PushDevice, WakeMemory, WakeQueue
+from services.push.wake_ports import (
+    DeviceStore,
+    PushDevice,
+    WakeMemory,
+    WakeQueue,
+    WakeTraces,
+)
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.push_stream import StreamJob
 
@@ -50,6 +56,7 @@ class ScheduleWakes:
         delay_seconds: float = 3.0,
         lifetime_seconds: float = 86_400.0,
         max_waiting: int = 200_000,
+        traces: WakeTraces | None = None,
     ) -> None:
         """`providers`: those that this deployment has; with "console" among them it takes whom
         nobody else can wake. `wall_clock`: seconds since the Unix epoch. At most about
@@ -62,6 +69,7 @@ class ScheduleWakes:
         self._delay_ms = round(delay_seconds * 1000)
         self._lifetime_ms = round(lifetime_seconds * 1000)
         self._max_waiting = max_waiting
+        self._traces = traces
         self._is_full = False
         self._counts = ScheduleStatistics()
 
@@ -92,6 +100,11 @@ class ScheduleWakes:
                 wakes[provider].append((_wake(job, device, at_ms), at_ms + self._delay_ms))
         for provider, found in wakes.items():
             await self._schedule(provider, found)
+        if self._traces is not None:
+            for job, at_ms in jobs:
+                if job.traceparent:
+                    targets = self._targets(devices.get(job.user, ()))
+                    self._traces.scheduled(job.traceparent, len(targets), at_ms)
         return [one.entry_id for one in received]
 
     def _fresh(self, received: Sequence[ReceivedJob]) -> list[tuple[StreamJob, int]]:
@@ -143,4 +156,5 @@ def _wake(job: StreamJob, device: str, at_ms: int) -> Wake:
         job.seq,
         at_ms,
         mentions_user=job.mentions_user,
+        traceparent=job.traceparent,
     )

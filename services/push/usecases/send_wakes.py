@@ -26,6 +26,7 @@ from services.push.wake_ports import (
     Settlement,
     WakeMemory,
     WakeQueue,
+    WakeTraces,
 )
 from whimbrel.core.breaker import Breaker
 from whimbrel.core.errors import ErrorCode, WhimbrelError
@@ -87,6 +88,7 @@ class SendWakes:
         wall_clock: Callable[[], float],
         dice: Callable[[], float],
         limits: LaneLimits | None = None,
+        traces: WakeTraces | None = None,
     ) -> None:
         """`clock`: monotonic seconds; `wall_clock`: seconds since the Unix epoch."""
         self.name = name
@@ -100,6 +102,7 @@ class SendWakes:
         self._wall_clock = wall_clock
         self._dice = dice
         self._limits = limits or LaneLimits()
+        self._traces = traces
         self._breaker = Breaker(FAILURES_IN_A_ROW, FIRST_OPEN_SECONDS, LAST_OPEN_SECONDS)
         self._counts = LaneStatistics()
         self._in_flight = 0
@@ -190,8 +193,11 @@ class SendWakes:
 
     async def _send(self, notification: Notification, device: PushDevice) -> None:
         try:
+            began = self._clock()
             outcome = await self._outcome(notification)
             self._heed(outcome)
+            if notification.wake.traceparent and self._traces is not None:
+                self._traces.sent(self.name, notification.wake, outcome, began)
             self._answered.append((notification.wake, device, outcome))
         finally:
             self._in_flight -= 1

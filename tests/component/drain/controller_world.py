@@ -38,6 +38,7 @@ from whimbrel.runtime.settings import (
     RouterTarget,
     ServiceSettings,
 )
+from whimbrel.runtime.tracing import Tracing, resource_of
 from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.memory_platform import MemoryLeadership, MemoryLease, MemoryPlatform
 from whimbrel.testing.servers import running_service
@@ -144,7 +145,11 @@ class World:
         leadership = MemoryLeadership(lease or self.lease, name)
 
         async def start(settings: DrainSettings, chassis: Chassis) -> None:
-            observers = [open_plan_spans(spans, settings.pod, chassis.stack)] if spans else []
+            observers = []
+            if spans is not None:
+                tracing = Tracing(spans, resource_of("drain", settings.pod))
+                chassis.stack.push_async_callback(tracing.close)
+                observers.append(open_plan_spans(tracing, chassis.stack))
             await start_on(self.platform, leadership, settings, chassis, observers)
 
         settings = DrainSettings(

@@ -12,11 +12,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
+import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from services.drain.adapters.plan_observer_otel import open_plan_spans, otlp_exporter
+from services.drain.adapters.plan_observer_otel import open_plan_spans
 from services.drain.domain.plans import Plan, PlanKind, PlanOutcome
 from whimbrel.runtime.settings import PodSettings
+from whimbrel.runtime.tracing import open_tracing
 
 WALL_MS = 1_800_000_000_000
 
@@ -62,7 +64,8 @@ async def test_what_has_ended_reaches_the_collector_before_the_controller_is_gon
     async with collecting(collector) as endpoint:
         async with AsyncExitStack() as stack:
             pod = PodSettings(id="drain-0", revision="r7")
-            spans = open_plan_spans(otlp_exporter(endpoint), pod, stack)
+            tracing = await stack.enter_async_context(open_tracing(endpoint, "drain", pod))
+            spans = open_plan_spans(tracing, stack)
             spans.see((), [ended_plan()], WALL_MS + 7_500)
         (request,) = collector.requests
     (resource,) = request.resource_spans
@@ -79,13 +82,20 @@ async def test_a_collector_that_is_away_does_not_hold_up_the_end() -> None:
     async with collecting(FakeCollector()) as endpoint:
         pass
     async with asyncio.timeout(10.0), AsyncExitStack() as stack:
-        spans = open_plan_spans(otlp_exporter(endpoint), PodSettings(), stack)
+        opened = open_tracing(endpoint, "drain", PodSettings())
+        spans = open_plan_spans(await stack.enter_async_context(opened), stack)
         spans.see((), [ended_plan()], WALL_MS + 7_500)
 
 
-def test_who_sends_no_traces_does_not_import_what_sends_them() -> None:
+@pytest.mark.parametrize(
+    "module",
+    [*(f"services.{role}.bootstrap" for role in ("access", "drain", "logic", "push")), "whimbrel"],
+)
+def test_who_sends_no_traces_does_not_import_what_sends_them(module: str) -> None:
+    # The SDK itself is no sign: redis-py imports a part of it wherever it is installed.
     program = (
-        "import sys, services.drain.bootstrap;"
-        "assert not [one for one in sys.modules if one.partition('.')[0] == 'opentelemetry']"
+        f"import sys, {module};"
+        "assert 'whimbrel.runtime.tracing' not in sys.modules;"
+        "assert not [one for one in sys.modules if one.startswith('opentelemetry.exporter')]"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -91,6 +91,7 @@ def test_status_json_has_every_part(tmp_path: Path) -> None:
         "pid": me.pid,
         "endpoints": ["127.0.0.1:21001"],
         "gateway": "http://127.0.0.1:21003",
+        "traces": "",
         "router_addresses": "127.0.0.1:21002",
         "mongo_url": "mongodb://m",
         "redis_url": "redis://r",

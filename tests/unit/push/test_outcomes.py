@@ -20,6 +20,7 @@ from services.push.domain.outcomes import (
 from services.push.domain.quiet_hours import QuietHours
 from services.push.domain.retry_after import retry_after_seconds
 from services.push.domain.wakes import Wake, decode_wake, encode_key, encode_wake
+from whimbrel.core.traceparent import TraceContext
 
 
 def test_what_is_delivered_or_dead_is_done_with() -> None:
@@ -119,6 +120,9 @@ def test_no_hours_and_a_zone_that_nobody_knows_are_never_quiet() -> None:
 def test_a_wake_is_read_as_it_was_kept() -> None:
     for device in ("phone", ""):
         wake = Wake("bob", device, "d:alice:bob", "alice", (1 << 62) + 1, 7, 1_700_000_000_000, 3)
-        assert decode_wake(encode_key(wake.key), encode_wake(wake)) == wake
+        traced = wake._replace(traceparent=TraceContext(17, 4).traceparent)
+        for one in (wake, traced):
+            assert decode_wake(encode_key(one.key), encode_wake(one)) == one
+        assert len(encode_wake(traced).split(" ")) == 5, "a pod of before takes it apart like this"
     with pytest.raises(ValueError):
         decode_wake("bob phone", "1 2 3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from whimbrel.core.traceparent import TraceContext
 from whimbrel.runtime.push_stream import StreamJob, decode_job, encode_job
 
 JOB = StreamJob("bob", "d:alice:bob", "alice", (1 << 63) - 1, 1 << 53)
@@ -15,6 +16,12 @@ def as_redis_gives_it(fields: dict[str, str]) -> dict[bytes, bytes]:
 
 def test_a_job_comes_out_as_it_went_in() -> None:
     assert decode_job(as_redis_gives_it(encode_job(JOB))) == JOB
+
+
+def test_a_traced_job_keeps_its_trace_and_another_says_nothing_of_it() -> None:
+    assert "traceparent" not in encode_job(JOB)
+    traced = JOB._replace(traceparent=TraceContext(17, 4).traceparent)
+    assert decode_job(as_redis_gives_it(encode_job(traced))) == traced
 
 
 def test_a_field_of_a_newer_logic_is_ignored() -> None:
