@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whimbrel.cli.edge import CommandError, EdgeGroup
+from whimbrel.cli.edge import EdgeGroup
 from whimbrel.cli.options import Data, Json
-from whimbrel.cli.pod_calls import ask_pod, ask_pods
+from whimbrel.cli.webhook_calls import (
+    PAGE,
+    ask_push,
+    list_events,
+    resend_events,
+    show_pods,
+    try_webhooks,
+)
 from whimbrel.cli.webhook_view import lines_of_show, lines_of_test
-from whimbrel.core.errors import WhimbrelError
 
 if TYPE_CHECKING:
-    from whimbrel.api.push.v1 import webhooks_pb2, webhooks_pb2_grpc
-
-T = TypeVar("T")
-
-_PAGE: Final = 500
+    from whimbrel.api.push.v1 import webhooks_pb2
 
 webhooks = typer.Typer(
     cls=EdgeGroup,
@@ -29,7 +30,7 @@ webhooks = typer.Typer(
     help="The host product's backend: what it is asked and told. Asks Logic and push pods.",
 )
 
-Limit = Annotated[int, typer.Option(min=1, max=_PAGE, help="At most so many.")]
+Limit = Annotated[int, typer.Option(min=1, max=PAGE, help="At most so many.")]
 After = Annotated[str, typer.Option(metavar="ID", help="Those above this one.")]
 
 
@@ -39,7 +40,7 @@ def show(data: Data = None, as_json: Json = False) -> None:
 
     Example: whimbrel webhooks show
     """
-    shown = asyncio.run(_show(data))
+    shown = asyncio.run(show_pods(data))
     if as_json:
         print(json.dumps(shown))
         return
@@ -65,7 +66,7 @@ def send_test(
 
     Example: whimbrel webhooks test --events-url http://127.0.0.1:9000/events
     """
-    tested = asyncio.run(_test(data, events_url, before_send_url))
+    tested = asyncio.run(try_webhooks(data, events_url, before_send_url))
     if as_json:
         print(json.dumps(tested))
     else:
@@ -91,7 +92,9 @@ def waiting(
     from whimbrel.api.push.v1 import webhooks_pb2 as pb
 
     if hurry:
-        hurried = asyncio.run(_ask(data, lambda stub: stub.HurryEvents, pb.HurryEventsRequest()))
+        hurried = asyncio.run(
+            ask_push(data, lambda stub: stub.HurryEvents, pb.HurryEventsRequest())
+        )
         typer.echo(f"conversations that are tried now: {hurried.hurried}", err=True)
     _list(data, pb.EVENT_STATE_WAITING, after, limit, as_json=as_json)
 
@@ -124,64 +127,8 @@ def resend(
     """
     if bool(event_ids) == everything:
         raise typer.BadParameter("give ids, or --all")
-    resent = asyncio.run(_resend(data, event_ids or []))
+    resent = asyncio.run(resend_events(data, event_ids or []))
     print(json.dumps({"resent": resent}) if as_json else f"waiting again: {resent}")
-
-
-async def _show(data: Path | None) -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToDict
-
-    from whimbrel.api.logic.v1.host_pb2 import ShowHostRequest
-    from whimbrel.api.logic.v1.host_pb2_grpc import HostServiceStub
-    from whimbrel.api.push.v1.webhooks_pb2 import ShowDeliveryRequest
-    from whimbrel.api.push.v1.webhooks_pb2_grpc import WebhookServiceStub
-
-    asked = ask_pods("logic", data, HostServiceStub, lambda stub: stub.ShowHost, ShowHostRequest())
-    told = ask_pods(
-        "push", data, WebhookServiceStub, lambda stub: stub.ShowDelivery, ShowDeliveryRequest()
-    )
-
-    async def rows(answers: AsyncIterator[tuple[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {"pod_id": pod_id, "error": answer.detail}
-            if isinstance(answer, WhimbrelError)
-            else MessageToDict(
-                answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-            )
-            async for pod_id, answer in answers
-        ]
-
-    return {"logic": await rows(asked), "push": await rows(told)}
-
-
-async def _test(data: Path | None, events_url: str, before_send_url: str) -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToDict
-
-    from whimbrel.api.logic.v1.host_pb2 import TestBeforeSendRequest
-    from whimbrel.api.logic.v1.host_pb2_grpc import HostServiceStub
-    from whimbrel.api.push.v1.webhooks_pb2 import TestEventsRequest
-
-    shown = await _show(data)
-    tested: dict[str, Any] = {}
-    if before_send_url or any("before_send" in pod for pod in shown["logic"]):
-        question = TestBeforeSendRequest(url=before_send_url)
-        tested["before_send"] = MessageToDict(
-            await ask_pod(
-                "logic", data, HostServiceStub, lambda stub: stub.TestBeforeSend, question
-            ),
-            preserving_proto_field_name=True,
-        )
-    if events_url or any(pod.get("origin") for pod in shown["push"]):
-        event = TestEventsRequest(url=events_url)
-        tested["events"] = MessageToDict(
-            await _ask(data, lambda stub: stub.TestEvents, event), preserving_proto_field_name=True
-        )
-    if not tested:
-        raise CommandError(
-            "nobody is asked or told: give --events-url or --before-send-url, or set "
-            "WHIMBREL_WEBHOOKS__EVENTS_URL or WHIMBREL_WEBHOOKS__BEFORE_SEND_URL"
-        )
-    return tested
 
 
 def _list(
@@ -192,7 +139,7 @@ def _list(
     *,
     as_json: bool,
 ) -> None:
-    events = asyncio.run(_events(data, state, after, limit))
+    events = asyncio.run(list_events(data, state, after, limit))
     rows = [
         {
             "event_id": one.event_id,
@@ -213,40 +160,3 @@ def _list(
         print(f"more: --after {rows[-1]['event_id']}")
     elif not rows:
         print("none")
-
-
-async def _resend(data: Path | None, event_ids: list[str]) -> int:
-    from whimbrel.api.push.v1 import webhooks_pb2 as pb
-
-    if event_ids:
-        pages = [event_ids[start : start + _PAGE] for start in range(0, len(event_ids), _PAGE)]
-    else:
-        pages, after = [], ""
-        # All are listed before the first one waits again: what fails anew is dead again.
-        while found := await _events(data, pb.EVENT_STATE_DEAD, after, _PAGE):
-            pages.append([one.event_id for one in found])
-            after = found[-1].event_id
-    resent = 0
-    for page in pages:
-        request = pb.ResendEventsRequest(event_ids=page)
-        resent += (await _ask(data, lambda stub: stub.ResendEvents, request)).resent
-    return resent
-
-
-async def _events(
-    data: Path | None, state: webhooks_pb2.EventState.ValueType, after: str, limit: int
-) -> list[webhooks_pb2.HostEvent]:
-    from whimbrel.api.push.v1 import webhooks_pb2 as pb
-
-    request = pb.ListEventsRequest(state=state, after=after, limit=limit)
-    return list((await _ask(data, lambda stub: stub.ListEvents, request)).events)
-
-
-async def _ask(
-    data: Path | None,
-    method: Callable[[webhooks_pb2_grpc.WebhookServiceStub], Callable[..., Awaitable[T]]],
-    request: object,
-) -> T:
-    from whimbrel.api.push.v1.webhooks_pb2_grpc import WebhookServiceStub
-
-    return await ask_pod("push", data, WebhookServiceStub, method, request)
