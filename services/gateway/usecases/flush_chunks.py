@@ -64,9 +64,10 @@ class FlushChunks:
     ) -> None:
         try:
             is_ours = error is None or isinstance(error, WhimbrelError)
-            if is_ours and not self._has_failed:
-                await self._flush()
-                await self._stored()
+            if is_ours:
+                if not self._has_failed:
+                    await self._flush()
+                await self._stored()  # else what failed meanwhile would pass for stored
         finally:
             if self._storing is not None:
                 self._storing.cancel()

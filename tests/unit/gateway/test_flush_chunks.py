@@ -110,3 +110,19 @@ async def test_a_cancelled_upload_leaves_no_task() -> None:
         await uploading
     assert asyncio.all_tasks() < before
     assert disk.stored == []
+
+
+async def test_a_chunk_that_failed_while_more_came_is_raised_at_the_end() -> None:
+    disk = Disk()
+    disk.fails_at = 100
+
+    async def bring() -> None:
+        async with disk.chunks() as chunks:
+            await chunks.add(b"aaaa")
+            for _ in range(5):
+                await asyncio.sleep(0)  # it fails now, and nobody asks before the end
+            await chunks.add(b"b")
+
+    with pytest.raises(WhimbrelError, match="full"):
+        await bring()
+    assert disk.stored == []
