@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import check_platform
-from whimbrel.runtime.settings import AuthSettings, RouterTarget, ServiceSettings
+from whimbrel.runtime.auth_settings import AuthSettings
+from whimbrel.runtime.settings import RouterTarget, ServiceSettings
 from whimbrel.runtime.settings_group import Seconds, SettingsGroup
 
 Count = Annotated[int, Field(ge=1)]

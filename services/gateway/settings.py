@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from services.gateway.key_settings import KeySettings
 from services.gateway.media_settings import MediaSettings
-from whimbrel.runtime.settings import AuthSettings, MongoSettings, RouterTarget, ServiceSettings
+from whimbrel.runtime.auth_settings import AuthSettings
+from whimbrel.runtime.settings import MongoSettings, RouterTarget, ServiceSettings
 from whimbrel.runtime.settings_group import Address, Seconds, SettingsGroup
 
 

@@ -15,7 +15,8 @@ from tests.component.access.access_world import ScriptedClient, ack
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.client import ClientState, CloseCode, ConnectionClosed, connect
 from whimbrel.local.stack import Stack, StackSpec
-from whimbrel.runtime.settings import AuthSettings, PodSettings, RouterTarget
+from whimbrel.runtime.auth_settings import AuthSettings
+from whimbrel.runtime.settings import PodSettings, RouterTarget
 from whimbrel.testing.servers import running_service
 
 pytestmark = pytest.mark.timeout(120)

@@ -6,25 +6,17 @@ import asyncio
 import json
 import ssl
 import urllib.request
+from pathlib import Path
 
 import pytest
 
+from tests.tls_client import shown
 from tests.waiting import PATIENCE_SECONDS, until
 from whimbrel.client import Tls, WhimbrelError, connect
 from whimbrel.core.errors import ErrorCode
 from whimbrel.local.cluster import list_pods
 from whimbrel.local.errors import StackError
 from whimbrel.local.stack import Stack, StackSpec
-
-
-async def certificate_at(endpoint: str, ca_file: str) -> bytes:
-    host, _, port = endpoint.rpartition(":")
-    context = ssl.create_default_context(cafile=ca_file)
-    context.set_alpn_protocols(["h2"])
-    _, writer = await asyncio.open_connection(host, int(port), ssl=context)
-    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
-    return shown
 
 
 def health_over_https(url: str, ca_file: str) -> dict[str, str]:
@@ -55,12 +47,12 @@ async def test_people_talk_over_tls_through_moves_and_renewals() -> None:
             await alice.send("bob", "one")
             assert (await anext(events)).text == "one"
 
-            before = await certificate_at(stack.endpoints[0], ca_file)
+            before = await shown(stack.endpoints[0], Path(ca_file))
             for name in stack.pods:
                 stack.renew_certificate(name)
 
             async def is_renewed() -> bool:
-                return await certificate_at(stack.endpoints[0], ca_file) != before
+                return await shown(stack.endpoints[0], Path(ca_file)) != before
 
             await until(is_renewed)
             await alice.send("bob", "two")

@@ -14,7 +14,7 @@ from whimbrel.local.cluster import is_serving, list_pods
 from whimbrel.local.errors import StackError
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.runtime.auth import open_verifier
-from whimbrel.runtime.settings import AuthSettings
+from whimbrel.runtime.auth_settings import AuthSettings
 
 
 async def test_killed_parts_are_back_on_their_ports_and_nothing_is_left_at_the_end() -> None:

@@ -41,7 +41,10 @@ Endpoint = Annotated[
     list[str] | None,
     typer.Option(help="host:port of a running cluster (again for more); needs --secret-file."),
 ]
-SecretFile = Annotated[str | None, typer.Option(help="File with the token secret of that cluster.")]
+SecretFile = Annotated[
+    str | None,
+    typer.Option(help="What tokens of that cluster are signed with: a secret or private keys."),
+]
 
 
 @app.command()
@@ -264,14 +267,15 @@ async def _against(workload: Workload, endpoints: list[str], secret_file: str | 
     from pathlib import Path
 
     from bench.run import Target, run
+    from whimbrel.runtime.token_keys import key_of
     from whimbrel.runtime.tokens import sign_token
 
     if secret_file is None:
         raise typer.BadParameter("--endpoint needs --secret-file, to sign the users' tokens")
-    secret = Path(secret_file).read_bytes().strip()  # noqa: ASYNC240 - once, before anything runs
+    key = key_of(Path(secret_file))
 
     def token_of(user: str) -> str:
-        return sign_token(secret, user, 3600, now=time.time())
+        return sign_token(key, user, 3600, now=time.time())
 
     return await run(workload, Target(endpoints, token_of, dict))
 

@@ -43,7 +43,8 @@ def soak(
         typer.Option(help="host:port of a running cluster (again for more); needs --secret-file."),
     ] = None,
     secret_file: Annotated[
-        Path | None, typer.Option(help="File with the token secret of that cluster.")
+        Path | None,
+        typer.Option(help="What tokens of that cluster are signed with: a secret or private keys."),
     ] = None,
     check: Annotated[
         Path | None,
@@ -80,13 +81,14 @@ def soak(
         _check(check, as_json=as_json)
         return
     from whimbrel.local.soak import Cluster, Order
+    from whimbrel.runtime.token_keys import key_of
     from whimbrel.testing.soak.plan import SoakSpec
 
     cluster = None
     if endpoint:
         if secret_file is None:
             raise typer.BadParameter("--endpoint needs --secret-file, to sign the users' tokens")
-        cluster = Cluster(tuple(endpoint), secret_file.read_bytes().strip())
+        cluster = Cluster(tuple(endpoint), key_of(secret_file))
     if mongo_members not in (1, 3):
         raise typer.BadParameter("--mongo-members is 1 or 3")
     chosen = {one.strip() for one in faults.split(",") if one.strip()}

@@ -21,7 +21,6 @@ from whimbrel.runtime.tls import Dial, dialer
 from whimbrel.runtime.tls_settings import TlsSettings
 
 OPERATOR: Final = "operator"
-SUPERVISOR: Final = "supervisor"
 _POD_NAME: Final = TlsSettings().name
 _NAMES: Final = (_POD_NAME, "localhost", "127.0.0.1", "::1")
 
@@ -59,17 +58,6 @@ class Authority:
         _replace(key, leaf.private_key_pem.bytes())
         _replace(certificate, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
         return TlsSettings(certificate=certificate, key=key, ca=self.ca_file)
-
-
-def tls_environment(settings: TlsSettings) -> dict[str, str]:
-    """The variables of a pod that shows this certificate to pods and to clients."""
-    return {
-        "WHIMBREL_TLS__CERTIFICATE": str(settings.certificate),
-        "WHIMBREL_TLS__KEY": str(settings.key),
-        "WHIMBREL_TLS__CA": str(settings.ca),
-        "WHIMBREL_CLIENT_TLS__CERTIFICATE": str(settings.certificate),
-        "WHIMBREL_CLIENT_TLS__KEY": str(settings.key),
-    }
 
 
 def operator_dial(folder: DataFolder) -> Dial:

@@ -12,10 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import grpc
-
 from whimbrel.local.binaries import explain_loader, find_mongod, find_redis_server
-from whimbrel.local.certificates import OPERATOR, SUPERVISOR, Authority, tls_environment
 from whimbrel.local.cluster import is_serving
 from whimbrel.local.collector_part import Collector, own_collector
 from whimbrel.local.errors import StackError, make_folder, tail
@@ -27,10 +24,8 @@ from whimbrel.local.pod_settings import Surroundings, environment_with, pod_sett
 from whimbrel.local.ports import Ports
 from whimbrel.local.redis_server import explain_redis, redis_answers, redis_command, redis_url
 from whimbrel.local.replica_set import is_member, replica_set_url
+from whimbrel.local.stack_tls import StackTls
 from whimbrel.local.state import DataFolder
-from whimbrel.runtime.channels import open_channel
-from whimbrel.runtime.tls import Dial, dialer, files_of, server_credentials
-from whimbrel.runtime.tls_settings import TlsSettings
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 
@@ -110,14 +105,7 @@ class Plan:
         self._ports = ports
         self._last = folder.last_ports()
         self.chosen: dict[str, int] = {}
-        self.authority = Authority(folder.tls) if spec.tls else None
-        self._tls: TlsSettings | None = None
-        self.dial: Dial = open_channel
-        """How the supervisor calls pods."""
-        if self.authority is not None:
-            self._tls = self.authority.issue(SUPERVISOR)
-            self.dial = dialer(self._tls)
-            self.authority.issue(OPERATOR)
+        self.tls = StackTls(folder.tls, is_wanted=spec.tls)
         self.links = Links(proxied=spec.proxied, sources=spec.proxied_sources)
         # Before any other: these are the ports that somebody may have asked for.
         access = [self._address(f"access-{number}") for number in range(spec.access)]
@@ -155,18 +143,11 @@ class Plan:
         self.logics = self._services("logic", self._addresses("logic", spec.logic))
         self.pushes = self._services("push", self._addresses("push", spec.push))
         self.gateways = self._services("gateway", self._addresses("gateway", spec.gateway))
-        scheme = "http" if self.authority is None else "https"
-        self.gateway_url = f"{scheme}://{self.http_address('gateway-0')}" if spec.gateway else ""
+        self.gateway_url = (
+            f"{self.tls.scheme}://{self.http_address('gateway-0')}" if spec.gateway else ""
+        )
         self.drains = self._services("drain", self._addresses("drain", spec.drain))
         self.accesses = self._services("access", access)
-
-    def server_credentials(self) -> grpc.ServerCredentials | None:
-        """What the supervisor's own port shows; None without TLS."""
-        if self._tls is None:
-            return None
-        files = files_of(self._tls)
-        assert files is not None
-        return server_credentials(files)
 
     def steps(self) -> list[list[list[Part]]]:
         """Layers that start together, step by step: the stores, the Router, the rest.
@@ -258,8 +239,7 @@ class Plan:
             settings["WHIMBREL_HTTP__LISTEN"] = self.http_address(name)
             settings["WHIMBREL_MEDIA__STORAGE"] = "folder"
             settings["WHIMBREL_MEDIA__FOLDER"] = str(self._folder.path / "media")
-        if self.authority is not None:
-            settings |= tls_environment(self.authority.issue(name))
+        settings |= self.tls.environment(name)
         told = self._spec.environment | self._spec.role_environment.get(role, {})
         return Part(
             name=name,
@@ -267,7 +247,7 @@ class Plan:
             address=address,
             command=(sys.executable, "-m", f"services.{role}"),
             log=log,
-            is_ready=partial(is_serving, address, self.dial),
+            is_ready=partial(is_serving, address, self.tls.dial),
             environment=environment_with(settings | self.collector.environment() | told),
             folder=self._folder.path,
             explain=partial(_explain_service, name, log),

@@ -23,6 +23,7 @@ from whimbrel.local.errors import StackError, make_folder
 from whimbrel.local.faketime import find_faketime
 from whimbrel.local.nemesis import KINDS, FaultEvent, Nemesis, endpoints_for_clients, kinds_of
 from whimbrel.local.stack import Stack, StackSpec
+from whimbrel.runtime.token_keys import Key
 from whimbrel.runtime.tokens import sign_token
 from whimbrel.testing.soak.device import Target
 from whimbrel.testing.soak.events import Fault, Phase, Run
@@ -47,7 +48,7 @@ class Cluster:
     """A cluster that runs already."""
 
     endpoints: tuple[str, ...]
-    secret: bytes
+    key: Key
     """What its tokens are signed with."""
 
 
@@ -174,10 +175,10 @@ class Soak:
     async def _target(self) -> AsyncIterator[tuple[Target, Stack | None]]:
         cluster = self._order.cluster
         if cluster is not None:
-            secret = cluster.secret
+            key = cluster.key
 
             def token_of(user: str) -> str:
-                return sign_token(secret, user, _TOKEN_SECONDS, now=time.time())
+                return sign_token(key, user, _TOKEN_SECONDS, now=time.time())
 
             yield Target(lambda: cluster.endpoints, token_of), None
             return

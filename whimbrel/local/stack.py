@@ -55,7 +55,7 @@ class Stack:
         self._supervisor = Supervisor(
             restart=spec.restart, changed=self._part_changed, report=progress
         )
-        self.registry = RegistryWatch(plan.router_addresses, self._registry_changed, plan.dial)
+        self.registry = RegistryWatch(plan.router_addresses, self._registry_changed, plan.tls.dial)
         self.platform = LocalPlatform(
             self._supervisor,
             plan,
@@ -74,7 +74,7 @@ class Stack:
             mongo_url=plan.mongo_url,
             redis_url=plan.redis_url,
             gateway=plan.gateway_url,
-            ca_file="" if plan.authority is None else str(plan.authority.ca_file),
+            ca_file=plan.tls.ca_file,
             traces=plan.collector.query_url,
         )
 
@@ -105,7 +105,7 @@ class Stack:
             try:
                 await plan.links.open()
                 async with serving(
-                    stack.platform, plan.platform_address, credentials=plan.server_credentials()
+                    stack.platform, plan.platform_address, credentials=plan.tls.server_credentials()
                 ):
                     try:
                         await stack._start_all()
@@ -150,13 +150,12 @@ class Stack:
     @property
     def dial(self) -> Dial:
         """Opens a channel to a pod of it, as pods do."""
-        return self._plan.dial
+        return self._plan.tls.dial
 
     def renew_certificate(self, name: str) -> None:
         """Give a pod another certificate; it shows it to whoever connects a second later. For
         stacks with TLS."""
-        assert self._plan.authority is not None, "this stack speaks no TLS"
-        self._plan.authority.issue(name)
+        self._plan.tls.environment(name)
 
     @property
     def traces_url(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from whimbrel.runtime.settings import AuthSettings
+from whimbrel.runtime.auth_settings import AuthSettings
 from whimbrel.runtime.token_keys import (
     Key,
     KeyFileError,

@@ -10,12 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.host_events import DEFAULT_KINDS, EventKind, parse_kinds
 from whimbrel.core.names import check_name
+from whimbrel.runtime.auth_settings import AuthSettings
 from whimbrel.runtime.settings_environment import Environment
 from whimbrel.runtime.settings_group import Address, Seconds, SettingsGroup, check_address
 from whimbrel.runtime.tls_settings import CertificateSettings, TlsSettings
@@ -122,37 +123,6 @@ class RouterTarget(SettingsGroup):
     addresses: Annotated[str, AfterValidator(_check_addresses)]
     """host:port[,host:port]. One host name may stand for many Routers (DNS); several must be IP
     addresses. No default: a pod without a Router is of no use."""
-
-
-class AuthSettings(SettingsGroup):
-    """What tokens are verified with."""
-
-    secret_file: Path | None = None
-    """File with the HS256 secret, at least 32 bytes. A file, not a value: environments are
-    printed by accident. Default none: tokens are verified by keys_file alone. With both, both
-    count: so one takes the place of the other without logging anybody out."""
-    keys_file: Path | None = None
-    """File with the public keys (EdDSA) that verify tokens, a JSON Web Key Set; read again when
-    it changes. Default none: by secret_file alone."""
-    signing_file: Path | None = None
-    """File with the private keys, of which the first signs; for the gateway alone. Default none:
-    it signs with secret_file."""
-    pod_secret_file: Path | None = None
-    """File with a secret of at least 32 bytes for what pods write for each other: Access its
-    tickets, the gateway its refresh tokens; the same for all pods of a role. Default: that in
-    secret_file. Must be given without one."""
-
-    @field_validator("secret_file", mode="before")
-    @classmethod
-    def _is_none_when_empty(cls, value: object) -> object:
-        # So that a layer of configuration can take back what one below has set.
-        return value or None
-
-    @model_validator(mode="after")
-    def _can_verify(self) -> Self:
-        if self.secret_file is None and (self.keys_file is None or self.pod_secret_file is None):
-            raise ValueError("secret_file must be set, or keys_file and pod_secret_file")
-        return self
 
 
 class WebhookSettings(SettingsGroup):

@@ -87,6 +87,14 @@ def signing_key(path: Path) -> Key:
     return read_key_set(path, private=True)[0]
 
 
+def key_of(path: Path) -> Key:
+    """What a file signs with, whichever kind it holds: a secret, or private keys. Raises
+    KeyFileError, OSError."""
+    if path.read_bytes().lstrip().startswith(b"{"):
+        return signing_key(path)
+    return secret_key(read_secret(path))
+
+
 class KeyFiles:
     """The keys of some files, as they are now. Built of `read`, which reads all of them."""
 

@@ -20,8 +20,9 @@ from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2_grpc
 from whimbrel.api.types.v1 import types_pb2
+from whimbrel.runtime.auth_settings import AuthSettings
 from whimbrel.runtime.chassis import Chassis
-from whimbrel.runtime.settings import AuthSettings, MetricsSettings, PodSettings, RouterTarget
+from whimbrel.runtime.settings import MetricsSettings, PodSettings, RouterTarget
 from whimbrel.runtime.tokens import sign_token
 from whimbrel.testing.servers import running_service
 

@@ -18,7 +18,8 @@ from tests.component.access.access_fakes import PATIENCE_SECONDS, FakeLogic
 from tests.component.access.access_world import SECRET, ScriptedClient, served
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
-from whimbrel.runtime.settings import AuthSettings, PodSettings, RouterTarget
+from whimbrel.runtime.auth_settings import AuthSettings
+from whimbrel.runtime.settings import PodSettings, RouterTarget
 from whimbrel.testing.memory_directory import MemoryDirectory
 from whimbrel.testing.servers import running_service
 

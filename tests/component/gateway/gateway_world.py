@@ -15,7 +15,8 @@ import httpx
 from services.gateway.bootstrap import SERVICE
 from services.gateway.settings import GatewaySettings, LimitSettings, PasswordSettings
 from tests.waiting import until
-from whimbrel.runtime.settings import AuthSettings, MongoSettings, PodSettings, RouterTarget
+from whimbrel.runtime.auth_settings import AuthSettings
+from whimbrel.runtime.settings import MongoSettings, PodSettings, RouterTarget
 from whimbrel.runtime.stores import Database, open_mongo
 from whimbrel.runtime.tokens import sign_token
 from whimbrel.testing.servers import running_service

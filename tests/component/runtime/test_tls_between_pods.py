@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.tls_client import shakes_hands, shown, speaks_1_1
 from tests.waiting import PATIENCE_SECONDS, until
 from whimbrel.local.certificates import Authority
 from whimbrel.runtime.channels import open_channel
@@ -92,12 +93,12 @@ async def test_a_renewed_certificate_is_shown_and_used_and_what_runs_goes_on(
         stub = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(NOTHING)
         assert (await watch.read()).status == SERVING
-        before = await shown(chassis.address, caller)
+        before = await shown(chassis.address, authority.ca_file, caller)
 
         authority.issue("pod")
 
         async def is_another() -> bool:
-            return await shown(chassis.address, caller) != before
+            return await shown(chassis.address, authority.ca_file, caller) != before
 
         await until(is_another)
 
@@ -148,7 +149,7 @@ async def test_nothing_older_than_tls_1_2_is_spoken(
             spoken = await shakes_hands(chassis.address, authority.ca_file, tls, version)
             assert spoken is is_spoken, version
     # The same client does speak TLS 1.1, to a server that would.
-    assert await speaks_1_1(authority, tls)
+    assert await speaks_1_1(authority.ca_file, tls)
 
 
 async def test_probes_find_the_health_without_a_certificate(authority: Authority) -> None:
@@ -188,75 +189,3 @@ def replace(new: TlsSettings, old: TlsSettings) -> None:
     assert old.certificate is not None
     new.key.replace(old.key)
     new.certificate.replace(old.certificate)
-
-
-# --- a client that is not gRPC's ---------------------------------------------------------
-
-
-def context(ca_file: Path, caller: TlsSettings | None) -> ssl.SSLContext:
-    made = ssl.create_default_context(cafile=ca_file)
-    made.set_alpn_protocols(["h2"])
-    # OpenSSL itself would not offer TLS 1.1 otherwise, and the test would pass for nothing.
-    made.set_ciphers("ALL:@SECLEVEL=0")
-    if caller is not None:
-        assert caller.certificate is not None
-        made.load_cert_chain(caller.certificate, caller.key)
-    return made
-
-
-async def shakes_hands(
-    address: str,
-    ca_file: Path,
-    caller: TlsSettings | None = None,
-    version: ssl.TLSVersion | None = None,
-) -> bool:
-    """Whether the other side speaks with it after the handshake, in this version alone."""
-    made = context(ca_file, caller)
-    if version is not None:
-        made.minimum_version = made.maximum_version = version
-    host, _, port = address.rpartition(":")
-    try:
-        reader, writer = await asyncio.open_connection(
-            host, int(port), ssl=made, server_hostname="localhost"
-        )
-    except (ssl.SSLError, ConnectionError):
-        return False
-    try:
-        # In TLS 1.3 a client learns afterwards that its certificate is not taken.
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return bool(await reader.read(1))
-    except (ssl.SSLError, ConnectionError):
-        return False
-    finally:
-        writer.close()
-
-
-async def shown(address: str, caller: TlsSettings) -> bytes:
-    """The certificate that a new connection is shown."""
-    assert caller.ca is not None
-    host, _, port = address.rpartition(":")
-    made = context(caller.ca, caller)
-    _, writer = await asyncio.open_connection(
-        host, int(port), ssl=made, server_hostname="localhost"
-    )
-    found: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
-    return found
-
-
-async def speaks_1_1(authority: Authority, tls: TlsSettings) -> bool:
-    lax = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    lax.minimum_version = lax.maximum_version = ssl.TLSVersion.TLSv1_1
-    lax.set_ciphers("ALL:@SECLEVEL=0")
-    assert tls.certificate is not None
-    lax.load_cert_chain(tls.certificate, tls.key)
-
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"x")
-        await writer.drain()
-
-    async with await asyncio.start_server(greet, "127.0.0.1", 0, ssl=lax) as server:
-        port = server.sockets[0].getsockname()[1]
-        return await shakes_hands(
-            f"127.0.0.1:{port}", authority.ca_file, tls, ssl.TLSVersion.TLSv1_1
-        )

@@ -9,8 +9,8 @@ from typing import ClassVar
 import pytest
 from pydantic import ValidationError
 
+from whimbrel.runtime.auth_settings import AuthSettings
 from whimbrel.runtime.settings import (
-    AuthSettings,
     LogSettings,
     PodSettings,
     RedisSettings,

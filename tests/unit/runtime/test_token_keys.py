@@ -16,9 +16,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.auth import open_signer, open_verifier
+from whimbrel.runtime.auth_settings import AuthSettings
 from whimbrel.runtime.key_ring import KeyRing
-from whimbrel.runtime.settings import AuthSettings
-from whimbrel.runtime.token_keys import Key, KeyFileError, KeyFiles, read_key_set, signing_key
+from whimbrel.runtime.token_keys import (
+    Key,
+    KeyFileError,
+    KeyFiles,
+    key_of,
+    read_key_set,
+    signing_key,
+)
 from whimbrel.runtime.tokens import TokenVerifier, sign_token
 
 NOW = 1_700_000_000.0
@@ -113,6 +120,18 @@ def test_only_who_signs_has_private_keys(keys: Keys) -> None:
         signing_key(keys.keys_file)
     secret = json.loads(keys.signing_file.read_text())["keys"][0]["d"]
     assert secret not in repr(signing_key(keys.signing_file))
+
+
+def test_a_file_signs_with_whatever_it_holds(keys: Keys, tmp_path: Path) -> None:
+    secret_file = tmp_path / "token.key"
+    secret_file.write_bytes(SECRET + b"\n")
+    assert key_of(secret_file) == Key("local", "HS256", SECRET)
+    assert key_of(keys.signing_file).key_id == keys.first
+    with pytest.raises(KeyFileError, match="only private keys"):
+        key_of(keys.keys_file)
+    secret_file.write_text("short")
+    with pytest.raises(KeyFileError, match="32 bytes"):
+        key_of(secret_file)
 
 
 def forged(header: dict[str, Any], key: bytes) -> str:
