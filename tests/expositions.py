@@ -9,6 +9,9 @@ from prometheus_client.core import Metric
 from services.access.acks import AckStatistics
 from services.access.arrivals import Arrivals
 from services.access.metrics import access_metrics
+from services.access.shell.metrics import shell_metrics
+from services.access.shell.shell import Shell
+from services.access.shell_settings import ShellSettings
 from services.drain.attendance import AttendanceStatistics
 from services.drain.domain.plans import Plan, PlanKind
 from services.drain.metrics import drain_metrics
@@ -40,8 +43,8 @@ def _drain() -> list[Metric]:
 
 
 FAMILIES: Final[dict[str, list[Metric]]] = {
-    "access": list(
-        access_metrics(
+    "access": [
+        *access_metrics(
             sessions=0,
             drain=PodDrain(),
             arrivals=Arrivals(12.0, 0.0),
@@ -49,8 +52,9 @@ FAMILIES: Final[dict[str, list[Metric]]] = {
             acks=AckStatistics(kept=0, waiting=0),
             links=[],
             now=0.0,
-        )
-    ),
+        ),
+        *shell_metrics(Shell(ShellSettings(), clock=lambda: 0.0)),
+    ],
     "drain": _drain(),
     "logic": [
         *logic_metrics({"commit": PipelineStatistics(0, 0, 0, 0)}),

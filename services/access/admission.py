@@ -39,7 +39,9 @@ class Admission:
         table: SessionTable,
         settings: DrainSettings,
         is_cordoned: Callable[[], bool],
+        is_full: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_full`: there is no room, whatever max_sessions says."""
         self._pod_id = pod_id
         self._tokens = tokens
         self._tickets = tickets
@@ -48,6 +50,7 @@ class Admission:
         self._table = table
         self._settings = settings
         self._is_cordoned = is_cordoned
+        self._is_full = is_full
 
     def admit(self, stream: ClientStream, hello: access_pb2.Hello, now: float) -> int:
         """Set whose stream it is; the epoch that its ticket leaves, 0 without a good ticket.
@@ -68,7 +71,8 @@ class Admission:
             stream.user_id, stream.expires_at = ticket.user_id, ticket.expires_at
         if self._is_cordoned():
             raise self._redirect(stream, hello, now)
-        if self._settings.max_sessions and len(self._table) >= self._settings.max_sessions:
+        most = self._settings.max_sessions
+        if (most and len(self._table) >= most) or self._is_full():
             raise self._busy(stream, hello, _FULL_RETRY_SECONDS, now)
         if ticket is None:
             return 0

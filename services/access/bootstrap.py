@@ -23,6 +23,7 @@ from services.access.routes import Routes
 from services.access.servicer import AccessServicer
 from services.access.session_table import SessionTable
 from services.access.settings import AccessSettings
+from services.access.shell.opening import open_shell
 from services.access.signal_desk import SignalDesk
 from services.access.signal_requests import SignalRequests
 from services.access.stream_services import StreamServices
@@ -92,7 +93,10 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     departures = Departures(
         router, lambda stream: routes.session_of(stream, stream.epoch), signals.gone
     )
-    parts = DrainParts.make(identity.pod_id, secret, table, settings.drain, clock=clock)
+    shell = await open_shell(settings, chassis, clock=clock)
+    parts = DrainParts.make(
+        identity.pod_id, secret, table, settings.drain, clock=clock, is_full=shell.is_full
+    )
     membership = Membership(settings, chassis, router, table, parts, clock=clock)
     registration = membership.registration
     registration.on_pods(links.see)
@@ -110,6 +114,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         signals,
         settings.drain.linger_seconds,
         clock,
+        shell,
     )
     servicer = AccessServicer(services, handshake, links, tokens)
     access_pb2_grpc.add_AccessServiceServicer_to_server(servicer, chassis.server)

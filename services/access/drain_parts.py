@@ -39,8 +39,10 @@ class DrainParts:
         clock: Callable[[], float],
         wall_clock: Callable[[], float] = time.time,
         tokens: TokenVerifier | None = None,
+        is_full: Callable[[], bool] = lambda: False,
     ) -> DrainParts:
-        """`clock` is monotonic seconds, `wall_clock` seconds since the Unix epoch."""
+        """`clock` is monotonic seconds, `wall_clock` seconds since the Unix epoch; `is_full`:
+        nobody else may come."""
         drain = PodDrain(DrainTimes(settle_seconds=settings.settle_seconds))
         chooser = TargetChooser()
         tickets = TicketOffice(secret, clock=wall_clock)
@@ -55,5 +57,6 @@ class DrainParts:
             table,
             settings,
             lambda: drain.is_cordoned,
+            is_full,
         )
         return cls(drain, chooser, arrivals, moves, admission)

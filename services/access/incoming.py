@@ -49,6 +49,7 @@ def _send(stream: ClientStream, message: access_pb2.OutgoingMessage, now: float)
         if stale is not None:
             raise stale
         conversation_id = conversation_of(message, stream.user_id, services.settings.max_body_bytes)
+        services.shell.messages.take(stream.user_id, conversation_id, now)
         services.requests.send(
             PendingSend(stream, message.client_message_id, conversation_id),
             message,

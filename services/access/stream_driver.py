@@ -40,6 +40,7 @@ class StreamDriver:
         self._over = asyncio.Event()
         self._room = asyncio.Event()
         self.stream = ClientStream(services, self._on_wake)
+        self._pace = services.shell.pace()
 
     async def run(self) -> None:
         """Until the stream is over; then both tasks have ended."""
@@ -75,6 +76,8 @@ class StreamDriver:
             while (frame := await self._next_frame()) is not None:
                 now = self._clock()
                 stream.clock.heard(now)
+                if self._pace is not None and (wait := self._pace.read(frame.ByteSize(), now)):
+                    await self._slow_down(wait)
                 if frame.HasField("resume"):
                     await self._handshake.resume(stream, frame.resume.attempt)
                     continue
@@ -106,6 +109,13 @@ class StreamDriver:
         while not self.stream.has_room:
             self._room.clear()
             await self._room.wait()
+        self._resume()
+
+    async def _slow_down(self, seconds: float) -> None:
+        """It comes too fast: what follows waits with the client, whose silence does not count."""
+        self.stream.services.shell.throttled += 1
+        self.stream.clock.pause()
+        await asyncio.sleep(seconds)
         self._resume()
 
     def _resume(self) -> None:

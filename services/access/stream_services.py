@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from services.access.announcements import StormSource, StormWindow
 from services.access.settings import StreamSettings
+from services.access.shell.shell import Shell
 from whimbrel.runtime.ticker import Deadlines
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class StreamServices:
     linger_seconds: float
     """For so long the old stream of a session that has moved stays open."""
     clock: Callable[[], float]
+    shell: Shell
     storm: StormSource = field(init=False)
     """Begins with the settings; what changes it later is told to every stream."""
 

@@ -29,6 +29,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 NOT_PLAYED = {
     "the pod stops, or Router and Logic do not answer within 10 s",
     "a send on a stream whose device has attached elsewhere",
+    "more messages than the rate of the user or the conversation permits",
+    "frames or bytes faster than the stream's rate",
     "too many messages waiting at the server",
     "the database does not answer",
     "recalls or edits of somebody else's message",
@@ -76,7 +78,7 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
     return {
         "the first frame is not Hello": [Case(ping)],
         "Hello comes twice": [attached(hello())],
-        "no frame within 10 s of the call": [Case(None)],
+        "no frame within 5 s of the call": [Case(None)],
         "a frame with nothing set, or with a field that version 1 does not have": [
             Case(Frame()),
             attached(Frame()),

@@ -15,6 +15,7 @@ import grpc
 from services.access.bootstrap import SERVICE
 from services.access.client_stream import ClientStream
 from services.access.settings import AccessSettings, DrainSettings, StreamSettings
+from services.access.shell_settings import ShellSettings
 from tests.component.access.access_fakes import PATIENCE_SECONDS, FakeLogic, FakeRouter
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
@@ -177,9 +178,10 @@ async def access_world(
     grace_seconds: float = 3.0,
     metrics_listen: str | None = None,
     drain: dict[str, Any] | None = None,
+    shell: dict[str, Any] | None = None,
     **stream: Any,
 ) -> AsyncIterator[World]:
-    """`stream`: settings of AccessSettings.stream, `drain`: of AccessSettings.drain. At the end
+    """`stream`: settings of AccessSettings.stream, `drain` and `shell` likewise. At the end
     the pod is drained as by SIGTERM."""
     secret_file = tmp_path / "secret"
     secret_file.write_bytes(SECRET)
@@ -201,6 +203,7 @@ async def access_world(
             auth=AuthSettings(secret_file=secret_file),
             stream=StreamSettings(**{"goodbye_seconds": 0.5, **stream}),
             drain=DrainSettings(**{"settle_seconds": 0.0, "nowhere_seconds": 0.0, **(drain or {})}),
+            shell=ShellSettings(**(shell or {})),
         )
         # Clients leave before the fakes stop, and after the pod has drained.
         async with AsyncExitStack() as clients:
