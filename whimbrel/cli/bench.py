@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whimbrel.cli.bench_abuse import abuse
 from whimbrel.cli.bench_fanout import fanout
 from whimbrel.cli.bench_media import media
 from whimbrel.cli.bench_push import push
@@ -25,6 +26,7 @@ app = typer.Typer(
     "for the stack that the command started itself.",
 )
 
+app.command()(abuse)
 app.command()(fanout)
 app.command()(media)
 app.command()(push)

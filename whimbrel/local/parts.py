@@ -65,6 +65,8 @@ class StackSpec:
     """Whether the wall clocks of the Logic pods can be stepped; needs libfaketime."""
     environment: dict[str, str] = field(default_factory=dict)
     """WHIMBREL_ settings for all services, on top of those that the stack sets itself."""
+    access_environment: dict[str, str] = field(default_factory=dict)
+    """The same for Access pods alone: for groups that only they know."""
 
     def __post_init__(self) -> None:
         for role in ROLES:
@@ -211,6 +213,8 @@ class Plan:
         log = self._folder.logs / f"{name}.log"
         clock = self._folder.clock(name) if self._spec.clocks and role == "logic" else None
         settings = pod_settings(name, role, address, self._around, revision=revision, clock=clock)
+        if role == "access":
+            settings |= self._spec.access_environment
         if role == "gateway":
             settings["WHIMBREL_HTTP__LISTEN"] = self.http_address(name)
             settings["WHIMBREL_MEDIA__STORAGE"] = "folder"
