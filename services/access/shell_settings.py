@@ -67,8 +67,9 @@ class ShellSettings(SettingsGroup):
     """Messages into one conversation at once. Default 1,000: everybody in the largest group says
     one word."""
     frames_per_second: Rate = 100.0
-    """Frames a second that are read from one stream; the rest waits with the client. Default 100:
-    at 25 µs or more each, 1 % of a core for the busiest. 0: any number."""
+    """Frames a second that are read from one stream, where a Send counts as many as it has
+    messages; the rest waits with the client. Default 100: at 25 µs or more each, 1 % of a core for
+    the busiest. 0: any number."""
     frames_burst: Annotated[int, Field(ge=1)] = 500
     """Frames that are read at once. Default 500: the acks of a long backlog."""
     bytes_per_second: Rate = 1024 * 1024

@@ -76,8 +76,10 @@ class StreamDriver:
             while (frame := await self._next_frame()) is not None:
                 now = self._clock()
                 stream.clock.heard(now)
-                if self._pace is not None and (wait := self._pace.read(frame.ByteSize(), now)):
-                    await self._slow_down(wait)
+                wait = 0.0
+                if self._pace is not None:
+                    items = max(1, len(frame.send.messages))
+                    wait = self._pace.read(items, frame.ByteSize(), now)
                 if frame.HasField("resume"):
                     await self._handshake.resume(stream, frame.resume.attempt)
                     continue
@@ -86,6 +88,8 @@ class StreamDriver:
                     return
                 if not stream.has_room:
                     await self._wait_for_room()
+                if wait:
+                    await self._slow_down(wait)
             stream.finish("gone")
         except StreamRefusedError as refusal:
             stream.close(refusal.code, refusal.detail, refusal.retry_after_ms)

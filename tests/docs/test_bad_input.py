@@ -118,6 +118,7 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
         ],
         "a frame of more than 256 KiB": [attached(send("large", b"x" * 300_000))],
         "a frame of more than 512 KiB": [attached(send("larger", b"x" * 600_000))],
+        "a Send of more than 1,000 messages": [attached(many(1_001))],
         "client_message_id empty or not a name": [attached(send("")), attached(send(BAD_NAME))],
         "no target, or a recipient_id that is not a name": [
             attached(send("m", recipient=None)),
@@ -317,3 +318,7 @@ async def test_bad_input_gets_its_documented_code_and_the_pod_goes_on() -> None:
         ]
         assert wrong == []
         assert stack.starts("access-0") == stack.starts("logic-0") == 1
+
+
+def many(count: int) -> Frame:
+    return Frame(send=access_pb2.Send(messages=[access_pb2.OutgoingMessage()] * count))

@@ -12,8 +12,8 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from ctypes import addressof, create_string_buffer
 from ipaddress import IPv4Network, ip_network
 from typing import Final, NamedTuple
@@ -83,7 +83,7 @@ class Listener:
                 if os.fstat(fd).st_ino != inode:
                     continue  # closed meanwhile, and the number is another file's
             try:
-                with socket.socket(fileno=os.dup(fd)) as own:
+                with _borrowed(fd) as own:
                     own.setsockopt(level, option, value)
             except FileNotFoundError:
                 raise
@@ -128,7 +128,7 @@ def _listening_on(port: int) -> list[_Found]:
     for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
         fd = int(name)
         try:
-            with socket.socket(fileno=os.dup(fd)) as one:
+            with _borrowed(fd) as one:
                 if (
                     one.family in (socket.AF_INET, socket.AF_INET6)
                     and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
@@ -138,3 +138,16 @@ def _listening_on(port: int) -> list[_Found]:
         except OSError:
             continue  # no socket
     return found
+
+
+@contextmanager
+def _borrowed(fd: int) -> Iterator[socket.socket]:
+    """The socket with this number, which stays open. OSError when it is none."""
+    copy = os.dup(fd)
+    try:
+        one = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
+    with one:
+        yield one

@@ -19,7 +19,8 @@ class FramePace:
         self._frames = RateGate(settings.frames_per_second, settings.frames_burst)
         self._bytes = RateGate(settings.bytes_per_second, settings.bytes_burst)
 
-    def read(self, size: int, now: float) -> float:
-        """A frame of `size` bytes was read: the seconds until the next one may be."""
-        wait = self._frames.pass_through(1, now)
+    def read(self, items: int, size: int, now: float) -> float:
+        """A frame of `size` bytes was read, with so many messages (1 for any other frame): the
+        seconds until the next one may be."""
+        wait = self._frames.pass_through(items, now)
         return max(wait, self._bytes.pass_through(size, now))

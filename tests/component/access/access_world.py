@@ -22,7 +22,13 @@ from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2_grpc
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.runtime.chassis import Chassis
-from whimbrel.runtime.settings import AuthSettings, MetricsSettings, PodSettings, RouterTarget
+from whimbrel.runtime.settings import (
+    AuthSettings,
+    MetricsSettings,
+    PodSettings,
+    RedisSettings,
+    RouterTarget,
+)
 from whimbrel.runtime.tokens import sign_token
 from whimbrel.testing.servers import running_service
 
@@ -179,6 +185,7 @@ async def access_world(
     metrics_listen: str | None = None,
     drain: dict[str, Any] | None = None,
     shell: dict[str, Any] | None = None,
+    redis_url: str | None = None,
     **stream: Any,
 ) -> AsyncIterator[World]:
     """`stream`: settings of AccessSettings.stream, `drain` and `shell` likewise. At the end
@@ -204,6 +211,7 @@ async def access_world(
             stream=StreamSettings(**{"goodbye_seconds": 0.5, **stream}),
             drain=DrainSettings(**{"settle_seconds": 0.0, "nowhere_seconds": 0.0, **(drain or {})}),
             shell=ShellSettings(**(shell or {})),
+            redis=RedisSettings(url=redis_url) if redis_url is not None else None,
         )
         # Clients leave before the fakes stop, and after the pod has drained.
         async with AsyncExitStack() as clients:

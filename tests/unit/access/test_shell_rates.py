@@ -65,9 +65,9 @@ def test_a_stream_is_read_at_once_up_to_its_burst_and_then_at_its_rate(
     size: int, count: int
 ) -> None:
     pace = FramePace(ShellSettings())
-    assert not any(pace.read(size, 0.0) for _ in range(count))
-    assert pace.read(size, 0.0) > 0
+    assert not any(pace.read(1, size, 0.0) for _ in range(count))
+    assert pace.read(1, size, 0.0) > 0
     now = 0.0
     for _ in range(count):
-        now += pace.read(size, now)
+        now += pace.read(1, size, now)
     assert now == pytest.approx((count + 1) * max(1 / 100, size / 1024**2), rel=0.01)
