@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from ctypes import addressof, create_string_buffer
 from ipaddress import IPv4Network, ip_network
 from typing import Final, NamedTuple
 
+from whimbrel.runtime.connections import borrowed, open_files
 from whimbrel.runtime.logs import get_logger
 
 _log = get_logger(__name__)
@@ -50,8 +50,9 @@ class Listener:
     no reference, so that closing them closes the port."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self._sockets = _listening_on(port)
-        self.is_guarded = bool(self._sockets) and sys.platform == "linux"
+        self.is_guarded = bool(self._sockets)
         """Whether the kernel does as it is told here."""
 
     def defer_accept(self, seconds: int) -> None:
@@ -79,11 +80,10 @@ class Listener:
 
     def _each(self, level: int, option: int, value: int | bytes) -> None:
         for fd, inode in self._sockets:
-            with suppress(OSError):
-                if os.fstat(fd).st_ino != inode:
-                    continue  # closed meanwhile, and the number is another file's
+            if _inode(fd) != inode:
+                continue  # closed meanwhile, and the number may be another file's
             try:
-                with _borrowed(fd) as own:
+                with borrowed(fd) as own:
                     own.setsockopt(level, option, value)
             except FileNotFoundError:
                 raise
@@ -125,10 +125,9 @@ def filter_of(ipv4: Iterable[int], ipv6: Iterable[int]) -> list[Instruction]:
 
 def _listening_on(port: int) -> list[_Found]:
     found = []
-    for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
-        fd = int(name)
+    for fd in open_files():
         try:
-            with _borrowed(fd) as one:
+            with borrowed(fd) as one:
                 if (
                     one.family in (socket.AF_INET, socket.AF_INET6)
                     and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
@@ -140,14 +139,8 @@ def _listening_on(port: int) -> list[_Found]:
     return found
 
 
-@contextmanager
-def _borrowed(fd: int) -> Iterator[socket.socket]:
-    """The socket with this number, which stays open. OSError when it is none."""
-    copy = os.dup(fd)
+def _inode(fd: int) -> int:
     try:
-        one = socket.socket(fileno=copy)
+        return os.fstat(fd).st_ino
     except OSError:
-        os.close(copy)
-        raise
-    with one:
-        yield one
+        return 0

@@ -62,7 +62,8 @@ class Shell:
         host, port = peer_of(peer)
         key = self._addresses.key_behind(host, self._forwarded(metadata))
         if port and key != NOBODY:
-            self._peers[host.strip("[]"), port] = None
+            stream.peer = (host.strip("[]"), port)
+            self._peers[stream.peer] = None
             while len(self._peers) > _MOST_PEERS:
                 self._peers.popitem(last=False)
         remaining = self.bans.remaining(key, now)
@@ -90,6 +91,12 @@ class Shell:
             del self._peers[str(address), port]
         elif not self._addresses.trusts(address):
             self._count(key_of(address), self._clock())
+
+    def peers_of_the_banned(self) -> tuple[set[str], set[tuple[str, int]]]:
+        """The addresses that are banned, and which connections of them are somebody's who has said
+        who it is: those stay."""
+        banned = set(self.bans.active(self._clock()))
+        return banned, {stream.peer for stream in self.counts.named_of(banned)}
 
     def is_full(self) -> bool:
         """Whether newcomers are told Busy."""

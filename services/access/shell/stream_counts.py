@@ -6,6 +6,7 @@ A stream counts for its address from its first moment, for its user from a good 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from typing import Generic, NamedTuple, TypeVar
 
 from services.access.shell_settings import ShellSettings
@@ -75,6 +76,14 @@ class StreamCounts(Generic[S]):
     def unnamed_of(self, address: str) -> list[S]:
         """The streams of this address that have not said who they are."""
         return list(self._unnamed_at.get(address, ()))
+
+    def named_of(self, addresses: Collection[str]) -> list[S]:
+        """The streams of these addresses that have said who they are. Looks at all."""
+        return [
+            stream
+            for stream, place in self._places.items()
+            if place.user_id and place.address in addresses
+        ]
 
     def forget_unnamed(self, stream: S) -> None:
         """It is being ended, or has a name: it is not counted among the unnamed any more."""

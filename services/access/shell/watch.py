@@ -10,7 +10,9 @@ from typing import Final
 from services.access.ports import BanList
 from services.access.shell.memory import MemoryWatermark
 from services.access.shell.shell import Shell
+from whimbrel.core.client_address import Address, key_of
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.connections import cut_connections
 from whimbrel.runtime.listener import Listener
 from whimbrel.runtime.logs import get_logger
 
@@ -39,6 +41,9 @@ class ShellWatch:
         self._memory = memory
         self._clock = clock
         self._kept_out: list[str] = []
+        self._to_cut = 0
+        self.cut = 0
+        """Connections of banned addresses that were cut."""
         self._news = asyncio.Event()
         self._hears = True
         listener.defer_accept(_DEFER_SECONDS)
@@ -55,6 +60,9 @@ class ShellWatch:
             if self._ban_list is not None:
                 await self._exchange(self._ban_list)
             self._keep_out()
+            if self._to_cut:
+                self._to_cut -= 1
+                await self._cut()
             self._news.clear()
             try:
                 async with asyncio.timeout(_EVERY_SECONDS):
@@ -83,6 +91,17 @@ class ShellWatch:
     def _keep_out(self) -> None:
         active = list(self._shell.bans.active(self._clock()))
         if active != self._kept_out:
+            # Twice: some of them may be on their way from the kernel to gRPC.
+            self._to_cut = 2 if set(active) - set(self._kept_out) else self._to_cut
             self._kept_out = active
             self._listener.keep_out(active)
             _log.info("bans_changed", active=len(active), by_kernel=self._listener.is_guarded)
+
+    async def _cut(self) -> None:
+        """End what the banned have open, except for the connections of those who have a name."""
+        banned, named = self._shell.peers_of_the_banned()
+
+        def is_unwanted(address: Address, port: int) -> bool:
+            return key_of(address) in banned and (str(address), port) not in named
+
+        self.cut += await asyncio.to_thread(cut_connections, self._listener.port, is_unwanted)
