@@ -29,6 +29,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 NOT_PLAYED = {
     "the pod stops, or Router and Logic do not answer within 10 s",
     "a send on a stream whose device has attached elsewhere",
+    "too many streams of the user or from the address, or without a Hello; the address is banned",
     "more messages than the rate of the user or the conversation permits",
     "frames or bytes faster than the stream's rate",
     "too many messages waiting at the server",
