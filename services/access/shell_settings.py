@@ -55,6 +55,11 @@ class ShellSettings(SettingsGroup):
     memory_mib: Limit = 0
     """Resident MiB above which newcomers are told Busy. Default 0: 85 % of the container's memory
     limit, if it has one; the rest is for those who are here."""
+    stray_bytes_per_second: Limit = 1024 * 1024
+    """Bytes a second that may come on one connection beside the frames of its streams. Beyond it
+    the connection is cut and its address banned. Default 1 MiB: pings, windows and settings of a
+    client are a thousandth of that; a flood of them takes a core at some 10 MiB a second. 0, or
+    neither frames nor bytes limited: any number."""
     user_messages_per_second: Rate = 20.0
     """Messages a second that one user may send, from all devices on this pod. Default 20: ten
     times what a person types, and what a careful program needs. 0: any number."""

@@ -79,7 +79,9 @@ class StreamDriver:
                 wait = 0.0
                 if self._pace is not None:
                     items = max(1, len(frame.send.messages))
-                    wait = self._pace.read(items, frame.ByteSize(), now)
+                    size = frame.ByteSize()
+                    stream.read_bytes += size
+                    wait = self._pace.read(items, size, now)
                 if frame.HasField("resume"):
                     await self._handshake.resume(stream, frame.resume.attempt)
                     continue

@@ -75,6 +75,7 @@ class RawHttp2:
         self._writer.write(data)
         self.sent += len(data)
         await self._writer.drain()
+        await asyncio.sleep(0)  # drain alone yields only when the buffer is full
 
     @property
     def goes_on(self) -> bool:

@@ -37,6 +37,10 @@ class Bans:
             return False
         if not self._connects.take(address, now):
             return False
+        return self.ban(address, now)
+
+    def ban(self, address: str, now: float) -> bool:
+        """Keep it out from now on; whether it was not banned before."""
         is_new = self.remaining(address, now) == 0.0
         self.decided += is_new
         self._keep(address, now + self._seconds)

@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 from services.access.shell.shell import Shell
 from whimbrel.runtime.metrics import counter, gauge
 
-_STREAM_REASONS: Final = ("banned", "address", "user", "unnamed", "full", "memory")
+_STREAM_REASONS: Final = ("banned", "address", "user", "unnamed", "full", "memory", "flood")
 
 
 def shell_metrics(shell: Shell) -> Iterator[Metric]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from services.access.adapters.ban_list_redis import RedisBanList
 from services.access.settings import AccessSettings
+from services.access.shell.flood_watch import FloodWatch
 from services.access.shell.memory import MemoryWatermark
 from services.access.shell.metrics import shell_metrics
 from services.access.shell.shell import Shell
@@ -26,7 +27,10 @@ async def open_shell(
         ban_list = RedisBanList(await chassis.stack.enter_async_context(open_redis(settings.redis)))
     shell = Shell(settings.shell, clock=clock)
     memory = MemoryWatermark(settings.shell.memory_mib)
-    watch = ShellWatch(shell, Listener(port), ban_list, memory, clock=clock)
+    own = settings.shell
+    paced = own.frames_per_second or own.bytes_per_second
+    floods = FloodWatch(port, own.stray_bytes_per_second if paced else 0, shell.read_bytes)
+    watch = ShellWatch(shell, Listener(port), ban_list, memory, floods, clock=clock)
     shell.on_ban = watch.banned
     if settings.shell.connects_per_second:
         chassis.stack.enter_context(socket_ends(port, shell.connection_ended))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from services.access.refusals import StreamRefusedError
@@ -18,6 +19,7 @@ from services.access.shell.stream_counts import StreamCounts
 from services.access.shell_settings import ShellSettings
 from whimbrel.core.client_address import NOBODY, Address, ClientAddresses, key_of, peer_of
 from whimbrel.core.errors import CloseCode
+from whimbrel.runtime.connections import Peer
 
 if TYPE_CHECKING:
     from services.access.client_stream import ClientStream
@@ -97,6 +99,25 @@ class Shell:
         who it is: those stay."""
         banned = set(self.bans.active(self._clock()))
         return banned, {stream.peer for stream in self.counts.named_of(banned)}
+
+    def read_bytes(self) -> dict[Peer, int]:
+        """What has been read of all named streams, by their connection."""
+        read: Counter[Peer] = Counter()
+        for stream in self.counts.named():
+            host, port = stream.peer
+            if port:
+                read[ip_address(host), port] += stream.read_bytes
+        return read
+
+    def flooded(self, peers: Iterable[Peer]) -> list[Peer]:
+        """These connections send much and say nothing: their addresses are banned. Which of them
+        have to be cut: all but those of the trusted."""
+        now = self._clock()
+        guilty = [peer for peer in peers if not self._addresses.trusts(peer[0])]
+        for address, _ in guilty:
+            self.refused["flood"] += 1
+            self.bans.ban(key_of(address), now)
+        return guilty
 
     def is_full(self) -> bool:
         """Whether newcomers are told Busy."""

@@ -77,6 +77,10 @@ class StreamCounts(Generic[S]):
         """The streams of this address that have not said who they are."""
         return list(self._unnamed_at.get(address, ()))
 
+    def named(self) -> list[S]:
+        """The streams that have said who they are."""
+        return [stream for stream, place in self._places.items() if place.user_id]
+
     def named_of(self, addresses: Collection[str]) -> list[S]:
         """The streams of these addresses that have said who they are. Looks at all."""
         return [

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from services.access.ports import BanList
+from services.access.shell.flood_watch import FloodWatch
 from services.access.shell.memory import MemoryWatermark
 from services.access.shell.shell import Shell
 from whimbrel.core.client_address import Address, key_of
@@ -31,6 +32,7 @@ class ShellWatch:
         listener: Listener,
         ban_list: BanList | None,
         memory: MemoryWatermark,
+        floods: FloodWatch,
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -39,6 +41,7 @@ class ShellWatch:
         self._listener = listener
         self._ban_list = ban_list
         self._memory = memory
+        self._floods = floods
         self._clock = clock
         self._kept_out: list[str] = []
         self._to_cut = 0
@@ -59,6 +62,7 @@ class ShellWatch:
             self._shell.is_short_of_memory = self._memory.is_exceeded()
             if self._ban_list is not None:
                 await self._exchange(self._ban_list)
+            await self._end_floods()
             self._keep_out()
             if self._to_cut:
                 self._to_cut -= 1
@@ -96,6 +100,15 @@ class ShellWatch:
             self._kept_out = active
             self._listener.keep_out(active)
             _log.info("bans_changed", active=len(active), by_kernel=self._listener.is_guarded)
+
+    async def _end_floods(self) -> None:
+        guilty = self._shell.flooded(await self._floods.find(self._clock()))
+        if guilty:
+            peers = frozenset(guilty)
+            port = self._listener.port
+            self.cut += await asyncio.to_thread(
+                cut_connections, port, lambda address, peer_port: (address, peer_port) in peers
+            )
 
     async def _cut(self) -> None:
         """End what the banned have open, except for the connections of those who have a name."""

@@ -106,11 +106,15 @@ async def test_connections_with_a_stream_count_once_and_calls_on_one_count_too(
             await client.channel.close()
         assert await bans() == 0
         client = await world.client()
-        with pytest.raises(grpc.aio.AioRpcError):  # on one connection, which is cut in the end
+
+        async def call_for_ever() -> None:
             while True:
                 call = client.stub.Connect()
                 await call.write(PING)
                 await call.read()
+
+        with pytest.raises(grpc.aio.AioRpcError):  # on one connection, which is cut in the end
+            await call_for_ever()
         assert await bans() == 1
         await named.say(PING)  # who has said who it is stays
         await named.next("pong")
