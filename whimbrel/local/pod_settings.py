@@ -70,6 +70,8 @@ def pod_settings(
             "WHIMBREL_DRAIN__DEADLINE_SECONDS": f"{_DEADLINE * around.access_grace_seconds:g}",
             # Everybody here comes from this machine, most of them to measure.
             "WHIMBREL_SHELL__TRUSTED": '["127.0.0.0/8", "::1/128"]',
+            "WHIMBREL_SHELL__STREAMS_PER_USER": "0",
+            "WHIMBREL_SHELL__UNNAMED_STREAMS": "0",
             "WHIMBREL_SHELL__USER_MESSAGES_PER_SECOND": "0",
             "WHIMBREL_SHELL__CONVERSATION_MESSAGES_PER_SECOND": "0",
             "WHIMBREL_SHELL__FRAMES_PER_SECOND": "0",

@@ -18,15 +18,16 @@ async def refused(world: World, cause: str) -> float | None:
 async def test_of_too_many_that_say_nothing_the_oldest_is_ended(tmp_path: Path) -> None:
     shell = {"unnamed_streams_per_address": 3}
     async with access_world(tmp_path, metrics_listen="127.0.0.1:0", shell=shell) as world:
-        silent = [await world.client() for _ in range(3)]
-        for one in silent:
-            await one.call.wait_for_connection()
+        silent = []
+        for count in (1, 2, 3):
+            silent.append(await world.client())
+            await silent[-1].call.wait_for_connection()
 
-        async def all_wait() -> bool:
-            shown = await scrape(world.chassis.metrics_address)
-            return value(shown, "whimbrel_access_unnamed_streams") == 3
+            async def all_wait(count: int = count) -> bool:
+                shown = await scrape(world.chassis.metrics_address)
+                return value(shown, "whimbrel_access_unnamed_streams") == count
 
-        await until(all_wait)
+            await until(all_wait)
         await world.attached("bob")
         assert (await silent[0].closed()).code == access_pb2.CLOSE_CODE_RATE_LIMITED
         await silent[1].attach("carol")
