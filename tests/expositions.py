@@ -9,6 +9,9 @@ from prometheus_client.core import Metric
 from services.access.acks import AckStatistics
 from services.access.arrivals import Arrivals
 from services.access.metrics import access_metrics
+from services.access.shell.metrics import shell_metrics
+from services.access.shell.shell import Shell
+from services.access.shell_settings import ShellSettings
 from services.access.tally import StreamTally
 from services.drain.attendance import AttendanceStatistics
 from services.drain.domain.plans import Plan, PlanKind
@@ -73,8 +76,8 @@ EVERY: Final[list[Metric]] = list(service_metrics(0.0, {}))
 """What all roles show."""
 
 FAMILIES: Final[dict[str, list[Metric]]] = {
-    "access": list(
-        access_metrics(
+    "access": [
+        *access_metrics(
             sessions=0,
             drain=PodDrain(),
             arrivals=Arrivals(12.0, 0.0),
@@ -84,8 +87,9 @@ FAMILIES: Final[dict[str, list[Metric]]] = {
             links=[],
             streams=StreamTally().figures([], 256)._replace(ended={"gone": 0}),
             now=0.0,
-        )
-    ),
+        ),
+        *shell_metrics(Shell(ShellSettings(), clock=lambda: 0.0)),
+    ],
     "drain": _drain(),
     "gateway": _gateway(),
     "logic": [

@@ -42,7 +42,9 @@ class Admission:
         settings: DrainSettings,
         is_cordoned: Callable[[], bool],
         revoked: RevocationTable,
+        is_full: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_full`: there is no room, whatever max_sessions says."""
         self._pod_id = pod_id
         self._tokens = tokens
         self._tickets = tickets
@@ -52,6 +54,7 @@ class Admission:
         self._settings = settings
         self._is_cordoned = is_cordoned
         self._revoked = revoked
+        self._is_full = is_full
 
     def admit(self, stream: ClientStream, hello: access_pb2.Hello, now: float) -> int:
         """Set whose stream it is; the epoch that its ticket leaves, 0 without a good ticket.
@@ -76,7 +79,8 @@ class Admission:
             stream.credential = ticket.credential
         if self._is_cordoned():
             raise self._redirect(stream, hello, now)
-        if self._settings.max_sessions and len(self._table) >= self._settings.max_sessions:
+        most = self._settings.max_sessions
+        if (most and len(self._table) >= most) or self._is_full():
             raise self._busy(stream, hello, _FULL_RETRY_SECONDS, now)
         if ticket is None:
             return 0

@@ -24,6 +24,7 @@ from services.access.routes import Routes
 from services.access.servicer import AccessServicer
 from services.access.session_table import SessionTable
 from services.access.settings import AccessSettings
+from services.access.shell.opening import open_shell
 from services.access.signal_desk import SignalDesk
 from services.access.signal_requests import SignalRequests
 from services.access.stream_services import StreamServices
@@ -99,6 +100,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     )
     revoked = RevocationTable()
     following = FollowRevocations(links, revoked, table, clock=clock, wall_clock=time.time)
+    shell = await open_shell(settings, chassis, clock=clock)
     parts = DrainParts.make(
         identity.pod_id,
         open_pod_secret(settings.auth),
@@ -107,6 +109,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         clock=clock,
         tokens=tokens,
         revoked=revoked,
+        is_full=shell.is_full,
     )
     membership = Membership(settings, chassis, router, table, parts, clock=clock)
     registration = membership.registration
@@ -125,6 +128,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         signals,
         settings.drain.linger_seconds,
         clock,
+        shell,
         send_traces,
         delivery_traces,
     )

@@ -38,6 +38,10 @@ class ClientStream:
         """`wake` is called when there is something to write, or the end has come."""
         settings = services.settings
         self.services = services
+        self.peer = ("", 0)
+        """Host and port at the other end of its connection."""
+        self.read_bytes = 0
+        """In frames after the first one, where frames are paced."""
         self.user_id = ""
         self.device_id = ""
         self.platform = ""

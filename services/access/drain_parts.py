@@ -41,8 +41,10 @@ class DrainParts:
         wall_clock: Callable[[], float] = time.time,
         tokens: TokenVerifier | None = None,
         revoked: RevocationTable | None = None,
+        is_full: Callable[[], bool] = lambda: False,
     ) -> DrainParts:
-        """`clock` is monotonic seconds, `wall_clock` seconds since the Unix epoch."""
+        """`clock` is monotonic seconds, `wall_clock` seconds since the Unix epoch; `is_full`:
+        nobody else may come."""
         drain = PodDrain(DrainTimes(settle_seconds=settings.settle_seconds))
         chooser = TargetChooser()
         tickets = TicketOffice(secret, clock=wall_clock)
@@ -58,5 +60,6 @@ class DrainParts:
             settings,
             lambda: drain.is_cordoned,
             RevocationTable() if revoked is None else revoked,
+            is_full,
         )
         return cls(drain, chooser, arrivals, moves, admission)

@@ -71,6 +71,7 @@ class Handshake:
         stream.migrates = hello.migrates
         began = stream.services.clock()
         ticket_epoch = self._admission.admit(stream, hello, began)
+        stream.services.shell.name(stream)
         stream.services.table.add(stream)
         try:
             async with asyncio.timeout(stream.services.settings.attach_seconds):

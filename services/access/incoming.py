@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from services.access.client_stream import ClientStream
 from services.access.pending import PendingSend
 from services.access.refusals import StreamRefusedError
@@ -11,6 +13,9 @@ from whimbrel.core.errors import CloseCode, WhimbrelError
 from whimbrel.core.session_types import SeqAheadError
 from whimbrel.core.window import AckAheadError
 
+MAX_MESSAGES: Final = 1_000
+"""In one Send: a frame of 256 KiB could have ten thousand, and they hold up everybody else."""
+
 
 def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -> bool:
     """Do what the frame says; False when it was a goodbye.
@@ -19,6 +24,10 @@ def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -
     """
     kind = frame_kind(frame)
     if kind == "send":
+        if len(frame.send.messages) > MAX_MESSAGES:
+            raise StreamRefusedError(
+                CloseCode.INVALID_FRAME, f"a Send has at most {MAX_MESSAGES} messages"
+            )
         stream.sent += len(frame.send.messages)
         for message in frame.send.messages:
             _send(stream, message, now)
@@ -50,6 +59,7 @@ def _send(stream: ClientStream, message: access_pb2.OutgoingMessage, now: float)
         if stale is not None:
             raise stale
         conversation_id = conversation_of(message, stream.user_id, services.settings.max_body_bytes)
+        services.shell.messages.take(stream.user_id, conversation_id, now)
         traces = services.send_traces
         trace = None if traces is None else traces.begin(message.traceparent, now)
         services.requests.send(

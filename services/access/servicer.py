@@ -11,12 +11,13 @@ import grpc
 from services.access.client_stream import ClientStream
 from services.access.handshake import Handshake
 from services.access.links import Links
+from services.access.refusals import StreamRefusedError
 from services.access.revocations import REVOKED
 from services.access.stream_driver import StreamDriver
 from services.access.stream_services import StreamServices
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
-from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
 from whimbrel.core.revocations import RevocationTable
 from whimbrel.runtime.errors import error_from_rpc
 from whimbrel.runtime.logs import get_logger
@@ -26,6 +27,7 @@ _log = get_logger(__name__)
 
 _CALL_SECONDS: Final = 5.0
 _BEARER: Final = "bearer "
+_FLOOD: Final = CloseCode.RATE_LIMITED.name.lower()
 
 
 class AccessServicer(access_pb2_grpc.AccessServiceServicer):
@@ -52,10 +54,16 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         """The stream."""
         driver = StreamDriver(self._services, self._handshake, context)
         self.open_streams.add(driver.stream)
+        shell = self._services.shell
         try:
+            try:
+                shell.enter(driver.stream, context.peer(), context.invocation_metadata() or ())
+            except StreamRefusedError as refusal:
+                driver.stream.close(refusal.code, refusal.detail, refusal.retry_after_ms)
             await driver.run()
         finally:
             # However it ends, also by a second cancellation: no await from here on.
+            shell.leave(driver.stream)
             driver.stream.leave()
             self.open_streams.discard(driver.stream)
             self._services.tally.end(driver.stream)
@@ -125,7 +133,10 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
 
 
 def _log_end(stream: ClientStream, now: float) -> None:
-    """The canonical line of a stream: who, for how long, how it ended, what it carried."""
+    """The canonical line of a stream: who, for how long, how it ended, what it carried. A flood
+    of those that nobody let in writes none."""
+    if stream.end_reason == _FLOOD and not stream.user_id:
+        return
     stats = stream.statistics()
     traffic = stream.session.traffic
     _log.info(

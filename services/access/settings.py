@@ -7,10 +7,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from services.access.shell_settings import ShellSettings
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import check_platform
 from whimbrel.runtime.auth_settings import AuthSettings
-from whimbrel.runtime.settings import RouterTarget, ServiceSettings
+from whimbrel.runtime.settings import RedisSettings, RouterTarget, ServiceSettings
 from whimbrel.runtime.settings_group import Seconds, SettingsGroup
 
 Count = Annotated[int, Field(ge=1)]
@@ -45,9 +46,9 @@ class StreamSettings(SettingsGroup):
     background_heartbeat_max_seconds: Seconds = 270.0
     """The longest. Default 270: half a minute below the five minutes at which many NATs and
     firewalls forget, and a dead client is known after eleven minutes at the latest."""
-    hello_seconds: Seconds = 10.0
-    """Seconds for the first frame. Default 10: a phone's slowest handshake, and no longer,
-    because a silent stream costs 40 KB."""
+    hello_seconds: Seconds = 5.0
+    """Seconds for the first frame. Default 5: it follows the connect within a round trip, and a
+    silent stream costs 40 KB."""
     attach_seconds: Seconds = 10.0
     """Seconds for Router and Logic to attach a stream. Default 10: one failover of Redis."""
     goodbye_seconds: Seconds = 2.0
@@ -184,3 +185,8 @@ class AccessSettings(ServiceSettings):
     """Coming and going."""
     devices: DeviceSettings = DeviceSettings()
     """Limits to the devices of a user."""
+    redis: RedisSettings | None = None
+    """The Redis of the Routers, through which pods share their bans. Default none: each keeps its
+    own."""
+    shell: ShellSettings = ShellSettings()
+    """Limits to what addresses, users and streams may ask of a pod."""

@@ -40,6 +40,7 @@ class StreamDriver:
         self._over = asyncio.Event()
         self._room = asyncio.Event()
         self.stream = ClientStream(services, self._on_wake)
+        self._pace = services.shell.pace()
 
     async def run(self) -> None:
         """Until the stream is over; then both tasks have ended."""
@@ -75,6 +76,12 @@ class StreamDriver:
             while (frame := await self._next_frame()) is not None:
                 now = self._clock()
                 stream.clock.heard(now)
+                wait = 0.0
+                if self._pace is not None:
+                    items = max(1, len(frame.send.messages))
+                    size = frame.ByteSize()
+                    stream.read_bytes += size
+                    wait = self._pace.read(items, size, now)
                 if frame.HasField("resume"):
                     await self._handshake.resume(stream, frame.resume.attempt)
                     continue
@@ -83,6 +90,8 @@ class StreamDriver:
                     return
                 if not stream.has_room:
                     await self._wait_for_room()
+                if wait:
+                    await self._slow_down(wait)
             stream.finish("gone")
         except StreamRefusedError as refusal:
             stream.close(refusal.code, refusal.detail, refusal.retry_after_ms)
@@ -106,6 +115,13 @@ class StreamDriver:
         while not self.stream.has_room:
             self._room.clear()
             await self._room.wait()
+        self._resume()
+
+    async def _slow_down(self, seconds: float) -> None:
+        """It comes too fast: what follows waits with the client, whose silence does not count."""
+        self.stream.services.shell.throttled += 1
+        self.stream.clock.pause()
+        await asyncio.sleep(seconds)
         self._resume()
 
     def _resume(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from services.access.announcements import StormSource, StormWindow
 from services.access.settings import StreamSettings
+from services.access.shell.shell import Shell
 from services.access.tally import StreamTally
 from whimbrel.runtime.ticker import Deadlines
 
@@ -38,6 +39,7 @@ class StreamServices:
     linger_seconds: float
     """For so long the old stream of a session that has moved stays open."""
     clock: Callable[[], float]
+    shell: Shell
     send_traces: SendTraces | None = None
     """None: nobody collects traces."""
     delivery_traces: DeliveryTraces | None = None

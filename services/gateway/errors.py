@@ -47,6 +47,7 @@ HTTP_STATUS_OF: Final[dict[ErrorCode, int]] = {
     ErrorCode.CONFLICT: 409,
     ErrorCode.TOO_LATE: 409,
     ErrorCode.REFUSED_BY_HOST: 403,
+    ErrorCode.RATE_LIMITED: 429,
 }
 _MAX_DETAIL: Final = 300
 

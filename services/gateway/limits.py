@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from fastapi import Request
 
-from services.gateway.domain.token_bucket import Rate, TokenBuckets
 from services.gateway.settings import LimitSettings
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.token_bucket import Rate, TokenBuckets
 
 _MINUTE = 60.0
 _HOUR = 3600.0

@@ -29,6 +29,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 NOT_PLAYED = {
     "the pod stops, or Router and Logic do not answer within 10 s",
     "a send on a stream whose device has attached elsewhere",
+    "too many streams of the user or from the address, or without a Hello; the address is banned",
+    "more messages than the rate of the user or the conversation permits",
+    "frames or bytes faster than the stream's rate",
     "too many messages waiting at the server",
     "the database does not answer",
     "recalls or edits of somebody else's message",
@@ -76,7 +79,7 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
     return {
         "the first frame is not Hello": [Case(ping)],
         "Hello comes twice": [attached(hello())],
-        "no frame within 10 s of the call": [Case(None)],
+        "no frame within 5 s of the call": [Case(None)],
         "a frame with nothing set, or with a field that version 1 does not have": [
             Case(Frame()),
             attached(Frame()),
@@ -116,6 +119,7 @@ def cases(token: str, expired: str, foreign: str) -> dict[str, list[Case]]:
         ],
         "a frame of more than 256 KiB": [attached(send("large", b"x" * 300_000))],
         "a frame of more than 512 KiB": [attached(send("larger", b"x" * 600_000))],
+        "a Send of more than 1,000 messages": [attached(many(1_001))],
         "client_message_id empty or not a name": [attached(send("")), attached(send(BAD_NAME))],
         "no target, or a recipient_id that is not a name": [
             attached(send("m", recipient=None)),
@@ -315,3 +319,7 @@ async def test_bad_input_gets_its_documented_code_and_the_pod_goes_on() -> None:
         ]
         assert wrong == []
         assert stack.starts("access-0") == stack.starts("logic-0") == 1
+
+
+def many(count: int) -> Frame:
+    return Frame(send=access_pb2.Send(messages=[access_pb2.OutgoingMessage()] * count))

@@ -27,6 +27,7 @@ OTHERS = {
         ("gateway", "mongo"): {27017},
         ("mongo", "mongo"): {27017},
         ("mongo-initiate", "mongo"): {27017},
+        ("access", "redis"): {6379},
         ("logic", "redis"): {6379},
         ("push", "redis"): {6379},
         ("router", "redis"): {6379},

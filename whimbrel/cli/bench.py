@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whimbrel.cli.bench_abuse import abuse
 from whimbrel.cli.bench_connections import connections
 from whimbrel.cli.bench_fanout import fanout
 from whimbrel.cli.bench_media import media
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 
 app.command()(connections)
+app.command()(abuse)
 app.command()(fanout)
 app.command()(media)
 app.command()(push)

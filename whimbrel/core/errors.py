@@ -38,6 +38,7 @@ class ErrorCode(enum.IntEnum):
     CONFLICT = 24
     TOO_LATE = 30
     REFUSED_BY_HOST = 40
+    RATE_LIMITED = 50
 
 
 class CloseCode(enum.IntEnum):
@@ -48,6 +49,7 @@ class CloseCode(enum.IntEnum):
     OVERLOADED = 3
     HEARTBEAT_TIMEOUT = 4
     INTERNAL = 5
+    RATE_LIMITED = 6
     SEQ_AHEAD = 100
     BAD_TOKEN = 200
     TOKEN_EXPIRED = 201

@@ -73,6 +73,14 @@ def pod_settings(
             "WHIMBREL_DRAIN__NOWHERE_SECONDS": "1",
             # What is not moved by then is ended with a goodbye, before the SIGKILL.
             "WHIMBREL_DRAIN__DEADLINE_SECONDS": f"{_DEADLINE * around.access_grace_seconds:g}",
+            # Everybody here comes from this machine, most of them to measure.
+            "WHIMBREL_SHELL__TRUSTED": '["127.0.0.0/8", "::1/128"]',
+            "WHIMBREL_SHELL__STREAMS_PER_USER": "0",
+            "WHIMBREL_SHELL__UNNAMED_STREAMS": "0",
+            "WHIMBREL_SHELL__USER_MESSAGES_PER_SECOND": "0",
+            "WHIMBREL_SHELL__CONVERSATION_MESSAGES_PER_SECOND": "0",
+            "WHIMBREL_SHELL__FRAMES_PER_SECOND": "0",
+            "WHIMBREL_SHELL__BYTES_PER_SECOND": "0",
         }
     if role == "push":
         # Nobody has keys of Apple's on a laptop: who is woken stands in the log.
@@ -99,7 +107,7 @@ def _proxied(name: str, role: str, address: str, around: Surroundings) -> dict[s
         mongod = through(name, "mongod", around.own_mongod)
         # Direct, or the driver would go on to the address that the server gives itself.
         settings["WHIMBREL_MONGO__URL"] = f"mongodb://{mongod}/?directConnection=true"
-    if role in ("logic", "push", "router") and around.own_redis is not None:
+    if role in ("access", "logic", "push", "router") and around.own_redis is not None:
         redis = through(name, "redis", around.own_redis)
         settings["WHIMBREL_REDIS__URL"] = redis_url(int(redis.rpartition(":")[2]))
     if role != "router":

@@ -41,6 +41,9 @@ def server_options(*, client_facing: bool) -> Options:
             # Twice the largest frame: between the two, Access refuses it with a Close that the
             # client understands; beyond, the stream dies in odd ways.
             ("grpc.max_receive_message_length", _MIB // 2),
+            # Who connects says something within 5 s, and makes a call within 20 s of the last.
+            ("grpc.server_handshake_timeout_ms", 5_000),
+            ("grpc.max_connection_idle_ms", 20_000),
             # One stream and a few unary calls per connection.
             ("grpc.max_concurrent_streams", 8),
             ("grpc.max_metadata_size", 8 * 1024),

@@ -47,6 +47,7 @@ STATUS_OF: Final[dict[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorCode.TOO_LATE: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorCode.REFUSED_BY_HOST: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 _CODE_OF: Final[dict[grpc.StatusCode, ErrorCode]] = {

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from services.gateway.adapters.account_store_mongo import MongoAccountStore
 from services.gateway.adapters.device_store_mongo import MongoDeviceStore
 from services.gateway.domain.device_keys import Bundle
-from services.gateway.domain.token_bucket import Rate, TokenBuckets
 from services.gateway.key_ports import DeviceKeyStore
 from services.gateway.key_settings import KeySettings
 from whimbrel.api.social.v1 import social_pb2 as pb
 from whimbrel.api.social.v1.social_pb2_grpc import SocialServiceStub
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.core.token_bucket import Rate, TokenBuckets
 from whimbrel.runtime.logic_pods import LogicPods, ask
 
 _MINUTE = 60.0

@@ -15,6 +15,7 @@ import grpc
 from services.access.bootstrap import SERVICE
 from services.access.client_stream import ClientStream
 from services.access.settings import AccessSettings, DrainSettings, StreamSettings
+from services.access.shell_settings import ShellSettings
 from tests.component.access.access_fakes import PATIENCE_SECONDS, FakeLogic, FakeRouter
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
@@ -22,7 +23,7 @@ from whimbrel.api.router.v1 import router_pb2_grpc
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.runtime.auth_settings import AuthSettings
 from whimbrel.runtime.chassis import Chassis
-from whimbrel.runtime.settings import MetricsSettings, PodSettings, RouterTarget
+from whimbrel.runtime.settings import MetricsSettings, PodSettings, RedisSettings, RouterTarget
 from whimbrel.runtime.tokens import sign_token
 from whimbrel.testing.servers import running_service
 
@@ -178,9 +179,11 @@ async def access_world(
     grace_seconds: float = 3.0,
     metrics_listen: str | None = None,
     drain: dict[str, Any] | None = None,
+    shell: dict[str, Any] | None = None,
+    redis_url: str | None = None,
     **stream: Any,
 ) -> AsyncIterator[World]:
-    """`stream`: settings of AccessSettings.stream, `drain`: of AccessSettings.drain. At the end
+    """`stream`: settings of AccessSettings.stream, `drain` and `shell` likewise. At the end
     the pod is drained as by SIGTERM."""
     secret_file = tmp_path / "secret"
     secret_file.write_bytes(SECRET)
@@ -202,6 +205,8 @@ async def access_world(
             auth=AuthSettings(secret_file=secret_file),
             stream=StreamSettings(**{"goodbye_seconds": 0.5, **stream}),
             drain=DrainSettings(**{"settle_seconds": 0.0, "nowhere_seconds": 0.0, **(drain or {})}),
+            shell=ShellSettings(**(shell or {})),
+            redis=RedisSettings(url=redis_url) if redis_url is not None else None,
         )
         # Clients leave before the fakes stop, and after the pod has drained.
         async with AsyncExitStack() as clients:

@@ -23,6 +23,8 @@ from services.access.responses import LogicResponses
 from services.access.rules import check_hello
 from services.access.session_table import SessionTable
 from services.access.settings import DrainSettings, StreamSettings
+from services.access.shell.shell import Shell
+from services.access.shell_settings import ShellSettings
 from services.access.signal_desk import SignalDesk
 from services.access.signal_requests import SignalRequests
 from services.access.stream_services import StreamServices
@@ -81,6 +83,7 @@ class FuzzedPod:
             signals,
             5.0,
             self._clock,
+            Shell(ShellSettings(), clock=self._clock),
         )
         self._links._links["logic-0"] = self._link
         self._link.up = True

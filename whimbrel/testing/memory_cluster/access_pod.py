@@ -21,6 +21,8 @@ from services.access.responses import LogicResponses
 from services.access.routes import Routes
 from services.access.session_table import SessionTable
 from services.access.settings import DeviceSettings, DrainSettings, StreamSettings
+from services.access.shell.shell import Shell
+from services.access.shell_settings import ShellSettings
 from services.access.signal_desk import SignalDesk
 from services.access.signal_requests import SignalRequests
 from services.access.stream_driver import StreamDriver
@@ -36,6 +38,13 @@ from whimbrel.testing.memory_cluster.router import MemoryRouter
 from whimbrel.testing.memory_cluster.streams import ClientEnd, Delay, ServerEnd
 
 OpenLink = Callable[[router_pb2.Pod], ClientEnd]
+
+_UNLIMITED = ShellSettings(
+    user_messages_per_second=0,
+    conversation_messages_per_second=0,
+    frames_per_second=0,
+    bytes_per_second=0,
+)
 
 
 class _Tokens:
@@ -162,6 +171,7 @@ class AccessPod:
             signals,
             drain.linger_seconds,
             clock,
+            Shell(_UNLIMITED, clock=clock),
         )
         self._loops = (
             links.run,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.domain.token_bucket import Rate, TokenBuckets
+from whimbrel.core.token_bucket import Rate, TokenBuckets
 
 
 def test_a_burst_passes_and_then_the_rate_holds() -> None:

@@ -1,0 +1,1 @@
+"""The shell: what keeps a pod well whatever comes from outside."""

@@ -1,0 +1,155 @@
+"""An address that connects too often: who is kept out, who is not, and who hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.component.access.access_world import PING, World, access_world
+from tests.scraping import scrape, value
+from tests.waiting import until
+from whimbrel.api.access.v1 import access_pb2
+
+BAD = "127.0.0.2"
+SHELL: dict[str, Any] = {"connects_per_second": 30, "ban_seconds": 60.0}
+_SECONDS = 0.3
+"""A connect on one machine takes a tenth of a millisecond."""
+
+
+@contextmanager
+def connected(world: World, source: str) -> Iterator[bool]:
+    """Whether a TCP connect from `source` comes through; it is open meanwhile."""
+    host, _, port = world.chassis.address.rpartition(":")
+    with socket.socket() as own:
+        own.bind((source, 0))
+        own.settimeout(_SECONDS)
+        try:
+            own.connect((host, int(port)))
+        except TimeoutError:
+            yield False
+            return
+        yield True
+
+
+def connects(world: World, source: str) -> bool:
+    with connected(world, source) as through:
+        return through
+
+
+async def banned(world: World, source: str) -> None:
+    """Until nobody comes through from there; each try is one more bare connect."""
+
+    async def is_out() -> bool:
+        return not await asyncio.to_thread(connects, world, source)
+
+    await until(is_out)
+
+
+async def test_bare_connects_get_an_address_banned_and_nobody_else(tmp_path: Path) -> None:
+    async with access_world(tmp_path, metrics_listen="127.0.0.1:0", shell=SHELL) as world:
+        before = await world.attached("alice")
+        with connected(world, BAD) as was_in_time:
+            await banned(world, BAD)
+            assert was_in_time
+        assert connects(world, "127.0.0.3")
+        await world.attached("bob")
+        await before.say(PING)
+        await before.next("pong")
+        shown = await scrape(world.chassis.metrics_address)
+        assert value(shown, "whimbrel_access_bans_total") == 1
+        assert value(shown, "whimbrel_access_bans_active") == 1
+
+
+async def test_a_ban_ends_by_itself(tmp_path: Path) -> None:
+    async with access_world(tmp_path, shell={**SHELL, "ban_seconds": 0.5}) as world:
+        await banned(world, BAD)
+
+        async def is_in() -> bool:
+            return await asyncio.to_thread(connects, world, BAD)
+
+        await until(is_in)
+
+
+async def test_who_is_trusted_may_connect_as_often_as_it_likes(tmp_path: Path) -> None:
+    shell = {**SHELL, "trusted": ["127.0.0.2/32"]}
+    async with access_world(tmp_path, metrics_listen="127.0.0.1:0", shell=shell) as world:
+        for _ in range(100):
+            assert await asyncio.to_thread(connects, world, BAD)
+        await banned(world, "127.0.0.3")
+        assert connects(world, BAD)
+        shown = await scrape(world.chassis.metrics_address)
+        assert value(shown, "whimbrel_access_bans_total") == 1
+
+
+async def test_connections_with_a_stream_count_once_and_calls_on_one_count_too(
+    tmp_path: Path,
+) -> None:
+    shell = {**SHELL, "connects_per_second": 20}
+    async with access_world(tmp_path, metrics_listen="127.0.0.1:0", shell=shell) as world:
+
+        async def bans() -> float | None:
+            shown = await scrape(world.chassis.metrics_address)
+            return value(shown, "whimbrel_access_bans_total")
+
+        named = await world.attached("bob")
+        for _ in range(12):
+            client = await world.client()
+            await client.say(access_pb2.ConnectRequest(bye=access_pb2.Bye()))
+            await client.closed()
+            await client.channel.close()
+        assert await bans() == 0
+        client = await world.client()
+
+        async def call_for_ever() -> None:
+            while True:
+                call = client.stub.Connect()
+                await call.write(PING)
+                await call.read()
+
+        with pytest.raises(grpc.aio.AioRpcError):  # on one connection, which is cut in the end
+            await call_for_ever()
+        assert await bans() == 1
+        await named.say(PING)  # who has said who it is stays
+        await named.next("pong")
+
+
+async def test_a_ban_behind_a_trusted_proxy_is_told_on_the_stream(tmp_path: Path) -> None:
+    shell = {**SHELL, "trusted": ["127.0.0.1/32"], "real_address_header": "x-forwarded-for"}
+    async with access_world(tmp_path, shell=shell) as world:
+
+        async def told(address: str) -> access_pb2.Close:
+            client = await world.client()
+            call = client.stub.Connect(metadata=(("x-forwarded-for", address),))
+            await call.write(PING)
+            frame = await call.read()
+            await client.channel.close()
+            assert isinstance(frame, access_pb2.ConnectResponse)
+            return frame.close
+
+        async def is_banned() -> bool:
+            close = await told("203.0.113.1, 192.0.2.7")
+            return close.code == access_pb2.CLOSE_CODE_RATE_LIMITED
+
+        await until(is_banned)
+        assert (await told("192.0.2.7, 192.0.2.8")).code == access_pb2.CLOSE_CODE_HELLO_EXPECTED
+
+
+async def test_pods_share_their_bans_also_through_a_redis_that_was_flushed(
+    tmp_path: Path, redis_url: str
+) -> None:
+    async with (
+        access_world(tmp_path, shell=SHELL, redis_url=redis_url) as one,
+        access_world(tmp_path, shell=SHELL, redis_url=redis_url) as other,
+    ):
+        await banned(one, BAD)
+        await banned(other, BAD)
+        for _ in range(5):
+            with connected(other, BAD) as through:
+                assert not through
