@@ -6,8 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
@@ -59,13 +57,14 @@ from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.revocation_store import MongoRevocationStore
 from whimbrel.runtime.serve import ServiceSpec
 from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.stores import Database, open_mongo, open_redis
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 RETRY_SECONDS = 0.5
 TABLE_SECONDS = 1.0

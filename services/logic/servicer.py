@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import grpc
-import structlog
 
 from services.logic.desk import Desk
 from services.logic.link import AccessLink, LinkTable
@@ -17,9 +16,10 @@ from services.logic.usecases.list_reads import ListReads
 from services.logic.usecases.mint_ids import MintIds
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.core.errors import invalid
+from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.revocation_store import RevocationStore
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # The handler reads and writes by hand, so the stub's iterator types do not describe it.
 _LinkContext = grpc.aio.ServicerContext[Any, Any]

@@ -15,16 +15,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from services.logic.domain.verdicts import ALLOWED, Question, Verdict, unchanged
 from services.logic.usecases.commit_messages import Addressed
 from services.logic.usecases.patience import Clock
 from services.logic.webhook_ports import HostOpinion
 from whimbrel.core.breaker import Breaker
 from whimbrel.core.errors import WhimbrelError, unavailable
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_ASKED = 32
 """Messages in one request. All of them may be changed to the longest body there is, so what an

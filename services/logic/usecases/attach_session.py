@@ -11,15 +11,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import structlog
-
 from services.logic.domain.model import DeviceCursor
 from services.logic.ports import CursorStore, SendMemory, TimelineStore
 from services.logic.usecases.patience import Clock, until_deadline
 from services.logic.usecases.read_timeline import Page, ReadTimeline
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOOK_BACK: Final = 32
 """Entries that the device may have and answer to, though this pod, and the Access pod that it

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from services.logic.domain.model import Change, Committed, StoredMessage
 from services.logic.history_ports import MessageCache
 from services.logic.ports import MessageStore
@@ -18,8 +16,9 @@ from services.logic.usecases.commit_messages import Unfinished
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.ids import unix_ms_of
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ChangeMessages:

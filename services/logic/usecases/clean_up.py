@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
-
 from services.logic.domain.holes import VOID_AFTER_SECONDS
 from services.logic.domain.model import Committed, StoredMessage, TimelineEntry
 from services.logic.ports import MessageStore, SeqReservations, TimelineStore, WorkerLeases
@@ -23,8 +21,9 @@ from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.patience import Clock
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.ids import unix_ms_of
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOOK_BACK_MS = 60_000
 CLAIM_MS = 60_000

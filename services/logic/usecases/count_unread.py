@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from services.logic.domain.history import UnreadEntry, unread_entry
 from services.logic.domain.model import Committed
 from services.logic.history_ports import UnreadIndex
 from services.logic.usecases.doubts import Doubts
 from services.logic.usecases.pipeline import Pipeline
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_MESSAGES = 200
 MAX_ENTRIES_PER_ADD = 5000

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-import structlog
-
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_USERS = 100_000
 """Remembered at a time: 10 MB. Beyond it an operator rebuilds (`whimbrel unread --rebuild`)."""

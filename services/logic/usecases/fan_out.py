@@ -12,8 +12,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
-import structlog
-
 from services.logic.domain.model import (
     Answer,
     Committed,
@@ -27,8 +25,9 @@ from services.logic.trace_ports import MessageTraces
 from services.logic.usecases.pipeline import Pipeline
 from services.logic.usecases.treat_as_offline import TreatAsOffline
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOCATE_PAUSE_SECONDS = 0.1
 REMEMBER_PAUSE_SECONDS = 0.05

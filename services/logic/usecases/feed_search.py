@@ -12,8 +12,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import structlog
-
 from services.logic.domain import body_kinds
 from services.logic.domain.history import SearchDocument
 from services.logic.domain.model import Committed, StoredMessage
@@ -23,8 +21,9 @@ from services.logic.ports import MessageStore
 from services.logic.usecases.pipeline import Pipeline
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.ids import compose
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_MESSAGES = 500
 COALESCE_SECONDS = 0.25

@@ -13,13 +13,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-import structlog
-
 from services.logic.social_ports import Facts
 from services.logic.usecases.patience import Clock
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import structlog
-
 from services.logic.domain.model import PushJob
 from services.logic.ports import TimelineStore
 from services.logic.usecases.treat_as_offline import TreatAsOffline
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_RANGE = 1000
 

@@ -17,8 +17,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import structlog
-
 from services.logic.domain import body_kinds, group_changes
 from services.logic.domain.group_changes import Change
 from services.logic.domain.groups import MAX_HANDLED, MAX_NOTICES, Group, Notice
@@ -29,8 +27,9 @@ from services.logic.usecases.groups import Groups
 from services.logic.usecases.say import SYSTEM_DEVICE, Say
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
 from whimbrel.core.names import check_name, direct_participants
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_TRIES = 20
 """Of a change against others at the same group; each try is one read and one write."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import structlog
-
 from services.logic.domain.history import CachedMessage
 from services.logic.domain.model import StoredMessage, TimelineEntry
 from services.logic.history_ports import MessageCache
 from services.logic.ports import MessageStore
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Render = Callable[[StoredMessage], bytes]
 """A message as clients see it, serialized."""

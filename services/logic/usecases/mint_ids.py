@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import structlog
-
 from services.logic.domain.model import WorkerLease
 from services.logic.ports import WorkerLeases
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.ids import IdMinter, LeaseExpiredError, unix_ms_of
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class MintIds:

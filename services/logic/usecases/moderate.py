@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
 from services.logic.domain import body_kinds
 from services.logic.domain.groups import MAX_MEMBERS
 from services.logic.domain.model import ClientKey, Draft
@@ -22,8 +20,9 @@ from services.logic.usecases.pipeline import Pipeline
 from services.logic.usecases.say import SYSTEM_DEVICE, SYSTEM_USER, Say
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
 from whimbrel.core.names import check_name, direct_conversation
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_WORDS = 200_000
 MAX_WORDS_A_CALL = 10_000

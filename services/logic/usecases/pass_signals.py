@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-import structlog
-
 from services.logic.domain.signals import Signal, SignalKind
 from services.logic.ports import ConversationStore
 from services.logic.signal_ports import SignalOutlet, Whereabouts
@@ -19,8 +17,9 @@ from services.logic.usecases.pipeline import Pipeline
 from services.logic.usecases.tell_receipts import TellReceipts
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import direct_participants
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_BATCH = 500
 MAX_WAITING = 5_000

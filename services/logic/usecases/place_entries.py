@@ -11,14 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import structlog
-
 from services.logic.domain.model import Placement, StoredMessage, TimelineEntry
 from services.logic.ports import SeqReservations, TimelineStore
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import WhimbrelError, unavailable
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 STALE_RESERVATION_SECONDS = 1.0
 """A reservation not sent within this time is dropped: a reader may void it at 2 s (rule 4)."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from services.logic.domain.holes import HoleLedger, missing
 from services.logic.domain.model import StoredMessage, TimelineEntry
 from services.logic.ports import MessageStore, TimelineStore
 from services.logic.usecases.patience import Clock
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_PAGE_BYTES = 512 * 1024
 MAX_VOIDS = 5000

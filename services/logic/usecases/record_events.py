@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
-
 from services.logic.domain.events import events_of, kind_of
 from services.logic.domain.model import Committed, StoredMessage
 from services.logic.usecases.commit_messages import Unfinished
@@ -21,8 +19,9 @@ from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.host_events import EventKind
 from whimbrel.core.ids import unix_ms_of
 from whimbrel.runtime.cancelling import check_cancelled
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_EVENTS = 500
 RETRY_SECONDS = 0.5

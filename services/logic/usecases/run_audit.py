@@ -12,8 +12,6 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-import structlog
-
 from services.logic.audit_ports import AuditPlace, AuditTurn
 from services.logic.domain.audit import Finding, Wrong, confirmed
 from services.logic.history_ports import ConversationHistory
@@ -22,8 +20,9 @@ from services.logic.usecases.audit_timelines import PAGE, AuditTimelines
 from services.logic.usecases.patience import Clock
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.ids import compose
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LEASE_MS: Final = 30_000
 SETTLED_MS: Final = 60_000

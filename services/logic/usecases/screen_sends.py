@@ -14,8 +14,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
-import structlog
-
 from services.logic.domain.model import ClientKey, Draft, Outcome
 from services.logic.domain.verdicts import Verdict
 from services.logic.usecases.ask_host import AskHost
@@ -24,8 +22,9 @@ from services.logic.usecases.commit_messages import Addressed
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.pipeline import Pipeline, PipelineStatistics
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_CHECKED = 200
 """Sends that are checked together: as many as one commit takes."""

@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-import structlog
-
 from services.logic.domain.signals import PresenceState, Watch, Whereabout
 from services.logic.signal_ports import (
     LastSeenStore,
@@ -23,8 +21,9 @@ from services.logic.signal_ports import (
 )
 from services.logic.usecases.pipeline import Pipeline
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 WATCH_SECONDS = 90.0
 """Three times what pods take to ask again."""

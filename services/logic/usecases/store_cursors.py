@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import structlog
-
 from services.logic.domain.model import DeviceCursor
 from services.logic.ports import CursorStore, UndeliveredIndex
 from services.logic.usecases.patience import Clock, until_deadline
 from services.logic.usecases.pipeline import Pipeline
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class CursorUpdate(NamedTuple):

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from services.logic.domain.model import Answer, ClientKey, Committed, Draft, Outcome, SendTrace
 from services.logic.trace_ports import MessageTraces
 from services.logic.usecases.change_messages import ChangeMessages
@@ -21,8 +19,9 @@ from services.logic.usecases.patience import Clock
 from services.logic.usecases.pipeline import Pipeline
 from services.logic.usecases.screen_sends import ScreenSends, too_many_waiting, waited_too_long
 from whimbrel.core.errors import WhimbrelError, unavailable
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_BATCH_MESSAGES = 200
 """More would save little (a document costs 10 % less in an insert of 500) and make whoever

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
-
 from services.logic.domain.standings import look_at, presence_event, told
 from services.logic.signal_ports import Whereabouts
 from services.logic.usecases.pipeline import Pipeline
@@ -20,8 +18,9 @@ from services.logic.webhook_ports import EventOutbox, Standings
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.host_events import EventKind
 from whimbrel.runtime.cancelling import check_cancelled
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_USERS = 500
 MAX_WAITING = 10_000

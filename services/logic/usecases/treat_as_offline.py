@@ -12,8 +12,6 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import structlog
-
 from services.logic.domain.model import PushJob, StoredMessage, UndeliveredEntry
 from services.logic.history_ports import SettingsStore
 from services.logic.ports import PushQueue, UndeliveredMarks
@@ -22,8 +20,9 @@ from services.logic.usecases.message_bodies import MessageBodies
 from services.logic.usecases.pipeline import Pipeline
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_ENTRIES = 1000
 PAUSE_SECONDS = 0.2

@@ -7,13 +7,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from services.logic.webhook_ports import EventOutbox, OutboxState
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.cancelling import check_cancelled
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOOK_EVERY_SECONDS = 15.0
 UNTAKEN_MS = 60_000

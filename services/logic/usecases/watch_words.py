@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from services.logic.domain.words import Found, WordFilter
 from services.logic.moderation_ports import WordStore
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 POLL_SECONDS = 1.0
 

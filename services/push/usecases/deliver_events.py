@@ -12,16 +12,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-import structlog
-
 from services.push.domain.deliveries import Result, pause_seconds, result_of
 from services.push.domain.retry_after import retry_after_seconds
 from services.push.webhook_ports import EventQueue, QueuedEvent, TakenKey
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.cancelling import check_cancelled
+from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.outbound_http import HttpAnswer
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_EVENTS = 100
 """In one request."""
