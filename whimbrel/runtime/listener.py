@@ -2,7 +2,8 @@
 
 gRPC accepts in C, before any of our code runs, and a connect costs it a third of a millisecond.
 So the kernel drops the SYNs of addresses that are kept out: a classic BPF filter on the listening
-socket, which needs no privilege (socket(7), SO_ATTACH_FILTER). Connections that are there are not
+socket (socket(7), SO_ATTACH_FILTER; recent kernels want CAP_NET_ADMIN, without which
+`is_guarded` turns false). Connections that are there are not
 touched: the filter looks at SYNs alone, although accepted sockets inherit it.
 """
 
