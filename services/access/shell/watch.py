@@ -64,8 +64,8 @@ class ShellWatch:
                 await self._exchange(self._ban_list)
             await self._end_floods()
             self._keep_out()
-            if self._to_cut:
-                self._to_cut -= 1
+            if self._to_cut or (self._kept_out and not self._listener.is_guarded):
+                self._to_cut = max(0, self._to_cut - 1)
                 await self._cut()
             self._news.clear()
             try:

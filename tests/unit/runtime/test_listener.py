@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.kernel import needs_filter
 from whimbrel.runtime.listener import MOST_IPV4, MOST_IPV6, Listener, filter_of
 
 
@@ -32,6 +33,7 @@ def connects(server: socket.socket, source: str) -> bool:
         return True
 
 
+@needs_filter
 def test_a_banned_address_cannot_connect_and_others_can(server: socket.socket) -> None:
     listener = Listener(server.getsockname()[1])
     assert listener.is_guarded
@@ -47,6 +49,7 @@ def test_a_banned_address_cannot_connect_and_others_can(server: socket.socket) -
     assert connects(server, "127.0.0.3")
 
 
+@needs_filter
 def test_a_connection_that_is_there_is_not_touched(server: socket.socket) -> None:
     listener = Listener(server.getsockname()[1])
     with socket.socket() as client:
@@ -63,6 +66,7 @@ def test_a_connection_that_is_there_is_not_touched(server: socket.socket) -> Non
             assert client.recv(100) == b"so am I"
 
 
+@needs_filter
 def test_an_ipv6_network_is_kept_out_as_a_whole() -> None:
     with socket.socket(socket.AF_INET6) as server:
         server.bind(("::", 0))
@@ -75,6 +79,7 @@ def test_an_ipv6_network_is_kept_out_as_a_whole() -> None:
         assert connects(server, "127.0.0.1")
 
 
+@needs_filter
 def test_of_more_than_a_filter_holds_the_newest_count(server: socket.socket) -> None:
     listener = Listener(server.getsockname()[1])
     many = [f"10.1.{n // 250}.{n % 250}/32" for n in range(MOST_IPV4 + 50)]
