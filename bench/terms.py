@@ -25,6 +25,12 @@ class Terms:
     seconds: float = 10.0
     """Measured, of each run."""
     warm_up_seconds: float = 2.0
+    warms_up: bool = True
+    """Whether a short run comes before those that count."""
+    processes: int = 2
+    """Of the load of throughput and latency."""
+    most_pods: int = 4
+    """Of each role, where pods are added."""
     size: float = 1.0
     """Share of the people, messages and devices that a bench has when nobody says otherwise."""
     bare: BareWorkload = BareWorkload()  # noqa: RUF009 - frozen
@@ -42,6 +48,9 @@ SMOKE: Final = Terms(
     runs=1,
     seconds=0.5,
     warm_up_seconds=0.2,
+    warms_up=False,
+    processes=1,
+    most_pods=2,
     size=0.02,
     bare=BareWorkload(streams=4, idle_streams=20, seconds=0.2),
 )

@@ -29,7 +29,7 @@ async def measure_throughput(stack: Stack, terms: Terms, wire: WireLimits) -> di
     """The ceiling, and beside it (keys with open_loop_) an open loop at 1,500 a second."""
     target = target_of(stack)
     store = await store_limits(stack.mongo_url, terms.bare.seconds)
-    workload = _termed(Workload(pairs=terms.sized(100)), terms)
+    workload = workload_of(terms)
     closed = await repeat(workload, target, terms, "closed")
     opened = await repeat(replace(workload, rate=OPEN_RATE * terms.size), target, terms, "open")
     return {
@@ -42,7 +42,7 @@ async def measure_throughput(stack: Stack, terms: Terms, wire: WireLimits) -> di
 async def measure_latency(stack: Stack, terms: Terms, wire: WireLimits) -> dict[str, Any]:
     """At 200 messages a second, which leaves room."""
     store = await store_limits(stack.mongo_url, terms.bare.seconds)
-    workload = _termed(Workload(pairs=terms.sized(100), rate=LATENCY_RATE), terms)
+    workload = replace(workload_of(terms), rate=LATENCY_RATE)
     found = await repeat(workload, target_of(stack), terms, "latency")
     return {**with_ratios(found, wire, store), **bare_keys(wire, store)}
 
@@ -60,11 +60,10 @@ async def repeat(workload: Workload, target: Target, terms: Terms, name: str) ->
     """Medians of several runs. Raises LoadFailedError."""
     if terms.profile:
         find_py_spy()
-    # One short run first: indexes, connections and caches are those of a running system.
-    terms.say(f"{name}: warming up …")
-    await run(
-        replace(workload, seconds=min(_WARM_SECONDS, terms.seconds)), target, name=f"{name}-warm"
-    )
+    if terms.warms_up:
+        # One short run first: indexes, connections and caches are those of a running system.
+        terms.say(f"{name}: warming up …")
+        await run(replace(workload, seconds=_WARM_SECONDS), target, name=f"{name}-warm")
     found = []
     for number in range(terms.runs):
         terms.say(f"{name}: run {number + 1} of {terms.runs}, {workload.seconds:g} s …")
@@ -99,5 +98,11 @@ def target_of(stack: Stack) -> Target:
     return Target(stack.endpoints, stack.token, stack.server_pids)
 
 
-def _termed(workload: Workload, terms: Terms) -> Workload:
-    return replace(workload, seconds=terms.seconds, warm_up_seconds=terms.warm_up_seconds)
+def workload_of(terms: Terms) -> Workload:
+    """The closed loop, as long and as large as the terms say."""
+    return Workload(
+        pairs=terms.sized(100),
+        seconds=terms.seconds,
+        warm_up_seconds=terms.warm_up_seconds,
+        processes=terms.processes,
+    )

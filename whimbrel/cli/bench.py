@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whimbrel.cli.bench_all import run_all
 from whimbrel.cli.bench_bare import bare
 from whimbrel.cli.bench_drain import drain
 from whimbrel.cli.bench_fanout import fanout
 from whimbrel.cli.bench_media import media
 from whimbrel.cli.bench_push import push
 from whimbrel.cli.bench_recents import recents
+from whimbrel.cli.bench_results import compare_results, report
 from whimbrel.cli.bench_view import show_table
 
 if TYPE_CHECKING:
@@ -29,12 +31,15 @@ app = typer.Typer(
     "for the stack that the command started itself.",
 )
 
+app.command("all")(run_all)
 app.command()(bare)
 app.command()(drain)
 app.command()(fanout)
 app.command()(media)
 app.command()(push)
 app.command()(recents)
+app.command("compare")(compare_results)
+app.command()(report)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 Seconds = Annotated[float, typer.Option(help="Measured seconds, after a warm-up of 2.")]
