@@ -78,7 +78,7 @@ async def fill(channel: grpc.aio.Channel, sends: Iterable[logic_pb2.SendRequest]
     return stored
 
 
-async def give_a_past(mongo_url: str, users: range, messages_each: int = 2) -> None:
+async def give_a_past(mongo_url: str, users: range, messages_each: int = 1) -> None:
     """Users who exist and have timelines: `messages_each` sent and as many received by each, in a
     ring. Their messages are older than any that is sent later."""
     async with open_mongo(MongoSettings(url=mongo_url)) as database:

@@ -25,7 +25,7 @@ def draw_latencies(found: Mapping[str, Any]) -> Canvas:
         "at 200 a second": found.get("latency", {}).get("latency_ms_by_percent"),
     }
     there = {name: curve for name, curve in curves.items() if curve}
-    canvas = Canvas(_LEFT + _WIDTH + 20, _TOP + _HEIGHT + 60)
+    canvas = Canvas(_LEFT + _WIDTH + 40, _TOP + _HEIGHT + 60)
     canvas.words(_LEFT, 22, "Delivered within, by percentile of the messages", size=14)
     for decade in range(_DECADES[0], _DECADES[1] + 1):
         y = _y(10.0**decade)

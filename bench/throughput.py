@@ -36,6 +36,7 @@ async def measure_throughput(stack: Stack, terms: Terms, wire: WireLimits) -> di
         **with_ratios(closed, wire, store),
         **{f"open_loop_{key}": value for key, value in opened.items()},
         **bare_keys(wire, store),
+        **{key: closed[key] + opened[key] for key in ("lost", "duplicated")},
     }
 
 
