@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 import psutil
 
 from bench.connections_load import BatchResult, ConnectionsPlan
+from bench.cpu import core_ms_of
 from bench.figures import percentile
 from bench.load import GO, READY
 from bench.processes import LoadFailedError, expect, line_of, start, write
-from bench.run import cpu_ms
 from whimbrel.local.stack import Stack, StackSpec
 
 START_SECONDS = 60.0
@@ -80,9 +80,9 @@ async def run(workload: ConnectionsWorkload) -> ConnectionsFigures:
             await asyncio.sleep(SETTLE_SECONDS)
             pids = stack.server_pids()
             memory = psutil.Process(pids[_POD])
-            cpu_before, rss_before = cpu_ms(pids), memory.memory_info().rss
+            cpu_before, rss_before = core_ms_of(pids), memory.memory_info().rss
             result = await _batch(process)
-            cpu_after = cpu_ms(pids)
+            cpu_after = core_ms_of(pids)
             await asyncio.sleep(SETTLE_SECONDS)
             rss_after = memory.memory_info().rss
         finally:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from bench.fanout_load import WARM_UP, FanOutPlan, FanOutResult
 from bench.figures import percentile
 from bench.load import GO, READY
-from bench.processes import expect, line_of, start, write
+from bench.processes import end, expect, line_of, start, write
 from bench.run import Target
 
 CONNECT_SECONDS = 180.0
@@ -33,6 +33,9 @@ class FanOutWorkload:
     messages: int = 30
     interval_seconds: float = 1.0
     body_bytes: int = 100
+    in_flight: int = 1
+    """Messages that wait for their acceptance at the same time; with an interval of 0 and a few
+    of them the deliveries are what limits."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,17 @@ class FanOutFigures:
     """Until the sender has its receipt."""
     deliveries_per_second: float
     """While a message is on its way: deliveries by the time until the last."""
+    sustained_deliveries_per_second: float
+    """From the first message to the last delivery of the last."""
     messages: int
     lost: int
     duplicated: int
 
 
-async def run(workload: FanOutWorkload, target: Target) -> FanOutFigures:
-    """Run the workload once. Raises LoadFailedError; ValueError for more online than members."""
-    plans = _plans(workload, target)
+async def run(workload: FanOutWorkload, target: Target, *, name: str = "fanout") -> FanOutFigures:
+    """Run the workload once, in a group of this name with people of its own. Raises
+    LoadFailedError; ValueError for more online than members."""
+    plans = _plans(workload, target, name)
     processes = [await start("bench.fanout_load") for _ in plans]
     try:
         for process, plan in zip(processes, plans, strict=True):
@@ -73,9 +79,7 @@ async def run(workload: FanOutWorkload, target: Target) -> FanOutFigures:
         )
     finally:
         for process in processes:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+            await end(process)
     return figures_of(workload, [FanOutResult(**json.loads(line)) for line in lines])
 
 
@@ -93,6 +97,7 @@ def figures_of(workload: FanOutWorkload, results: Sequence[FanOutResult]) -> Fan
     whole.sort()
     each.sort()
     accepted = sorted(one for result in results for one in result.accepted_us)
+    span = max(one.last_got for one in results) - max(one.first_sent for one in results)
     return FanOutFigures(
         group_size=workload.group_size,
         online=workload.online,
@@ -102,6 +107,7 @@ def figures_of(workload: FanOutWorkload, results: Sequence[FanOutResult]) -> Fan
         each_p99_ms=_ms(each, 0.99),
         accepted_p50_ms=_ms(accepted, 0.50),
         deliveries_per_second=round(workload.online * len(whole) / max(1e-6, sum(whole) / 1e6), 1),
+        sustained_deliveries_per_second=round(len(each) / max(1e-6, span), 1) if each else 0.0,
         messages=len(whole),
         lost=lost,
         duplicated=sum(result.duplicated for result in results),
@@ -112,11 +118,11 @@ def _ms(ordered: Sequence[int], share: float) -> float:
     return round(percentile(ordered, share) / 1000, 2)
 
 
-def _plans(workload: FanOutWorkload, target: Target) -> list[FanOutPlan]:
+def _plans(workload: FanOutWorkload, target: Target, name: str) -> list[FanOutPlan]:
     if not 0 < workload.online < workload.group_size:
         raise ValueError("of a group's members at least one is online, and the sender beside them")
-    sender = "fanout-sender"
-    members = [f"fanout-{number}" for number in range(workload.group_size - 1)]
+    sender = f"{name}-sender"
+    members = [f"{name}-{number}" for number in range(workload.group_size - 1)]
     online = members[: workload.online]
     plans = []
     for number in range(PROCESSES):
@@ -132,7 +138,8 @@ def _plans(workload: FanOutWorkload, target: Target) -> list[FanOutPlan]:
                 messages=workload.messages,
                 interval_seconds=workload.interval_seconds,
                 body_bytes=workload.body_bytes,
-                group_id="fanout",
+                in_flight=workload.in_flight,
+                group_id=name,
                 sender=sender if number == 0 else "",
                 members=members if number == 0 else [],
             )

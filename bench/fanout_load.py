@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 
@@ -44,6 +45,8 @@ class FanOutPlan:
     sender: str = ""
     members: list[str] = field(default_factory=list)
     """All but the sender; only with a sender."""
+    in_flight: int = 1
+    """Messages that wait for their acceptance at the same time."""
 
 
 @dataclass
@@ -56,6 +59,10 @@ class FanOutResult:
     accepted_us: list[int] = field(default_factory=list)
     """From the call of send to its receipt, of the measured ones."""
     duplicated: int = 0
+    first_sent: float = 0.0
+    """When the first measured message was sent; 0 in a process without the sender."""
+    last_got: float = 0.0
+    """When a receiver of this process got the last of them."""
 
 
 class FanOutLoad:
@@ -106,8 +113,16 @@ class FanOutLoad:
         )
 
     async def _send_all(self, sender: Client, group: str) -> None:
+        await self._voice(sender, group, iter(range(-WARM_UP, 0)))
+        numbers = iter(range(self._plan.messages))
+        self._result.first_sent = time.monotonic()
+        async with asyncio.TaskGroup() as voices:
+            for _ in range(self._plan.in_flight):
+                voices.create_task(self._voice(sender, group, numbers))
+
+    async def _voice(self, sender: Client, group: str, numbers: Iterator[int]) -> None:
         plan = self._plan
-        for number in range(-WARM_UP, plan.messages):
+        for number in numbers:
             began = time.monotonic()
             text = f"{number} {began!r} ".ljust(plan.body_bytes, ".")
             await sender.send_to(group, text, timeout_seconds=60)
@@ -122,6 +137,7 @@ class FanOutLoad:
             if number in seen:
                 self._result.duplicated += 1
             elif int(number) >= 0:
+                self._result.last_got = time.monotonic()
                 self._latencies[number].append(int((time.monotonic() - float(began)) * 1e6))
             seen.add(number)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 
+from bench.histogram import Latencies
 from bench.load import LoadResult
 
 
@@ -17,7 +18,10 @@ class Figures:
     core_ms_per_message: float
     """CPU of all server processes, mongod and redis included, per message."""
     p50_ms: float
+    p90_ms: float
     p99_ms: float
+    p999_ms: float
+    """99.9 %."""
     max_ms: float
     lost: int
     duplicated: int
@@ -25,9 +29,11 @@ class Figures:
     seconds: float
     late_starts: int
     core_ms_by_process: dict[str, float]
+    latency_ms_by_percent: dict[str, float]
+    """The curve, for a plot."""
 
     def as_json(self) -> dict[str, object]:
-        """Flat, but for the CPU by process."""
+        """Flat, but for the CPU by process and the curve."""
         return asdict(self)
 
 
@@ -40,15 +46,17 @@ def percentile(ordered: Sequence[int], share: float) -> float:
 
 def figures_of(results: Sequence[LoadResult], core_ms: dict[str, float]) -> Figures:
     """Add up the load processes; `core_ms` is the CPU used by each server process meanwhile."""
-    latencies = sorted(one for result in results for one in result.latencies_us)
+    latencies = Latencies.decoded(one.latencies for one in results)
     seconds = max(one.ended for one in results) - min(one.started for one in results)
     accepted = sum(one.accepted for one in results)
     return Figures(
         messages_per_second=round(accepted / seconds, 1),
         core_ms_per_message=round(sum(core_ms.values()) / max(1, accepted), 4),
-        p50_ms=round(percentile(latencies, 0.50) / 1000, 2),
-        p99_ms=round(percentile(latencies, 0.99) / 1000, 2),
-        max_ms=round(percentile(latencies, 1.0) / 1000, 2),
+        p50_ms=latencies.ms(50),
+        p90_ms=latencies.ms(90),
+        p99_ms=latencies.ms(99),
+        p999_ms=latencies.ms(99.9),
+        max_ms=latencies.ms(100),
         lost=sum(one.lost for one in results),
         duplicated=sum(one.duplicated for one in results),
         messages=accepted,
@@ -57,4 +65,5 @@ def figures_of(results: Sequence[LoadResult], core_ms: dict[str, float]) -> Figu
         core_ms_by_process={
             name: round(used / max(1, accepted), 4) for name, used in sorted(core_ms.items())
         },
+        latency_ms_by_percent=latencies.curve(),
     )

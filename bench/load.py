@@ -13,11 +13,12 @@ import sys
 import time
 from array import array
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import uvloop
 
 from bench import collector
+from bench.histogram import Latencies
 from whimbrel.client import Client, connect
 
 READY = "ready"
@@ -57,8 +58,9 @@ class LoadResult:
     """Open loop: messages that had to wait because `in_flight` was reached."""
     started: float = 0.0
     ended: float = 0.0
-    latencies_us: list[int] = field(default_factory=list)
-    """From the call of send (open loop: from when it was due) to the receiver's application."""
+    latencies: str = ""
+    """An encoded histogram: from the call of send (open loop: from when it was due) to the
+    receiver's application."""
 
 
 class Load:
@@ -102,7 +104,7 @@ class Load:
                 task.cancel()
             await asyncio.gather(*listening, return_exceptions=True)
         self._result.lost = len(self._accepted - self._seen)
-        self._result.latencies_us = list(self._latencies)
+        self._result.latencies = Latencies.of(self._latencies).encoded()
         return self._result
 
     async def _connect(self, stack: AsyncExitStack) -> tuple[list[Client], list[Client]]:

@@ -53,3 +53,10 @@ async def line_of(process: asyncio.subprocess.Process, timeout_seconds: float) -
             f"a load process gave no answer within {timeout_seconds:.0f} s"
         ) from None
     raise LoadFailedError(f"a load process ended early:\n{said[-2000:]}")
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill it if it still runs, and wait until it is gone."""
+    if process.returncode is None:
+        process.kill()
+    await process.wait()

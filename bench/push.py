@@ -19,8 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import psutil
-
+from bench.cpu import core_ms_of, used_since
 from bench.processes import LoadFailedError, line_of, start, write
 from bench.push_provider import KEY_ID, TEAM_ID, TOPIC
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
@@ -119,7 +118,7 @@ async def run(workload: PushWorkload) -> PushFigures:
             await queue.enqueue([_job(number) for number in range(_WARM_UP)])
             await _until_taken(provider, _WARM_UP, workload.seconds)
             pids = {"push": pod.pid, "redis": redis_server.pid, "mongod": mongod.pids[0]}
-            before = {one: _core_ms(pid) for one, pid in pids.items()}
+            before = core_ms_of(pids)
             began = time.monotonic()
             jobs = [_job(number) for number in range(_WARM_UP, total)]
             gone = [job.user for job in jobs[-workload.acknowledged :] if workload.acknowledged]
@@ -131,7 +130,7 @@ async def run(workload: PushWorkload) -> PushFigures:
             wanted = _WARM_UP + workload.jobs - len(gone)
             seen = await _until_taken(provider, wanted, workload.seconds)
             await _until_empty(redis, workload.seconds)
-            used = {one: _core_ms(pid) - before[one] for one, pid in pids.items()}
+            used = used_since(before, core_ms_of(pids))
             write(provider, "?")
             taken = json.loads(await line_of(provider, _READY_SECONDS))["taken"] - _WARM_UP
             seconds = seen["last"] - began - DELAY_SECONDS
@@ -229,8 +228,3 @@ def _job(number: int) -> PushJob:
 def _chunks(count: int) -> Iterator[range]:
     for begins in range(0, count, _BATCH):
         yield range(begins, min(count, begins + _BATCH))
-
-
-def _core_ms(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return 1000 * float(times.user + times.system)

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection
-from typing import Any
-
-import grpc
 
 from bench.figures import percentile
+from bench.filling import fill, logic_address, send
 from whimbrel.api.history.v1 import history_pb2 as pb
 from whimbrel.api.history.v1 import history_pb2_grpc
-from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
-from whimbrel.api.router.v1 import router_pb2
-from whimbrel.api.types.v1 import types_pb2
-from whimbrel.core.names import direct_conversation
-from whimbrel.local.cluster import list_pods
+from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.settings import RedisSettings
@@ -80,11 +74,11 @@ async def measure(workload: RecentsWorkload) -> RecentsFigures:
     not arrive."""
     async with (
         Stack.start(StackSpec(push=0, drain=0)) as stack,
-        open_channel(await _logic_address(stack)) as channel,
+        open_channel(await logic_address(stack)) as channel,
         open_redis(RedisSettings(url=stack.redis_url)) as client,
     ):
         stub = history_pb2_grpc.HistoryServiceStub(channel)
-        await _fill(channel, workload)
+        await fill(channel, _sends(workload))
 
         async def pull() -> int:
             answer = await stub.PullRecent(
@@ -174,39 +168,7 @@ async def _http_pull(stack: Stack, expected: int) -> AsyncIterator[Call]:
         connection.close()
 
 
-async def _logic_address(stack: Stack) -> str:
-    pods = await list_pods(stack.router_addresses)
-    return next(pod.address for pod in pods if pod.role == router_pb2.POD_ROLE_LOGIC)
-
-
-async def _fill(channel: grpc.aio.Channel, workload: RecentsWorkload) -> None:
-    """Send to the reader from as many people as there are conversations."""
-    link: Any = logic_pb2_grpc.LogicServiceStub(channel).Link()
-    hello = logic_pb2.LinkHello(pod_id="bench", incarnation="bench")
-    await link.write(logic_pb2.LinkRequest(hello=hello))
-    answered = 0
-    for start in range(0, workload.messages, 100):
-        count = min(100, workload.messages - start)
-        sends = [_send(start + n, workload) for n in range(count)]
-        await link.write(logic_pb2.LinkRequest(sends=sends))
-        async with asyncio.timeout(WAIT_SECONDS):
-            while answered < start + count:
-                frame = await link.read()
-                answered += sum(one.HasField("stored") for one in frame.results)
-    await link.done_writing()
-
-
-def _send(number: int, workload: RecentsWorkload) -> logic_pb2.SendRequest:
-    sender = f"friend{number % workload.conversations}"
-    return logic_pb2.SendRequest(
-        ref=number,
-        sender_id=sender,
-        sender_device_id="phone",
-        epoch=1,
-        conversation_id=direct_conversation(sender, USER),
-        client_message_id=f"m{number}",
-        body=types_pb2.Body(
-            kind=types_pb2.BODY_KIND_TEXT, content=b"word " * (workload.body_bytes // 5)
-        ),
-        budget_ms=10_000,
-    )
+def _sends(workload: RecentsWorkload) -> Iterator[logic_pb2.SendRequest]:
+    """To the reader, from as many people as there are conversations."""
+    for number in range(workload.messages):
+        yield send(number, f"friend{number % workload.conversations}", USER, workload.body_bytes)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import psutil
-
+from bench.cpu import core_ms_of, used_since
 from bench.figures import Figures, figures_of
 from bench.load import GO, READY, LoadPlan, LoadResult
-from bench.processes import expect, line_of, start, write
+from bench.processes import end, expect, line_of, start, write
 
 CONNECT_SECONDS = 60.0
 SETTLE_SECONDS = 60.0
@@ -46,8 +45,16 @@ class Target:
     """Server processes to account for: name to pid. Empty for a cluster elsewhere."""
 
 
-async def run(workload: Workload, target: Target, *, name: str = "bench") -> Figures:
-    """Run the workload once. Raises LoadFailedError."""
+async def run(
+    workload: Workload,
+    target: Target,
+    *,
+    name: str = "bench",
+    meanwhile: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Figures:
+    """Run the workload once, with people of this name: another for each run on one stack, as
+    what is redelivered from an earlier run would count as a double. `meanwhile` gets the measured
+    seconds when they begin. Raises LoadFailedError."""
     plans = _plans(workload, target, name)
     processes = [await _begin(plan) for plan in plans]
     try:
@@ -56,17 +63,14 @@ async def run(workload: Workload, target: Target, *, name: str = "bench") -> Fig
         for process in processes:
             write(process, GO)
         await asyncio.sleep(workload.warm_up_seconds)
-        before = cpu_ms(target.processes())
-        await asyncio.sleep(workload.seconds)
-        after = cpu_ms(target.processes())
+        before = core_ms_of(target.processes())
+        await meanwhile(workload.seconds)
+        after = core_ms_of(target.processes())
         results = await asyncio.gather(*(_result(process) for process in processes))
     finally:
         for process in processes:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-    used = {key: after[key] - before[key] for key in before.keys() & after.keys()}
-    return figures_of(results, used)
+            await end(process)
+    return figures_of(results, used_since(before, after))
 
 
 def _plans(workload: Workload, target: Target, name: str) -> list[LoadPlan]:
@@ -96,12 +100,3 @@ async def _begin(plan: LoadPlan) -> asyncio.subprocess.Process:
 
 async def _result(process: asyncio.subprocess.Process) -> LoadResult:
     return LoadResult(**json.loads(await line_of(process, SETTLE_SECONDS)))
-
-
-def cpu_ms(processes: dict[str, int]) -> dict[str, float]:
-    """User and system CPU of each process so far, in milliseconds."""
-    used = {}
-    for name, pid in processes.items():
-        times = psutil.Process(pid).cpu_times()
-        used[name] = (times.user + times.system) * 1000
-    return used
