@@ -36,14 +36,16 @@ from services.logic.adapters.unread_index_redis import RedisUnreadIndex
 from services.logic.adapters.watchers_redis import RedisWatchers
 from services.logic.adapters.word_store_mongo import MongoWordStore
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
+from services.logic.assemble import assemble
 from services.logic.audit_parts import start_audit
 from services.logic.desk import Desk
+from services.logic.goodbye import Goodbye
 from services.logic.history_parts import HistoryStores
 from services.logic.history_servicer import HistoryServicer
 from services.logic.host_parts import configured_opinion, open_opinions, serve_host
 from services.logic.link import LinkTable
 from services.logic.metrics import commit_metrics, logic_metrics
-from services.logic.parts import LogicParts, Stores, assemble
+from services.logic.parts import Stores
 from services.logic.people_parts import PeopleStores
 from services.logic.people_servicers import serve_people
 from services.logic.servicer import LogicServicer
@@ -150,7 +152,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         wall_ms=lambda: time.time_ns() // 1_000_000,
     )
     await _until_it_answers(parts.ids.renew)
-    goodbye = _Goodbye(parts)
+    goodbye = Goodbye(parts)
     chassis.stack.push_async_callback(goodbye.say)
     desk = Desk(parts.use_cases, links, traces)
     logic_pb2_grpc.add_LogicServiceServicer_to_server(
@@ -181,25 +183,6 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         links.close()
 
     chassis.on_drain(drain)
-
-
-class _Goodbye:
-    """Who leaves open work says none: a survivor cleans up when the lease has run out."""
-
-    def __init__(self, parts: LogicParts) -> None:
-        self._parts = parts
-        self._is_done = False
-
-    async def finish(self, timeout_seconds: float) -> None:
-        """Wait until everything taken is done."""
-        self._is_done = await self._parts.wait_idle(timeout_seconds)
-        if not self._is_done:
-            log.warning("stopped_with_open_work")
-
-    async def say(self) -> None:
-        """Give the worker number back, if nothing of ours is half done."""
-        if self._is_done:
-            await self._parts.ids.release()
 
 
 async def _open_telling(settings: WebhookSettings, database: Database) -> TellingStores | None:

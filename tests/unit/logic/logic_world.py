@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from services.logic.assemble import assemble
 from services.logic.domain.model import (
     ClientKey,
     Draft,
@@ -15,7 +16,7 @@ from services.logic.domain.model import (
     TimelineEntry,
 )
 from services.logic.domain.signals import PresenceState, Signal
-from services.logic.parts import LogicParts, Stores, assemble
+from services.logic.parts import LogicParts, Stores
 from services.logic.settings import CheckSettings, WorkerSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.telling_parts import TellingStores

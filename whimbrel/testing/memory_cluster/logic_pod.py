@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
+from services.logic.assemble import assemble
 from services.logic.desk import Desk
 from services.logic.link import LinkTable
-from services.logic.parts import LogicParts, Stores, assemble
+from services.logic.parts import LogicParts, Stores
 from services.logic.servicer import LogicServicer
 from services.logic.settings import WorkerSettings
 from whimbrel.core.errors import WhimbrelError
