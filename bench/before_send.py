@@ -26,7 +26,7 @@ from rich.table import Table
 from bench.figures import Figures
 from bench.run import Target, Workload, run
 from whimbrel.local.stack import Stack, StackSpec
-from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 NO_BREAKER: Final = {"FAILURES_TO_OPEN": "1000000000"}
 CASES: Final[dict[str, tuple[str, dict[str, str]]]] = {

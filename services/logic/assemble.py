@@ -43,7 +43,7 @@ from services.logic.usecases.store_cursors import StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
 from services.logic.usecases.treat_as_offline import TreatAsOffline
 from services.logic.webhook_ports import HostOpinion
-from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 
 def assemble(

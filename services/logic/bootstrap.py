@@ -63,8 +63,8 @@ from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.revocation_store import MongoRevocationStore
 from whimbrel.runtime.serve import ServiceSpec
-from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 log = get_logger(__name__)
 

@@ -12,8 +12,8 @@ from services.logic.parts import LogicParts
 from services.logic.webhook_ports import HostOpinion
 from whimbrel.api.logic.v1 import host_pb2, host_pb2_grpc
 from whimbrel.runtime.chassis import Chassis
-from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.webhook_client import open_webhook_client
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 OpinionOf = Callable[[str], HostOpinion]
 _FOR_TESTS = 2

@@ -8,7 +8,7 @@ from services.logic.usecases.patience import Clock
 from services.logic.usecases.screen_sends import ScreenSends
 from services.logic.webhook_ports import HostOpinion
 from whimbrel.core.breaker import Breaker
-from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 
 def assemble_screen(

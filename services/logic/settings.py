@@ -6,14 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from whimbrel.runtime.settings import (
-    MongoSettings,
-    RedisSettings,
-    RouterTarget,
-    ServiceSettings,
-    WebhookSettings,
-)
+from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget, ServiceSettings
 from whimbrel.runtime.settings_group import Seconds, SettingsGroup
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 
 class CommitSettings(SettingsGroup):

@@ -16,7 +16,7 @@ from services.logic.usecases.tell_receipts import TellReceipts
 from services.logic.usecases.watch_outbox import WatchOutbox
 from services.logic.webhook_ports import EventOutbox, Standings
 from whimbrel.core.host_events import EventKind
-from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 _RECEIPTS = {EventKind.MESSAGE_DELIVERED, EventKind.MESSAGE_READ}
 _PRESENCE = {EventKind.USER_ONLINE, EventKind.USER_OFFLINE}

@@ -13,14 +13,9 @@ from services.push.provider_settings import (
     WebhookProviderSettings,
     WebPushSettings,
 )
-from whimbrel.runtime.settings import (
-    MongoSettings,
-    RedisSettings,
-    RouterTarget,
-    ServiceSettings,
-    WebhookSettings,
-)
+from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget, ServiceSettings
 from whimbrel.runtime.settings_group import Seconds, SettingsGroup
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 
 class DeliverySettings(SettingsGroup):

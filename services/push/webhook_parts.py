@@ -16,9 +16,9 @@ from services.push.webhook_servicer import Delivery, WebhookServicer
 from whimbrel.api.push.v1 import webhooks_pb2, webhooks_pb2_grpc
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.outbound_http import origin_of
-from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.stores import Database
 from whimbrel.runtime.webhook_client import WebhookClient, open_webhook_client
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 _FOR_TESTS = 2
 """Connections for an operator's tests, beside those for events."""

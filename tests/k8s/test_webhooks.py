@@ -6,7 +6,7 @@ from __future__ import annotations
 from services.logic.settings import LogicSettings
 from services.push.settings import PushSettings
 from tests.k8s.manifests import ROLES, selects, with_component
-from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 TALKING = ("logic", "push")
 _GROUP = "WHIMBREL_WEBHOOKS__"

@@ -131,7 +131,7 @@ async def refuses(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset in the moment in which the port is closed
         return True
     writer.close()
     return False

@@ -22,8 +22,8 @@ from services.logic.parts import LogicParts
 from tests.unit.logic.logic_world import World, code_of, draft, running, send
 from tests.waiting import until
 from whimbrel.core.errors import WhimbrelError
-from whimbrel.runtime.settings import WebhookSettings
 from whimbrel.runtime.webhook_client import open_webhook_client
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 OLD = "whsec_" + base64.b64encode(b"o" * 32).decode()
 NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()

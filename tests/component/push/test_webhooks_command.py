@@ -30,8 +30,9 @@ from tests.component.logic.test_history_command import write_record
 from tests.waiting import until
 from whimbrel.cli.app import app
 from whimbrel.local.cluster import wait_registered
-from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget, WebhookSettings
+from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
 from whimbrel.runtime.stores import Database, open_mongo
+from whimbrel.runtime.webhook_settings import WebhookSettings
 from whimbrel.testing.servers import running_service
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()

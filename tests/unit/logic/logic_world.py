@@ -24,7 +24,7 @@ from services.logic.webhook_ports import EventOutbox, HostOpinion
 from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import EPOCH_MS
-from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.webhook_settings import WebhookSettings
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores

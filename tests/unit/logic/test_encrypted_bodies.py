@@ -20,7 +20,7 @@ from services.logic.usecases.feed_search import searched_words
 from tests.unit.logic.logic_world import World, code_of, draft, running, send
 from whimbrel.core.attributes import Attributes
 from whimbrel.core.errors import ErrorCode, WhimbrelError
-from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.webhook_settings import WebhookSettings
 
 # A body that would be found and refused, were it a text: whoever reads it anyway is caught.
 SECRET = "darn the torpedoes"

@@ -11,7 +11,7 @@ from services.logic.parts import LogicParts
 from services.logic.usecases.tell_presence import TellPresence
 from tests.unit.logic.logic_world import World, draft, running, send
 from tests.waiting import until
-from whimbrel.runtime.settings import WebhookSettings
+from whimbrel.runtime.webhook_settings import WebhookSettings
 from whimbrel.testing.memory_stores.event_outbox import MemoryEventOutbox
 
 CHAT = "d:alice:bob"
