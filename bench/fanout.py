@@ -18,7 +18,7 @@ from bench.processes import end, expect, line_of, start, write
 from bench.run import Target
 
 CONNECT_SECONDS = 180.0
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 120.0
 PROCESSES = 2
 
 

@@ -84,13 +84,16 @@ async def give_a_past(mongo_url: str, users: range, messages_each: int = 1) -> N
     async with open_mongo(MongoSettings(url=mongo_url)) as database:
         messages = MongoMessageStore(database)
         timelines = MongoTimelineStore(database)
-        past = _past(users, messages_each)
+        past = past_of(users, messages_each)
         while batch := list(islice(past, _PAST_MESSAGES)):
             await messages.insert([message for message, _ in batch])
             await timelines.insert([entry for _, entries in batch for entry in entries])
 
 
-def _past(users: range, messages_each: int) -> Iterator[tuple[StoredMessage, list[TimelineEntry]]]:
+def past_of(
+    users: range, messages_each: int
+) -> Iterator[tuple[StoredMessage, list[TimelineEntry]]]:
+    """Each message with its two entries. Pure: the same users have the same past."""
     for turn in range(messages_each):
         for number in users:
             sender = f"past-{number}"

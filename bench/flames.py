@@ -17,6 +17,9 @@ from bench.processes import LoadFailedError
 
 _STORES: Final = ("mongod", "redis")
 """Not Python: py-spy cannot read them."""
+_ASLEEP: Final = b"No stack counts found"
+"""What py-spy says of a process that never ran while it looked: it has no status for that."""
+_BACKTRACE: Final = "Stack backtrace:"
 _WRITE_SECONDS = 60.0
 
 
@@ -34,8 +37,8 @@ def find_py_spy() -> str:
 def recording(
     pids: Callable[[], Mapping[str, int]], folder: Path, name: str
 ) -> Callable[[float], Awaitable[None]]:
-    """What `run` may do meanwhile: write `folder`/NAME-PROCESS.svg for each service. Raises as
-    find_py_spy does."""
+    """What `run` may do meanwhile: write `folder`/NAME-PROCESS.svg for each service that
+    does anything. Raises as find_py_spy does."""
 
     program = find_py_spy()
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,5 +74,8 @@ async def _record(program: str, pid: int, picture: Path, seconds: float) -> None
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode:
-        raise LoadFailedError(f"py-spy could not look at {picture.stem}: {said.decode()[-500:]}")
+    if process.returncode and _ASLEEP in said:
+        picture.unlink(missing_ok=True)  # noqa: ASYNC240 - py-spy left an empty one, of no use
+    elif process.returncode:
+        words = said.decode().partition(_BACKTRACE)[0].strip()
+        raise LoadFailedError(f"py-spy could not look at {picture.stem}: {words[-500:]}")

@@ -64,15 +64,15 @@ async def _media(_: Terms, __: WireLimits) -> Figures:
 
 
 BENCHES: Final[tuple[Bench, ...]] = (
-    OnStack("throughput", 110, _ONE, measure_throughput),
+    OnStack("throughput", 105, _ONE, measure_throughput),
     OnStack("latency", 65, _ONE, measure_latency),
-    OnStack("fanout", 110, _TWO, measure_fanout),
+    OnStack("fanout", 90, _TWO, measure_fanout),
     OnStack("sync", 90, _QUIET, measure_sync),
     OnStack("storm", 80, _TWO, measure_storm),
     OnItsOwn("scale", 190, measure_scale, has_smoke_form=True),
-    OnItsOwn("recents", 25, _recents),
-    OnItsOwn("drain", 80, _drain),
-    OnItsOwn("push", 40, _push),
-    OnItsOwn("media", 25, _media),
+    OnItsOwn("recents", 20, _recents),
+    OnItsOwn("drain", 70, _drain),
+    OnItsOwn("push", 25, _push),
+    OnItsOwn("media", 20, _media),
 )
 """The first one's keys stand at the top of the JSON."""

@@ -72,7 +72,7 @@ async def _cost(stack: Stack, terms: Terms, name: str) -> dict[str, Any]:
     counted = ("lost", "duplicated")
     return {
         **{key: closed[key] for key in kept},
-        **{f"open_loop_{key}": opened[key] for key in kept},
+        **{f"open_loop_{key}": opened[key] for key in (*kept, "late_starts")},
         **{key: closed[key] + opened[key] for key in counted},
     }
 

@@ -53,3 +53,12 @@ async def test_a_py_spy_that_may_not_look_says_so(path: Path, tmp_path: Path) ->
     write_program(path, "echo 'Permission denied' >&2; exit 1")
     with pytest.raises(LoadFailedError, match="Permission denied"):
         await recording(lambda: PIDS, tmp_path / "flames", "closed")(0.1)
+
+
+async def test_a_service_that_slept_all_the_time_has_no_flame_graph(
+    path: Path, tmp_path: Path
+) -> None:
+    write_program(path, "echo 'Error: No stack counts found' >&2; exit 1")
+    folder = tmp_path / "flames"
+    await recording(lambda: PIDS, folder, "closed")(0.1)
+    assert list(folder.iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.fanout import FanOutWorkload
 from bench.fanout import figures_of as fanout_figures
 from bench.fanout_load import FanOutResult
-from bench.filling import _past
+from bench.filling import past_of
 from bench.move_load import MoveResult
 from bench.storm import figures_of as storm_figures
 from bench.sync import figures_of as sync_figures
@@ -55,7 +55,7 @@ def test_the_past_of_users_is_dense_and_no_id_comes_twice() -> None:
     seqs: dict[str, list[int]] = {}
     ids = []
     for users in (range(3), range(3, 10)):
-        for message, entries in _past(users, 2):
+        for message, entries in past_of(users, 2):
             ids.append(message.message_id)
             assert {entry.user for entry in entries} == set(message.participants)
             for entry in entries:
