@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import psutil
 
+from bench.bare import WireLimits
 from bench.connections_load import BatchResult, ConnectionsPlan
 from bench.cpu import core_ms_of
 from bench.figures import percentile
 from bench.load import GO, READY
 from bench.processes import LoadFailedError, expect, line_of, start, write
+from bench.runs import ratio
+from bench.terms import Terms
 from whimbrel.local.stack import Stack, StackSpec
 
 START_SECONDS = 60.0
@@ -54,10 +58,25 @@ class ConnectionsFigures:
     """By the CPU of all server processes, mongod and redis included."""
     attach_p50_ms: float
     attach_p99_ms: float
-    kib_per_idle_stream: float
+    kib_per_stream: float
     """Of the Access pod's resident memory."""
     core_ms_by_process: dict[str, float]
     """For each attach."""
+
+
+async def measure_connections(terms: Terms, wire: WireLimits) -> dict[str, Any]:
+    """Plain, with the ratios to bare grpc.aio; and with TLS, under keys with tls_."""
+    streams, warm_up = terms.sized(2_000, 20), terms.sized(200, 5)
+    terms.say(f"connections: {streams} streams, plain …")
+    plain = await run(ConnectionsWorkload(streams, warm_up))
+    terms.say(f"connections: {streams} streams with TLS …")
+    secured = await run(ConnectionsWorkload(streams, warm_up, tls=True))
+    return {
+        **asdict(plain),
+        "kib_per_stream_ratio": ratio(plain.kib_per_stream, wire.kib_per_stream),
+        "attaches_per_second_ratio": ratio(plain.attaches_per_second, wire.attaches_per_second),
+        **{f"tls_{key}": value for key, value in asdict(secured).items() if key != "tls"},
+    }
 
 
 async def run(workload: ConnectionsWorkload) -> ConnectionsFigures:
@@ -112,7 +131,7 @@ def figures_of(
         ),
         attach_p50_ms=round(percentile(ordered, 0.50) / 1000, 2),
         attach_p99_ms=round(percentile(ordered, 0.99) / 1000, 2),
-        kib_per_idle_stream=round(rss_bytes / 1024 / attached, 1),
+        kib_per_stream=round(rss_bytes / 1024 / attached, 1),
         core_ms_by_process={
             name: round(used / attached, 3) for name, used in sorted(core_ms.items())
         },

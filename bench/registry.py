@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from bench import drain, media, push, recents
 from bench.bare import WireLimits
+from bench.connections import measure_connections
 from bench.fanout_sizes import measure_fanout
 from bench.scale import measure_scale
 from bench.storm import measure_storm
@@ -66,6 +67,7 @@ async def _media(_: Terms, __: WireLimits) -> Figures:
 BENCHES: Final[tuple[Bench, ...]] = (
     OnStack("throughput", 105, _ONE, measure_throughput),
     OnStack("latency", 65, _ONE, measure_latency),
+    OnItsOwn("connections", 75, measure_connections, has_smoke_form=True),
     OnStack("fanout", 90, _TWO, measure_fanout),
     OnStack("sync", 90, _QUIET, measure_sync),
     OnStack("storm", 80, _TWO, measure_storm),

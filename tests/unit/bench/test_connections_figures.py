@@ -19,7 +19,7 @@ def test_the_figures_are_those_of_the_streams_that_attached() -> None:
     assert figures.attaches_per_core_second == 200.0
     assert figures.attaches_per_core_second_of_all == 100.0
     assert (figures.attach_p50_ms, figures.attach_p99_ms) == (1.0, 50.0)
-    assert figures.kib_per_idle_stream == 60.0
+    assert figures.kib_per_stream == 60.0
     assert figures.core_ms_by_process == {"access-0": 5.0, "logic-0": 3.0, "mongod": 2.0}
 
 
