@@ -15,8 +15,8 @@ from bench.suite import lost_in, measure_all
 from bench.terms import SMOKE, Terms
 from tests.local.test_command import Terminal
 
-# Of benches of other pages, and of more pods than a small form starts.
-NOT_IN_SMOKE = ("connections.", "scale.pods_4")
+# Of more pods than a small form starts.
+NOT_IN_SMOKE = ("scale.pods_4",)
 
 
 @pytest.mark.timeout(300)
