@@ -15,7 +15,7 @@ FILES = sorted((*(ROOT / "services").rglob("*.py"), *(ROOT / "whimbrel").rglob("
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 LOGGERS = {"log", "_log"}
 IRREGULAR = {"begun", "broken", "fed", "forgotten", "given", "held", "known", "left", "lost"}
-IRREGULAR |= {"found", "ran", "read", "said", "sent", "swept", "taken", "told", "woken"}
+IRREGULAR |= {"found", "heard", "ran", "read", "said", "sent", "swept", "taken", "told", "woken"}
 STATES = {"away", "back", "up", "down", "ready", "short", "with"}
 """What somebody or something is from then on: "link_up", "deadline_too_short"."""
 
