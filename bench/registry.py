@@ -67,7 +67,7 @@ async def _media(_: Terms, __: WireLimits) -> Figures:
 BENCHES: Final[tuple[Bench, ...]] = (
     OnStack("throughput", 105, _ONE, measure_throughput),
     OnStack("latency", 65, _ONE, measure_latency),
-    OnItsOwn("connections", 75, measure_connections, has_smoke_form=True),
+    OnItsOwn("connections", 50, measure_connections, has_smoke_form=True),
     OnStack("fanout", 90, _TWO, measure_fanout),
     OnStack("sync", 90, _QUIET, measure_sync),
     OnStack("storm", 80, _TWO, measure_storm),
