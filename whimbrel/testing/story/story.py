@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import httpx
 
-from whimbrel.client import Attributes, BodyKind, ReadEvent
-from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.client import Attributes, BodyKind, ConnectionClosed, ReadEvent
+from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
 from whimbrel.testing.story.person import PASSWORD, Person, call, refused
 from whimbrel.testing.story.scenes import Say, Scenes, StoryError, expect, soon
 
@@ -175,12 +175,22 @@ class Story:
         body = {"reason": "the end of the story"}
         began = time.monotonic()
         await self._administer("PUT", "/v1/admin/bans/cleo", body)
-        await self._refused_soon(ErrorCode.BANNED, lambda: self.cleo.client.send("ada", "but"))
+
+        async def fate() -> str:
+            try:
+                await self.cleo.client.send("ada", "but")
+            except WhimbrelError as error:  # for a moment the stream may outlive the right to send
+                return error.code.name
+            except ConnectionClosed as closed:
+                return "" if closed.code is None else closed.code.name
+            return "accepted"
+
+        await soon("what becomes of cleo's messages", fate, CloseCode.REVOKED.name)
         seconds = time.monotonic() - began
         await refused(ErrorCode.BANNED, self.cleo.log_in())
         (newest, *_) = await self._administer("GET", "/v1/admin/audit")
         expect((newest["act"], newest["target"]), ("user.ban", "cleo"), "the audit log")
-        return f"cleo's messages are refused after {seconds:.1f} s, and so is her login"
+        return f"cleo's stream is closed after {seconds:.1f} s, and her login is refused"
 
     # --- inside ----------------------------------------------------------------------
 
