@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
-from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
@@ -18,9 +16,10 @@ from services.logic.adapters.unread_index_redis import RedisUnreadIndex
 from services.logic.domain.model import DeviceCursor, TimelineEntry, UndeliveredEntry
 from services.logic.usecases.mark_read import MarkRead
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
+from tests.stores import own_stores
 from whimbrel.core.errors import ErrorCode, WhimbrelError
-from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.settings import RedisSettings
+from whimbrel.runtime.stores import Database, open_redis
 
 CHAT = "d:alice:bob"
 GROUP = "g:team"
@@ -67,19 +66,12 @@ class World:
 
 @pytest.fixture
 async def world(redis_url: str, mongo_url: str) -> AsyncIterator[World]:
-    name = f"rebuild_{uuid4().hex[:8]}"
-    async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(open_redis(RedisSettings(url=redis_url)))
-        database = await stack.enter_async_context(
-            open_mongo(MongoSettings(url=mongo_url, database=name))
-        )
-        await redis.flushall()
+    async with own_stores(redis_url, mongo_url) as (redis, database):
         world = World(redis, database)
         for store in (world.cursors, world.reads, world.pulls, world.timelines):
             await store.prepare()
         await world.fill()
         yield world
-        await database.client.drop_database(name)
 
 
 async def test_a_lost_index_is_rebuilt_from_entries_above_cursors_and_read_marks(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import NamedTuple
-from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
@@ -38,8 +36,8 @@ from services.push.usecases.judge_wakes import JudgeWakes
 from services.push.usecases.rescan_backlog import RescanBacklog
 from services.push.usecases.schedule_wakes import ScheduleWakes
 from services.push.usecases.send_wakes import SendWakes
-from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from tests.stores import own_stores
+from whimbrel.runtime.stores import Database
 
 CHAT = "d:alice:bob"
 
@@ -171,15 +169,8 @@ class World:
 
 @pytest.fixture
 async def world(redis_url: str, mongo_url: str) -> AsyncIterator[World]:
-    name = f"push_{uuid4().hex[:8]}"
-    async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(open_redis(RedisSettings(url=redis_url)))
-        database = await stack.enter_async_context(
-            open_mongo(MongoSettings(url=mongo_url, database=name))
-        )
-        await redis.flushall()
+    async with own_stores(redis_url, mongo_url) as (redis, database):
         world = World(redis, database)
         for store in (world.cursors, world.reads, world.timelines):
             await store.prepare()
         yield world
-        await database.client.drop_database(name)
