@@ -1,8 +1,7 @@
 """Moves under load: what a drain, a rollout, a killed pod and a new pod cost those who talk.
 
 Clients live in processes of their own and reach the pods through a proxy that adds the round
-trip. Added latency is the difference between deliveries around a move (from 0.25 s before its
-switch to 0.75 s after) and those in quiet, percentile by percentile, in the same run.
+trip.
 """
 
 from __future__ import annotations
@@ -10,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
+from bench.move_figures import SeenRun, figures
 from bench.move_load import READY, STOP, MovePlan, MoveResult
 from bench.processes import LoadFailedError, expect, line_of, start, write
 from whimbrel.local.proxy import delayed
 from whimbrel.local.stack import Stack, StackSpec
 
-_BEFORE: Final = 0.25
-_AFTER: Final = 0.75
 _QUIET_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 180.0
 _RESULT_SECONDS: Final = 60.0
@@ -51,6 +48,8 @@ class Scenario(NamedTuple):
     """Messages go only to those on the pod that goes: what others get tells nothing of a move.
     None: to everybody."""
     act: Callable[[Stack], Awaitable[None]]
+    runs: int = 1
+    """On a stack of its own each, if nobody says: few deliveries are around moves."""
 
     def load(
         self, sessions: int | None, rate: float | None, round_trip_ms: float = 50.0
@@ -60,9 +59,18 @@ class Scenario(NamedTuple):
 
 
 async def measure(
-    scenario: str, workload: MoveWorkload, say: Say = lambda _: None
+    scenario: str, workload: MoveWorkload, runs: int = 1, say: Say = lambda _: None
 ) -> dict[str, Any]:
-    """One scenario on a stack of its own; flat figures. KeyError for one that does not exist."""
+    """One scenario; flat figures. KeyError for one that does not exist."""
+    seen = [await _run(scenario, workload, say) for _ in range(runs)]
+    return {
+        "sessions": workload.sessions,
+        "messages_per_second": workload.rate,
+        "round_trip_ms": workload.round_trip_ms,
+    } | figures(seen, workload.sessions)
+
+
+async def _run(scenario: str, workload: MoveWorkload, say: Say) -> SeenRun:
     chosen = SCENARIOS[scenario]
     spec = StackSpec(access=chosen.access, gateway=0, proxied=True, proxied_sources=("clients",))
     say(f"{scenario}: starting a stack of {chosen.access} access pods")
@@ -90,8 +98,7 @@ async def measure(
                 if process.returncode is None:
                     process.kill()
                 await process.wait()
-    results = [MoveResult(**json.loads(answer)) for answer in answers]
-    return figures(results, workload, began, ended)
+    return SeenRun([MoveResult(**json.loads(answer)) for answer in answers], began, ended)
 
 
 def _plan(workload: MoveWorkload, scenario: Scenario, stack: Stack, number: int) -> MovePlan:
@@ -140,7 +147,7 @@ async def _without(stack: Stack, name: str) -> None:
 
 
 SCENARIOS: Final = {
-    "drain": Scenario(3, 2_000, 50.0, "access-0", _drain),
+    "drain": Scenario(3, 2_000, 50.0, "access-0", _drain, runs=3),
     "rollout": Scenario(3, 300, 200.0, None, _rollout),
     "rollout_kill_controller": Scenario(3, 300, 200.0, None, _rollout_without_controller),
     "kill": Scenario(3, 2_000, 50.0, "access-0", _kill),
@@ -148,69 +155,6 @@ SCENARIOS: Final = {
 }
 """By name. The rates leave a machine of two cores room for the moves: what is measured is a move,
 not a machine that is full before it."""
-
-
-def figures(
-    results: list[MoveResult], workload: MoveWorkload, began: float, ended: float
-) -> dict[str, Any]:
-    """What all clients saw, in a few numbers."""
-    switches: dict[str, list[float]] = defaultdict(list)
-    for result in results:
-        for user, at in result.attachments:
-            if began <= at < result.ended:
-                switches[user].append(at)
-    around: list[float] = []
-    quiet: list[float] = []
-    for result in results:
-        for user, sent, latency in result.deliveries:
-            if any(at - _BEFORE <= sent <= at + _AFTER for at in switches.get(user, ())):
-                around.append(latency)
-            elif result.began <= sent < began:
-                quiet.append(latency)
-    losers = {
-        user for result in results for user, at in result.losses if began <= at < result.ended
-    }
-    back = [at for times in switches.values() for at in times]
-    returned = [
-        min((at for at in switches[user] if at > lost_at), default=result.ended)
-        for result in results
-        for user, lost_at in result.losses
-        if began <= lost_at < result.ended
-    ]
-    moves = [count for result in results for count in result.moves.values()]
-    homes = Counter(home for result in results for home in result.homes.values())
-    mean = sum(homes.values()) / max(1, len(homes))
-    per_second = Counter(int(at - began) for at in back)
-    figures: dict[str, Any] = {
-        "sessions": workload.sessions,
-        "messages_per_second": workload.rate,
-        "round_trip_ms": workload.round_trip_ms,
-        "accepted": sum(result.accepted for result in results),
-        "lost": sum(result.lost for result in results),
-        "duplicated": sum(result.duplicated for result in results),
-        "reordered": sum(result.reordered for result in results),
-        "moved": sum(count > 0 for count in moves),
-        "moved_once_at_most_ratio": round(sum(n <= 1 for n in moves) / max(1, len(moves)), 5),
-        "without_stream_ratio": round(len(losers) / workload.sessions, 5),
-        "seconds_to_empty": round(ended - began, 2),
-        "seconds_to_all_back": round(max(returned, default=began) - began, 2),
-        "seconds_to_last_attach": round(max(back, default=began) - began, 2),
-        "most_attaches_per_second": max(per_second.values(), default=0),
-        "max_to_mean_sessions_ratio": round(max(homes.values(), default=0) / mean, 3),
-        "deliveries_around_moves": len(around),
-    }
-    for name, part in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
-        calm, moved = _at(quiet, part), _at(around, part)
-        figures[f"quiet_{name}_ms"] = round(calm, 2)
-        figures[f"moving_{name}_ms"] = round(moved, 2)
-        base = _at(quiet, 0.5) if name == "max" else calm
-        figures[f"added_{name}_ms"] = round(max(0.0, moved - base), 2) if around else None
-    return figures
-
-
-def _at(values: list[float], part: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
 
 __all__ = ["SCENARIOS", "LoadFailedError", "MoveWorkload", "measure"]

@@ -49,7 +49,7 @@ _QUIET: Final = StackSpec(gateway=0, push=0)
 
 
 async def _drain(terms: Terms, _: WireLimits) -> Figures:
-    return await drain.measure("drain", drain.SCENARIOS["drain"].load(1_000, None), terms.say)
+    return await drain.measure("drain", drain.SCENARIOS["drain"].load(1_000, None), say=terms.say)
 
 
 async def _recents(_: Terms, __: WireLimits) -> Figures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,10 @@ def drain(
         typer.Option(min=1, help="Messages a second in all. Default: 200 in rollouts, else 50."),
     ] = None,
     round_trip_ms: Annotated[float, typer.Option(help="Between clients and pods.")] = 50.0,
+    runs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each scenario; latencies are pooled. Default: 3 of drain."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as one JSON object.")
     ] = False,
@@ -52,7 +57,8 @@ def drain(
     try:
         for one in chosen:
             load = SCENARIOS[one].load(sessions, rate, round_trip_ms)
-            found[one] = asyncio.run(measure(one, load, lambda line: typer.echo(line, err=True)))
+            times = runs or SCENARIOS[one].runs
+            found[one] = asyncio.run(measure(one, load, times, partial(typer.echo, err=True)))
     except (LoadFailedError, StackError) as error:
         typer.echo(f"whimbrel bench drain: {error}", err=True)
         raise typer.Exit(1) from None
