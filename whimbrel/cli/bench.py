@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,6 +90,13 @@ def throughput(
             "Default: nothing traces.",
         ),
     ] = None,
+    beside_untraced: Annotated[
+        bool,
+        typer.Option(
+            help="With --trace-ratio: in turns with a stack that does not trace; "
+            "tracing_cost_ratio is what it takes of the messages a second."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Direct messages of 100 bytes, sent, durable, delivered and acknowledged.
@@ -100,13 +109,20 @@ def throughput(
         whimbrel bench throughput --seconds 20 --json
 
         whimbrel bench throughput --rate 200 --trace-ratio 1
+
+        whimbrel bench throughput --trace-ratio 0.01 --beside-untraced --runs 7 --json
     """
     from bench.run import Workload
 
     workload = Workload(pairs=pairs, in_flight=in_flight, rate=rate, seconds=seconds)
     if endpoint and trace_ratio is not None:
         raise typer.BadParameter("--trace-ratio is for a stack of its own, not for --endpoint")
+    if beside_untraced and trace_ratio is None:
+        raise typer.BadParameter("--beside-untraced needs --trace-ratio")
     spec = _stack(access, logic, trace_ratio)
+    if beside_untraced:
+        _measure_cost(workload, spec, runs, as_json)
+        return
     _measure("throughput", workload, spec, runs, profile, endpoint, secret_file, as_json)
 
 
@@ -145,18 +161,30 @@ def _measure(
     secret_file: str | None,
     as_json: bool,
 ) -> None:
-    from bench.processes import LoadFailedError
     from bench.terms import Terms
-    from whimbrel.local.errors import StackError
 
     if endpoints and profile:
         raise typer.BadParameter("--profile is for a stack of its own, not for --endpoint")
     terms = Terms(runs=runs, seconds=workload.seconds, profile=profile, say=_say)
+    if endpoints:
+        _tell(name, _against(workload, terms, endpoints, secret_file), as_json)
+    else:
+        _tell(name, _own_stack(workload, terms, spec), as_json)
+
+
+def _measure_cost(workload: Workload, spec: StackSpec, runs: int, as_json: bool) -> None:
+    from bench.terms import Terms
+
+    terms = Terms(runs=runs, seconds=workload.seconds, say=_say)
+    _tell("throughput", _two_stacks(workload, terms, spec), as_json)
+
+
+def _tell(name: str, measuring: Coroutine[Any, Any, dict[str, Any]], as_json: bool) -> None:
+    from bench.processes import LoadFailedError
+    from whimbrel.local.errors import StackError
+
     try:
-        if endpoints:
-            found = asyncio.run(_against(workload, terms, endpoints, secret_file))
-        else:
-            found = asyncio.run(_own_stack(workload, terms, spec))
+        found = asyncio.run(measuring)
     except (LoadFailedError, StackError) as error:
         typer.echo(f"whimbrel bench {name}: {error}", err=True)
         raise typer.Exit(1) from None
@@ -184,6 +212,16 @@ async def _own_stack(workload: Workload, terms: Terms, spec: StackSpec) -> dict[
     terms.say("starting a stack …")
     async with Stack.start(spec) as stack:
         return await measure_alone(workload, stack, terms)
+
+
+async def _two_stacks(workload: Workload, terms: Terms, spec: StackSpec) -> dict[str, Any]:
+    from bench.tracing_cost import measure_cost
+    from whimbrel.local.stack import Stack
+
+    terms.say("starting two stacks …")
+    plain = replace(spec, trace=False)
+    async with Stack.start(spec) as traced, Stack.start(plain) as untraced:
+        return await measure_cost(traced, untraced, workload, terms)
 
 
 async def _against(
