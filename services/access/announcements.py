@@ -39,6 +39,8 @@ class StormSource:
 class Announcements:
     """What one stream was told last."""
 
+    __slots__ = ("_head", "_storm")
+
     def __init__(self) -> None:
         self._head = 0
         self._storm: StormWindow | None = None

@@ -94,6 +94,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         pod_id=identity.pod_id,
         incarnation=identity.incarnation,
         assert_seconds=own.assert_seconds,
+        clock=clock,
     )
     departures = Departures(
         router, lambda stream: routes.session_of(stream, stream.epoch), signals.gone

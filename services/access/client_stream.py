@@ -21,7 +21,7 @@ from whimbrel.core.drain.session_move import SessionMove
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
 from whimbrel.core.revocations import Credential
 from whimbrel.core.session import ServerSession
-from whimbrel.core.session_types import Mode, SessionLimits, SessionStatistics
+from whimbrel.core.session_types import Mode, SessionStatistics
 from whimbrel.core.window import Numbered
 
 if TYPE_CHECKING:
@@ -33,6 +33,42 @@ if TYPE_CHECKING:
 
 class ClientStream:
     """The state of one stream, from its first frame to its end."""
+
+    __slots__ = (
+        "_armed",
+        "_fin_at",
+        "_kicked_epoch",
+        "announced",
+        "arrived_at",
+        "attempt",
+        "clock",
+        "credential",
+        "device_id",
+        "end_reason",
+        "epoch",
+        "expires_at",
+        "final",
+        "instance_id",
+        "is_background",
+        "is_kicked",
+        "is_over",
+        "is_superseded",
+        "migrates",
+        "move",
+        "opened_at",
+        "outbound",
+        "peer",
+        "platform",
+        "read_bytes",
+        "sent",
+        "services",
+        "session",
+        "signals",
+        "traced",
+        "unanswered",
+        "user_id",
+        "wake",
+    )
 
     def __init__(self, services: StreamServices, wake: Callable[[], None]) -> None:
         """`wake` is called when there is something to write, or the end has come."""
@@ -56,13 +92,7 @@ class ClientStream:
         self.arrived_at: float | None = None
         """When it came by a ticket; None when it came by itself."""
         self.move = SessionMove()
-        self.session: ServerSession[Item] = ServerSession(
-            SessionLimits(
-                window_messages=settings.window_messages,
-                window_bytes=settings.window_bytes,
-                ack_timeout_seconds=settings.ack_timeout_seconds,
-            )
-        )
+        self.session: ServerSession[Item] = ServerSession(services.limits)
         self.outbound = Outbound()
         self.announced = Announcements()
         self.signals: StreamSignals | None = None

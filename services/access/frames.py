@@ -6,7 +6,6 @@ into one frame of its kind. No stream, no clock, no waiting here.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -121,10 +120,22 @@ class Outbound:
     Bounded by its users: results by the unanswered sends, the rest coalesces.
     """
 
+    __slots__ = (
+        "_accepted",
+        "_confirmed",
+        "_is_awaited",
+        "_migrate",
+        "_pong",
+        "_rejected",
+        "_resumed",
+        "_welcome",
+    )
+
     def __init__(self) -> None:
         self._welcome: access_pb2.Welcome | None = None
-        self._accepted: deque[access_pb2.AcceptedMessage] = deque()
-        self._rejected: deque[access_pb2.RejectedMessage] = deque()
+        # Lists: an empty deque is 0.6 KiB, of each stream.
+        self._accepted: list[access_pb2.AcceptedMessage] = []
+        self._rejected: list[access_pb2.RejectedMessage] = []
         self._confirmed = 0
         self._is_awaited = False
         self._pong: access_pb2.Pong | None = None
@@ -230,5 +241,7 @@ class Outbound:
         return None
 
 
-def _some(waiting: deque[M]) -> list[M]:
-    return [waiting.popleft() for _ in range(min(len(waiting), _RESULTS_PER_FRAME))]
+def _some(waiting: list[M]) -> list[M]:
+    taken = waiting[:_RESULTS_PER_FRAME]
+    del waiting[:_RESULTS_PER_FRAME]
+    return taken

@@ -92,7 +92,8 @@ class LogicRequests:
         link.fetches.add(ref, PendingFetch(owner), now)
 
     async def attach(self, request: logic_pb2.AttachRequest) -> logic_pb2.AttachResult:
-        """Ask until somebody answers; the caller sets the deadline.
+        """Ask until somebody answers, and say that a device of the user has come; the caller sets
+        the deadline.
 
         Raises StreamRefusedError (SEQ_AHEAD) or the WhimbrelError of a lasting refusal.
         """
@@ -107,6 +108,8 @@ class LogicRequests:
                 asked = batch.attaches.add()
                 asked.CopyFrom(request)
                 asked.ref = ref
+                # In the same frame: the route stands, so who looks finds the device.
+                batch.presence_changes.add(user_id=request.user_id)
                 link.attaches[ref] = answer
                 result = await answer
             except LinkLostError:

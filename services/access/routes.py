@@ -7,21 +7,20 @@ applied.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import grpc
 
+from services.access.attach_call import AttachCall
 from services.access.client_stream import ClientStream
 from services.access.head_checks import HeadChecks
 from services.access.kicks import Kicks
 from services.access.session_table import SessionTable
 from services.access.settings import DeviceSettings
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
-from whimbrel.core.errors import unavailable
 from whimbrel.runtime.batcher import Batcher
 from whimbrel.runtime.cancelling import check_cancelled
-from whimbrel.runtime.errors import error_from_rpc
 from whimbrel.runtime.logs import get_logger
 
 _log = get_logger(__name__)
@@ -52,8 +51,10 @@ class Routes:
         pod_id: str,
         incarnation: str,
         assert_seconds: float,
+        clock: Callable[[], float],
     ) -> None:
         self._router = router
+        self._call = AttachCall(router, clock=clock)
         self._table = table
         self._head_checks = head_checks
         self._kicks = kicks
@@ -96,19 +97,14 @@ class Routes:
 
     async def run_attaches(self) -> None:
         """Form the batches, until cancelled."""
-        await self._batcher.run()
+        try:
+            await self._batcher.run()
+        finally:
+            self._call.close()
 
     async def _attach_all(self, wishes: list[_Wish]) -> list[router_pb2.Attachment]:
-        try:
-            answer = await self._router.Attach(
-                router_pb2.AttachRequest(sessions=[wish.session for wish in wishes]),
-                timeout=_CALL_SECONDS,
-            )
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from None
-        if len(answer.attachments) != len(wishes):
-            raise unavailable("the Router did not answer for every session")
-        for wish, attachment in zip(wishes, answer.attachments, strict=True):
+        attachments = await self._call.ask([wish.session for wish in wishes])
+        for wish, attachment in zip(wishes, attachments, strict=True):
             # Before anything waits again: a stream that ended meanwhile still has a route now,
             # and has taken the place of others all the same.
             wish.stream.epoch = attachment.epoch
@@ -116,7 +112,7 @@ class Routes:
             self._kicks.tell(wish.stream.user_id, attachment.kicked)
             if wish.stream.is_over:
                 wish.stream.leave()
-        return list(answer.attachments)
+        return attachments
 
     def assert_soon(self) -> None:
         """The registry has lost something: say everything again now."""

@@ -64,7 +64,6 @@ class SignalDesk:
         if hello.HasField("signals"):
             window = stream.services.settings.window_messages
             stream.signals = StreamSignals(stream.user_id, hello.signals, window=window, now=now)
-        self._requests.presence_changed(stream.user_id)
 
     def close(self, stream: ClientStream) -> None:
         """The stream has ended. Harmless twice."""

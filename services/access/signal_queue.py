@@ -22,6 +22,8 @@ Key = tuple[str, str, str]
 class SignalQueue:
     """First in, first out, by thing. A receipt never goes back."""
 
+    __slots__ = ("_waiting", "dropped")
+
     def __init__(self) -> None:
         self._waiting: OrderedDict[Key, signals_pb2.Signal] = OrderedDict()
         self.dropped = 0

@@ -38,7 +38,7 @@ class SignalRequests:
             batch.watches.add(viewer_id=viewer_id, device_id=device_id, user_ids=user_ids)
 
     def presence_changed(self, user_id: str) -> None:
-        """A device of the user has come or gone."""
+        """A device of the user has gone; that one has come is said with its attach."""
         batch = self._room(user_id, _SMALL_BYTES)
         if batch is not None:
             batch.presence_changes.add(user_id=user_id)

@@ -16,6 +16,17 @@ class StreamClock:
     count against the client.
     """
 
+    __slots__ = (
+        "_goodbye",
+        "_heard_by",
+        "_hello_awaited",
+        "_misses",
+        "_over_by",
+        "_reading",
+        "_silence",
+        "_written_by",
+    )
+
     def __init__(self, settings: StreamSettings, now: float) -> None:
         self._misses = settings.heartbeat_misses
         self._silence = settings.heartbeat_seconds * settings.heartbeat_misses

@@ -1,4 +1,5 @@
-"""Moves the frames of one stream: one reader, one writer, and the end that both wait for.
+"""Moves the frames of one stream: the call's own task reads, another writes while there is
+something to write, so that a stream which does nothing costs one task.
 
 grpc.aio wants exactly one read and one write at a time, and never a write that is cancelled on
 a stream that lives on. So a stuck stream is ended as a whole, and every stream ends by a normal
@@ -31,34 +32,81 @@ _PEER_GONE: Final = (grpc.aio.BaseError, asyncio.InvalidStateError)
 class StreamDriver:
     """Runs one ClientStream on one RPC."""
 
+    __slots__ = (
+        "_clock",
+        "_context",
+        "_handshake",
+        "_is_interrupted",
+        "_over",
+        "_pace",
+        "_reader",
+        "_room",
+        "_writer",
+        "stream",
+    )
+
     # The stubs know a context of reads and writes only by halves.
     def __init__(self, services: StreamServices, handshake: Handshake, context: Any) -> None:
         self._context = context
         self._handshake = handshake
         self._clock = services.clock
-        self._awake = asyncio.Event()
-        self._over = asyncio.Event()
-        self._room = asyncio.Event()
+        self._reader: asyncio.Task[Any] | None = None
+        self._is_interrupted = False
+        self._writer: asyncio.Task[None] | None = None
+        self._over: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
         self.stream = ClientStream(services, self._on_wake)
         self._pace = services.shell.pace()
 
     async def run(self) -> None:
-        """Until the stream is over; then both tasks have ended."""
-        async with asyncio.TaskGroup() as tasks:
-            reader = tasks.create_task(self._read())
-            writer = tasks.create_task(self._write())
-            await self._over.wait()
-            reader.cancel()
-            # A write that is cut off keeps the end of the call from going out, and the client
-            # waits for it for ever (TOO_MANY_OPERATIONS). The writer ends by itself, unless
-            # the client does not read.
-            await asyncio.wait((writer,), timeout=self.stream.services.settings.goodbye_seconds)
-            writer.cancel()
+        """Until the stream is over; then nobody reads or writes any more."""
+        try:
+            await self._read_until_over()
+            if not self.stream.is_over:
+                # Nothing is read any more, but the last frame has to go out.
+                self._over = asyncio.get_running_loop().create_future()
+                await self._over
+            if self._writer is not None:
+                # A write that is cut off keeps the end of the call from going out, and the client
+                # waits for it for ever (TOO_MANY_OPERATIONS). The writer ends by itself, unless
+                # the client does not read.
+                seconds = self.stream.services.settings.goodbye_seconds
+                await asyncio.wait((self._writer,), timeout=seconds)
+        finally:
+            writer = self._writer
+            if writer is not None:
+                writer.cancel()
+                await asyncio.wait((writer,))
+        if writer is not None and not writer.cancelled():
+            writer.result()
+
+    async def _read_until_over(self) -> None:
+        """Read, and be interrupted when the stream ends otherwise."""
+        task = self._reader = asyncio.current_task()
+        assert task is not None
+        try:
+            if not self.stream.is_over:
+                await self._read()
+        except asyncio.CancelledError:
+            # Ours, and nobody else's beside it: as asyncio.timeout does.
+            if not self._is_interrupted or task.cancelling() > 1:
+                raise
+        finally:
+            self._reader = None
+            if self._is_interrupted:
+                task.uncancel()
 
     def _on_wake(self) -> None:
-        self._awake.set()
-        if self.stream.is_over:
-            self._over.set()
+        if not self.stream.is_over:
+            if self._writer is None:
+                self._writer = asyncio.get_running_loop().create_task(self._write())
+            return
+        reader = self._reader
+        if reader is not None and not self._is_interrupted and reader is not asyncio.current_task():
+            self._is_interrupted = True
+            reader.cancel()
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
     # --- reading -----------------------------------------------------------------------
 
@@ -73,7 +121,7 @@ class StreamDriver:
             stream.clock.pause()
             await self._handshake.attach(stream, first)
             self._resume()
-            while (frame := await self._next_frame()) is not None:
+            while not stream.is_over and (frame := await self._next_frame()) is not None:
                 now = self._clock()
                 stream.clock.heard(now)
                 wait = 0.0
@@ -113,8 +161,9 @@ class StreamDriver:
         """Too many unanswered sends: the client waits, and its silence does not count."""
         self.stream.clock.pause()
         while not self.stream.has_room:
-            self._room.clear()
-            await self._room.wait()
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        self._room = None
         self._resume()
 
     async def _slow_down(self, seconds: float) -> None:
@@ -131,23 +180,24 @@ class StreamDriver:
     # --- writing -----------------------------------------------------------------------
 
     async def _write(self) -> None:
+        """Until there is nothing to write; `_on_wake` begins anew."""
         stream = self.stream
-        while not stream.is_over:
-            frame = self._take_frame()
-            if frame is None:
-                self._awake.clear()
-                await self._awake.wait()
-                continue
-            stream.clock.writing(self._clock())
-            stream.arm()
-            try:
+        try:
+            while not stream.is_over and (frame := self._take_frame()) is not None:
+                stream.clock.writing(self._clock())
+                stream.arm()
                 await self._context.write(frame)
-            except _PEER_GONE:
-                stream.finish("gone")
-                return
-            stream.clock.written()
-            if frame is stream.final:
-                stream.finish("ended")
+                stream.clock.written()
+                if frame is stream.final:
+                    stream.finish("ended")
+        except _PEER_GONE:
+            stream.finish("gone")
+        except asyncio.CancelledError:
+            raise  # `run` has given it up
+        except BaseException:
+            stream.finish("failed")  # which ends `run`, and that raises it
+            raise
+        self._writer = None
 
     def _take_frame(self) -> access_pb2.ConnectResponse | None:
         frame = self._next_due()
@@ -158,7 +208,8 @@ class StreamDriver:
         stream = self.stream
         frame = stream.outbound.take()
         if frame is not None:
-            self._room.set()
+            if self._room is not None and not self._room.done():
+                self._room.set_result(None)
             return frame
         if stream.final is not None:
             return stream.final

@@ -10,6 +10,7 @@ from services.access.announcements import StormSource, StormWindow
 from services.access.settings import StreamSettings
 from services.access.shell.shell import Shell
 from services.access.tally import StreamTally
+from whimbrel.core.session_types import SessionLimits
 from whimbrel.runtime.ticker import Deadlines
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class StreamServices:
     delivery_traces: DeliveryTraces | None = None
     storm: StormSource = field(init=False)
     """Begins with the settings; what changes it later is told to every stream."""
+    limits: SessionLimits = field(init=False)
 
     tally: StreamTally = field(default_factory=StreamTally)
     """What the streams have done."""
@@ -53,3 +55,9 @@ class StreamServices:
         settings = self.settings
         window = StormWindow(settings.storm_foreground_ms, settings.storm_background_ms)
         object.__setattr__(self, "storm", StormSource(window))
+        limits = SessionLimits(
+            window_messages=settings.window_messages,
+            window_bytes=settings.window_bytes,
+            ack_timeout_seconds=settings.ack_timeout_seconds,
+        )
+        object.__setattr__(self, "limits", limits)

@@ -31,6 +31,17 @@ class Written(NamedTuple):
 class StreamSignals:
     """The signals of one stream."""
 
+    __slots__ = (
+        "_filled_at",
+        "_seen",
+        "_tokens",
+        "_user_id",
+        "_wants_delivered",
+        "_written",
+        "queue",
+        "watched",
+    )
+
     def __init__(
         self, user_id: str, wishes: access_pb2.SignalWishes, *, window: int, now: float
     ) -> None:

@@ -80,6 +80,13 @@ class TimelineStore(Protocol):
         highest that was seen). The others are absent. One query for all; majority."""
         ...
 
+    async def tails(
+        self, positions: Mapping[str, int], *, at_most: int
+    ) -> dict[str, list[TimelineEntry]] | None:
+        """Everything of each user from its position to the head, ascending, in one query for up
+        to a hundred users; None when that is more than `at_most` entries in all. Majority."""
+        ...
+
     async def read(self, user: str, from_seq: int, limit: int) -> list[TimelineEntry]:
         """Up to `limit` entries at or above `from_seq`, ascending; holes are simply absent."""
         ...

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -19,7 +20,7 @@ from services.router.load import RouterLoad
 from services.router.pod_feed import PodFeed
 from services.router.ports import Directory
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
-from whimbrel.core.errors import invalid
+from whimbrel.core.errors import invalid, unavailable
 from whimbrel.core.names import check_name, check_platform
 
 if TYPE_CHECKING:  # generic only in the stubs
@@ -37,14 +38,32 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self._directory = directory
         self._feed = feed
         self._lease_ms = round(lease_seconds * 1000)
-        self._locating: set[asyncio.Task[Any]] = set()
+        self._long_streams: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
         self.load = RouterLoad()
         """What was asked here."""
 
     async def close(self) -> None:
         """The pod stops: end the long streams, whose other ends turn to another Router."""
-        for task in self._locating:
+        self._is_closed = True
+        for task in self._long_streams:
             task.cancel()
+
+    @contextmanager
+    def _as_long_stream(self) -> Iterator[None]:
+        """The call that runs is one that `close` ends: with a status, since a handler that is
+        just cancelled leaves its client waiting, and the server with it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._long_streams.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._is_closed and task.uncancel() == 0:
+                raise unavailable("the Router stops", retry_after_seconds=0.0) from None
+            raise
+        finally:
+            self._long_streams.discard(task)
 
     async def Register(
         self, request: router_pb2.RegisterRequest, context: Context
@@ -82,6 +101,16 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
             attachments = await self._directory.attach(request.sessions)
         return router_pb2.AttachResponse(attachments=attachments)
 
+    async def AttachStream(
+        self,
+        request_iterator: AsyncIterator[router_pb2.AttachStreamRequest],
+        context: Context,
+    ) -> AsyncIterator[router_pb2.AttachStreamResponse]:
+        with self._as_long_stream():
+            async for request in request_iterator:
+                attached = await self.Attach(request.attach, context)
+                yield router_pb2.AttachStreamResponse(attached=attached)
+
     async def Assert(
         self, request: router_pb2.AssertRequest, context: Context
     ) -> router_pb2.AssertResponse:
@@ -111,15 +140,10 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         request_iterator: AsyncIterator[router_pb2.LocateStreamRequest],
         context: Context,
     ) -> AsyncIterator[router_pb2.LocateStreamResponse]:
-        task = asyncio.current_task()
-        assert task is not None
-        self._locating.add(task)
-        try:
+        with self._as_long_stream():
             async for request in request_iterator:
                 located = await self.Locate(request.locate, context)
                 yield router_pb2.LocateStreamResponse(located=located)
-        finally:
-            self._locating.discard(task)
 
     async def ChooseEndpoints(
         self, request: router_pb2.ChooseEndpointsRequest, context: Context

@@ -82,6 +82,7 @@ READS: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "timelines.heads of one": lambda at: at.timelines.heads(["bob"]),
     "timelines.heads of many": lambda at: at.timelines.heads([f"user-{n}" for n in range(40)]),
     "timelines.ahead": lambda at: at.timelines.ahead({"bob": 1}),
+    "timelines.tails": lambda at: at.timelines.tails({"bob": 1}, at_most=9),
     "timelines.read": lambda at: at.timelines.read("bob", 1, 10),
     "timelines.read_seqs": lambda at: at.timelines.read_seqs("bob", 1, 10),
     "cursors.find": lambda at: at.cursors.find([("bob", "phone")]),

@@ -112,6 +112,7 @@ async def _use_everything(database: Any) -> None:
     await timelines.find_placed([Placement("bob", "d:alice:bob", MESSAGE.message_id)])
     await timelines.heads(["alice", "bob"])
     await timelines.ahead({"bob": 1})
+    await timelines.tails({"bob": 1}, at_most=10)
     await timelines.read("bob", 1, 10)
     await timelines.read_seqs("bob", 1, 10)
     await cursors.raise_to([DeviceCursor("bob", "phone", 1), DeviceCursor("bob", "laptop", 1)])

@@ -159,6 +159,22 @@ async def test_a_user_who_is_far_ahead_hides_nobody(
     assert found["zoe"] == 7
 
 
+async def test_the_ends_of_many_timelines_are_read_together(timelines: TimelineStore) -> None:
+    for user in ("zoe", "alice"):
+        await timelines.insert([entry(user, seq) for seq in (5, 4, 2)] + [TimelineEntry(user, 1)])
+    await timelines.insert([entry(f"user-{number}", 1, number + 9) for number in range(150)])
+    positions = {"zoe": 2, "alice": 1, "nobody": 1} | {f"user-{n}": n % 2 + 1 for n in range(150)}
+    tails = await timelines.tails(positions, at_most=3 + 4 + 75)
+    assert tails is not None
+    assert tails.keys() == positions.keys()
+    assert tails["zoe"] == [entry("zoe", seq) for seq in (2, 4, 5)]
+    assert tails["alice"] == await timelines.read("alice", 1, 9)
+    assert (tails["nobody"], tails["user-1"]) == ([], [])
+    assert tails["user-148"] == [entry("user-148", 1, 157)]
+    assert await timelines.tails(positions, at_most=3 + 4 + 75 - 1) is None
+    assert await timelines.tails({}, at_most=0) == {}
+
+
 async def test_the_seqs_that_exist_are_read_ascending(timelines: TimelineStore) -> None:
     await timelines.insert([entry("bob", seq) for seq in (9, 1, 2, 5)] + [TimelineEntry("bob", 4)])
     assert await timelines.read_seqs("bob", 2, 5) == [2, 4, 5]

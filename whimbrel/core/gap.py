@@ -15,6 +15,8 @@ class Gap:
     one that is merely behind.
     """
 
+    __slots__ = ("_fetch_at", "_fetched_seq", "_first", "_outstanding", "_retry", "_seq", "_since")
+
     def __init__(self, *, first_seconds: float, retry_seconds: float) -> None:
         self._first = first_seconds
         self._retry = retry_seconds

@@ -5,7 +5,6 @@ Counts messages and bytes, so that the session can keep its bound; it sets none 
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Generic, TypeVar
 
 from whimbrel.core.sequence import Hole, Sequence
@@ -20,9 +19,12 @@ class Intake(Generic[T]):
     Invariant: `size_bytes` is the sum over what is ready and what is held.
     """
 
+    __slots__ = ("_bytes", "_ready", "_sequence")
+
     def __init__(self, *, capacity: int) -> None:
         self._sequence: Sequence[Numbered[T]] = Sequence(capacity=capacity)
-        self._ready: deque[Numbered[T]] = deque()
+        # A list, though it is taken from its front: an empty deque is 0.6 KiB, of each session.
+        self._ready: list[Numbered[T]] = []
         self._bytes = 0
 
     @property
@@ -82,7 +84,7 @@ class Intake(Generic[T]):
 
     def pop(self) -> Numbered[T]:
         """Take the first that is ready; IndexError when nothing is."""
-        entry = self._ready.popleft()
+        entry = self._ready.pop(0)
         self._bytes -= entry.size
         return entry
 

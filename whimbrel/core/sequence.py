@@ -35,6 +35,8 @@ class Sequence(Generic[T]):
     until `start` names it.
     """
 
+    __slots__ = ("_capacity", "_held", "_next", "_skipped")
+
     def __init__(self, next_seq: int = 0, *, capacity: int) -> None:
         if next_seq < 0 or capacity < 0:
             raise ValueError("next_seq and capacity must not be negative")

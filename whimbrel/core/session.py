@@ -19,7 +19,6 @@ illegal raises and changes nothing.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
@@ -46,6 +45,20 @@ class ServerSession(Generic[T]):
     that an entry may be repeated by a redelivery or because the reader asked (`rewind`).
     """
 
+    __slots__ = (
+        "_again",
+        "_gap",
+        "_head",
+        "_intake",
+        "_limits",
+        "_mode",
+        "_satisfied",
+        "_timer",
+        "_unacknowledged",
+        "_window",
+        "traffic",
+    )
+
     def __init__(self, limits: SessionLimits | None = None) -> None:
         self._limits = limits or SessionLimits()
         self._mode = Mode.ATTACHING
@@ -56,7 +69,7 @@ class ServerSession(Generic[T]):
             first_seconds=self._limits.hole_first_seconds,
             retry_seconds=self._limits.hole_retry_seconds,
         )
-        self._again: deque[Numbered[T]] = deque()  # redeliveries; lower than what is ready
+        self._again: list[Numbered[T]] = []  # redeliveries; lower than what is ready
         self._unacknowledged: SeqRange | None = None
         self._head = 0
         self._satisfied = 0
@@ -227,7 +240,7 @@ class ServerSession(Generic[T]):
         room = max_bytes
         window, intake = self._window, self._intake
         while self._again and (not taken or self._again[0].size <= max_bytes):
-            entry = self._again.popleft()
+            entry = self._again.pop(0)
             if entry.seq > window.cursor:
                 taken.append(entry.item)
                 max_bytes -= entry.size

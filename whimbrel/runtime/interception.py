@@ -34,6 +34,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self) -> None:
         self.refused: Counter[ErrorCode] = Counter()
         """Calls that ended with an error, by its code."""
+        self._wrapped: dict[str, _Handler] = {}
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -43,20 +44,27 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[_Details], Awaitable[_Handler | None]],
         handler_call_details: _Details,
     ) -> _Handler | None:
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
         method = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            wrapped = self._wrapped[method] = self._wrap(handler, method)
+        return wrapped
+
+    def _wrap(self, handler: _Handler, method: str) -> _Handler:
+        """Once for each method: a stream would keep one of its own for as long as it lives."""
         kind = (
             f"{'stream' if handler.request_streaming else 'unary'}_"
             f"{'stream' if handler.response_streaming else 'unary'}"
         )
         inner = getattr(handler, kind)
         generates = handler.response_streaming and inspect.isasyncgenfunction(inner)
-        wrapped = self._generator(inner, method) if generates else self._coroutine(inner, method)
+        guarded = self._generator(inner, method) if generates else self._coroutine(inner, method)
         build = getattr(grpc, f"{kind}_rpc_method_handler")
         rebuilt: _Handler = build(
-            wrapped, handler.request_deserializer, handler.response_serializer
+            guarded, handler.request_deserializer, handler.response_serializer
         )
         return rebuilt
 

@@ -8,13 +8,13 @@ comes after, whatever dies (promise 5).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from services.logic.domain.model import DeviceCursor
+from services.logic.domain.model import DeviceCursor, TimelineEntry
 from services.logic.ports import CursorStore, SendMemory, TimelineStore
 from services.logic.usecases.patience import Clock, until_deadline
-from services.logic.usecases.read_timeline import Page, ReadTimeline
+from services.logic.usecases.read_timeline import Page, ReadTimeline, Tail
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.logs import get_logger
 
@@ -23,6 +23,11 @@ log = get_logger(__name__)
 LOOK_BACK: Final = 32
 """Entries that the device may have and answer to, though this pod, and the Access pod that it
 has come to, have never seen them: what it sends is minted above them all the same (rule 7)."""
+MORE_ROWS: Final = 1000
+"""Entries that a batch may have missed and still be read with one query. Who comes back to
+hundreds reads by itself, and does not hold up the others."""
+
+Start = int | WhimbrelError
 
 
 class Attach(NamedTuple):
@@ -44,8 +49,24 @@ class Attached(NamedTuple):
     page: Page
 
 
+class Tails(NamedTuple):
+    """The ends of timelines, by user: of everybody in a batch, or of nobody."""
+
+    positions: Mapping[str, int]
+    """From where on each was read."""
+    entries: Mapping[str, Sequence[TimelineEntry]]
+
+    def head(self, user: str) -> int | None:
+        """The last seq; None when it was not seen."""
+        seen = self.entries.get(user)
+        if seen:
+            return seen[-1].seq
+        return 0 if seen is not None and self.positions[user] == 1 else None
+
+
 class AttachSession:
-    """Answers attaches in batches: two queries for all, one read for each."""
+    """Answers attaches in batches, with as many queries for all of them as for one: the cursors,
+    the ends of the timelines, the messages that wait."""
 
     def __init__(
         self,
@@ -69,14 +90,10 @@ class AttachSession:
         when MongoDB does not answer within the deadline."""
         deadline = self._clock() + self._deadline_seconds
         # Both at once: what comes for a session that moves waits for this.
-        _, starts = await asyncio.gather(
+        _, (starts, tails) = await asyncio.gather(
             self._raise_epochs(batch), self._starts(batch, deadline=deadline)
         )
-        return list(
-            await asyncio.gather(
-                *(self._open(one, start) for one, start in zip(batch, starts, strict=True))
-            )
-        )
+        return await self._open(batch, starts, tails)
 
     async def _raise_epochs(self, batch: Sequence[Attach]) -> None:
         """From now on sends of an older attachment are refused (rule 13)."""
@@ -88,34 +105,32 @@ class AttachSession:
 
     async def _starts(
         self, batch: Sequence[Attach], *, deadline: float
-    ) -> Sequence[int | WhimbrelError]:
-        """The effective cursor of each, stored."""
+    ) -> tuple[Sequence[Start], Tails]:
+        """The effective cursor of each, stored; and what was read of their timelines."""
         try:
             return await until_deadline(
                 lambda: self._find_starts(batch), deadline=deadline, clock=self._clock
             )
         except WhimbrelError as error:
-            return [error] * len(batch)
+            return [error] * len(batch), Tails({}, {})
 
-    async def _find_starts(self, batch: Sequence[Attach]) -> list[int | WhimbrelError]:
+    async def _find_starts(self, batch: Sequence[Attach]) -> tuple[Sequence[Start], Tails]:
         stored = await self._cursors.find((one.user, one.device) for one in batch)
-        accounts = {one.user for one in batch if one.account_scope}
-        highest = await self._cursors.highest(accounts) if accounts else {}
+        # Whoever is new starts at the head, which is not far above what other devices have.
+        others = {one.user for one in batch if one.account_scope or _is_new(one, stored)}
+        highest = await self._cursors.highest(others) if others else {}
+        tails = await self._read_tails(batch, stored, highest)
         unproven = {
             one.user
             for one in batch
-            if (one.cursor or 0) > stored.get((one.user, one.device), 0)
-            or ((one.user, one.device) not in stored and one.cursor is None)
+            if _is_new(one, stored) or (one.cursor or 0) > stored.get((one.user, one.device), 0)
         }
-        heads = await self._timelines.heads(unproven) if unproven else {}
-        starts: list[int | WhimbrelError] = []
+        heads = await self._heads(unproven, tails) if unproven else {}
+        starts: list[Start] = []
         raised = []
         for one in batch:
             known = stored.get((one.user, one.device))
-            if known is None and one.cursor is None:
-                start = heads[one.user]
-            else:
-                start = max(known or 0, one.cursor or 0)
+            start = heads[one.user] if _is_new(one, stored) else max(known or 0, one.cursor or 0)
             if one.account_scope:
                 start = max(start, highest.get(one.user, 0))
             # Stored cursors were at or below the head once, and the head never falls.
@@ -132,13 +147,74 @@ class AttachSession:
             starts.append(start)
         if raised:
             await self._cursors.raise_to(raised)
-        return starts
+        return starts, tails
 
-    async def _open(self, one: Attach, start: int | WhimbrelError) -> Attached | WhimbrelError:
-        if isinstance(start, WhimbrelError):
-            return start
+    async def _read_tails(
+        self,
+        batch: Sequence[Attach],
+        stored: Mapping[tuple[str, str], int],
+        highest: Mapping[str, int],
+    ) -> Tails:
+        """What each may have missed, and a little before it: after the routes are registered, so
+        what comes later is pushed. Nothing when it is too much for one query."""
+        positions: dict[str, int] = {}
+        for one in batch:
+            base = max(stored.get((one.user, one.device), 0), one.cursor or 0)
+            if one.account_scope or _is_new(one, stored):
+                base = max(base, highest.get(one.user, 0))
+            position = max(1, base + 1 - LOOK_BACK)
+            positions[one.user] = min(position, positions.get(one.user, position))
+        at_most = MORE_ROWS + LOOK_BACK * len(positions)
+        return Tails(positions, await self._timelines.tails(positions, at_most=at_most) or {})
+
+    async def _heads(self, users: Iterable[str], tails: Tails) -> dict[str, int]:
+        """From what was read, where that tells them."""
+        known = {user: tails.head(user) for user in users}
+        unknown = [user for user, head in known.items() if head is None]
+        asked = await self._timelines.heads(unknown) if unknown else {}
+        return {user: asked[user] if head is None else head for user, head in known.items()}
+
+    async def _open(
+        self, batch: Sequence[Attach], starts: Sequence[Start], tails: Tails
+    ) -> list[Attached | WhimbrelError]:
+        placed = [
+            (one, start)
+            for one, start in zip(batch, starts, strict=True)
+            if not isinstance(start, WhimbrelError)
+        ]
+        pages: Sequence[Page | WhimbrelError]
+        if tails.entries:
+            pages = await self._pages(
+                [
+                    Tail(one.user, start + 1, one.limit, tails.entries[one.user])
+                    for one, start in placed
+                ]
+            )
+        else:
+            pages = await asyncio.gather(*(self._page(one, start) for one, start in placed))
+        opened = iter(pages)
+        outcomes: list[Attached | WhimbrelError] = []
+        for start in starts:
+            if isinstance(start, WhimbrelError):
+                outcomes.append(start)
+                continue
+            page = next(opened)
+            outcomes.append(page if isinstance(page, WhimbrelError) else Attached(start, page))
+        return outcomes
+
+    async def _pages(self, tails: Sequence[Tail]) -> Sequence[Page | WhimbrelError]:
         try:
-            page = await self._reader.read(one.user, start + 1, one.limit, look_back=LOOK_BACK)
-            return Attached(start, page)
+            return await self._reader.first_pages(tails)
+        except WhimbrelError as error:
+            return [error] * len(tails)
+
+    async def _page(self, one: Attach, start: int) -> Page | WhimbrelError:
+        try:
+            return await self._reader.read(one.user, start + 1, one.limit, look_back=LOOK_BACK)
         except WhimbrelError as error:
             return error
+
+
+def _is_new(one: Attach, stored: Mapping[tuple[str, str], int]) -> bool:
+    """Neither the device nor anybody else knows where it stands."""
+    return one.cursor is None and (one.user, one.device) not in stored

@@ -6,8 +6,10 @@ Whoever reads also repairs: a seq that stays missing below one that exists is fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
 
 from services.logic.domain.holes import HoleLedger, missing
 from services.logic.domain.model import StoredMessage, TimelineEntry
@@ -19,6 +21,8 @@ log = get_logger(__name__)
 
 MAX_PAGE_BYTES = 512 * 1024
 MAX_VOIDS = 5000
+MESSAGES_AT_ONCE = 256
+"""Bodies that are read with one query: as many as a page has at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,17 @@ class Page:
     """The highest seq of the timeline that was seen."""
     highest_message_id: int = 0
     """Of all entries that were read, also those that the page leaves out (rule 7)."""
+
+
+class Tail(NamedTuple):
+    """A session's end of a timeline that was read already, and the page that is wanted of it."""
+
+    user: str
+    from_seq: int
+    limit: int
+    entries: Sequence[TimelineEntry]
+    """Up to the head, without a beginning in particular: those before `from_seq` count for the
+    highest message_id."""
 
 
 class ReadTimeline:
@@ -60,16 +75,39 @@ class ReadTimeline:
         """
         look_back = min(look_back, from_seq - 1)
         seen = await self._timelines.read(user, from_seq - look_back, limit + look_back)
-        rows = [row for row in seen if row.seq >= from_seq][:limit]
-        holes = missing(from_seq, (row.seq for row in rows))
-        if holes:
-            rows = await self._repair(user, from_seq, limit, rows, holes, hole_age_seconds)
-        dense = _dense_prefix(from_seq, rows)
+        rows = await self._rows(Tail(user, from_seq, limit, seen), hole_age_seconds)
         head = max(rows[-1].seq if rows else 0, from_seq - 1)
         if len(rows) == limit:
             head = max(head, (await self._timelines.heads([user]))[user])
-        highest = max((row.message_id or 0 for row in (*seen, *rows)), default=0)
-        return Page(_cut(await self._with_messages(dense)), head, highest)
+        dense = _dense_prefix(from_seq, rows)
+        messages = await self._messages_of(dense)
+        return Page(_cut(_joined(dense, messages)), head, _highest((*seen, *rows)))
+
+    async def first_pages(self, tails: Sequence[Tail]) -> list[Page]:
+        """The page of each, with the messages of all of them read together. Raises as `read`."""
+        rows = [await self._rows(tail) for tail in tails]
+        dense = [
+            _dense_prefix(tail.from_seq, found) for tail, found in zip(tails, rows, strict=True)
+        ]
+        messages = await self._messages_of([row for found in dense for row in found])
+        return [
+            Page(
+                _cut(_joined(found, messages)),
+                max(tail.entries[-1].seq if tail.entries else 0, tail.from_seq - 1),
+                _highest((*tail.entries, *found)),
+            )
+            for tail, found in zip(tails, dense, strict=True)
+        ]
+
+    async def _rows(self, tail: Tail, hole_age_seconds: float = 0.0) -> list[TimelineEntry]:
+        """Those of the page; what has been missing for too long is a void now."""
+        rows = [row for row in tail.entries if row.seq >= tail.from_seq][: tail.limit]
+        holes = missing(tail.from_seq, (row.seq for row in rows))
+        if not holes:
+            return rows
+        return await self._repair(
+            tail.user, tail.from_seq, tail.limit, rows, holes, hole_age_seconds
+        )
 
     async def _repair(
         self,
@@ -94,12 +132,23 @@ class ReadTimeline:
         log.info("holes_voided", user=user, voided=len(ripe) - len(refused), first=ripe[0])
         return await self._timelines.read(user, from_seq, limit)
 
-    async def _with_messages(
-        self, rows: Sequence[TimelineEntry]
-    ) -> list[tuple[TimelineEntry, StoredMessage | None]]:
+    async def _messages_of(self, rows: Sequence[TimelineEntry]) -> dict[int, StoredMessage]:
         ids = {row.message_id: row.sender for row in rows if row.message_id is not None}
-        messages = await self._messages.find(ids) if ids else {}
-        return [(row, None if row.message_id is None else messages[row.message_id]) for row in rows]
+        messages: dict[int, StoredMessage] = {}
+        remaining = iter(ids.items())
+        while some := dict(islice(remaining, MESSAGES_AT_ONCE)):
+            messages |= await self._messages.find(some)
+        return messages
+
+
+def _joined(
+    rows: Sequence[TimelineEntry], messages: Mapping[int, StoredMessage]
+) -> list[tuple[TimelineEntry, StoredMessage | None]]:
+    return [(row, None if row.message_id is None else messages[row.message_id]) for row in rows]
+
+
+def _highest(rows: Iterable[TimelineEntry]) -> int:
+    return max((row.message_id or 0 for row in rows), default=0)
 
 
 def _dense_prefix(from_seq: int, rows: Sequence[TimelineEntry]) -> list[TimelineEntry]:

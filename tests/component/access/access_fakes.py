@@ -53,6 +53,8 @@ class FakeRouter(router_pb2_grpc.RouterServiceServicer, Notebook):
         self.routes: dict[tuple[str, str], router_pb2.Session] = {}
         self.epoch = 100
         self.refuses_attempts = False
+        self.knows_attach_stream = True
+        self.attach_streams = 0
         self.is_away = False
         self.known = True
         self._table_changed = asyncio.Event()
@@ -135,6 +137,14 @@ class FakeRouter(router_pb2_grpc.RouterServiceServicer, Notebook):
 
     async def ChooseEndpoints(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
+
+    async def AttachStream(self, request_iterator: Any, context: Any) -> Any:
+        if not self.knows_attach_stream:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older Router")
+        self.attach_streams += 1
+        async for request in request_iterator:
+            attached = await self.Attach(request.attach, context)
+            yield router_pb2.AttachStreamResponse(attached=attached)
 
     def LocateStream(self, request_iterator: Any, context: Any) -> Any:
         raise NotImplementedError

@@ -43,8 +43,8 @@ def resume_above_the_cursor(patch: pytest.MonkeyPatch) -> None:
     sound = AttachSession._find_starts
 
     async def starts(self: Any, batch: Any) -> Any:
-        found = await sound(self, batch)
-        return [start + 1 if isinstance(start, int) and start else start for start in found]
+        found, tails = await sound(self, batch)
+        return [one + 1 if isinstance(one, int) and one else one for one in found], tails
 
     patch.setattr(AttachSession, "_find_starts", starts)
 

@@ -127,6 +127,18 @@ class MoveStatistics(NamedTuple):
 class SessionMove:
     """One session's machine, from its attachment to its end."""
 
+    __slots__ = (
+        "_asked_at",
+        "_deferred_until",
+        "_failed_targets",
+        "_plan_id",
+        "_state",
+        "_targets",
+        "_times_advised",
+        "_was_forced",
+        "_was_moved",
+    )
+
     def __init__(self) -> None:
         self._state = MoveState.ATTACHED
         self._plan_id = ""

@@ -11,7 +11,8 @@ from whimbrel.testing.memory_stores.faults import Faults, Pause
 
 class MemoryTimelineStore:
     """The port TimelineStore; `entries` is everything that is stored, by user and seq.
-    Operations for `faults`: insert (with .each), find_placed, heads, ahead, read, read_seqs."""
+    Operations for `faults`: insert (with .each), find_placed, heads, ahead, tails, read,
+    read_seqs."""
 
     def __init__(self, *, pause: Pause | None = None) -> None:
         self.faults = Faults(pause)
@@ -66,6 +67,16 @@ class MemoryTimelineStore:
         async with self.faults.around("ahead"):
             heads = {user: self._head(user) for user in positions}
             return {user: head for user, head in heads.items() if head and head >= positions[user]}
+
+    async def tails(
+        self, positions: Mapping[str, int], *, at_most: int
+    ) -> dict[str, list[TimelineEntry]] | None:
+        async with self.faults.around("tails"):
+            tails = {
+                user: [entry for entry in self.timeline(user) if entry.seq >= position]
+                for user, position in positions.items()
+            }
+            return tails if sum(map(len, tails.values())) <= at_most else None
 
     async def read(self, user: str, from_seq: int, limit: int) -> list[TimelineEntry]:
         async with self.faults.around("read"):
