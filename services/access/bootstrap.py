@@ -102,7 +102,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     following = FollowRevocations(links, revoked, table, clock=clock, wall_clock=time.time)
     shell = await open_shell(settings, chassis, clock=clock)
     parts = DrainParts.make(
-        identity.pod_id,
+        settings.pod_name,
         open_pod_secret(settings.auth),
         table,
         settings.drain,

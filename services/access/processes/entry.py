@@ -1,0 +1,56 @@
+"""Where `python -m services.access` becomes a parent, if the settings say so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from services.access.processes.parent import Parent
+from services.access.processes.shared_port import shared_port
+from services.access.settings import AccessSettings
+from whimbrel.runtime import logs
+from whimbrel.runtime.settings_loading import SettingsError, load_settings
+
+_log = logs.get_logger(__name__)
+
+
+def run_parent() -> int | None:
+    """Be the parent of several processes until they have ended: its exit status, 0 or 1. None at
+    once when this process is to be the pod itself, or is to say what is wrong with its settings.
+    """
+    if len(sys.argv) > 1:
+        return None
+    try:
+        settings = load_settings(AccessSettings)
+    except SettingsError:
+        return None
+    if settings.access.processes == 1 or settings.access.has_parent:
+        return None
+    logs.configure(settings.log, settings.pod.id)
+    try:
+        with shared_port(settings.pod.listen) as listen:
+            return asyncio.run(_keep(settings, listen))
+    except OSError as error:
+        _log.error(
+            "service_failed",
+            service="access",
+            reason=f"cannot listen on {settings.pod.listen}: {error.strerror}",
+        )
+        return 1
+
+
+async def _keep(settings: AccessSettings, listen: str) -> int:
+    parent = Parent(settings, os.environ, listen)
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        _log.info("service_signalled", service="access", signal=signal.Signals(number).name)
+        parent.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    ended_well = await parent.run()
+    _log.info("service_stopped", service="access")
+    return 0 if ended_well else 1
