@@ -6,7 +6,10 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack, ExitStack
 
+from services.access.drain_socket import drain_socket
+from services.access.processes.drain_together import DrainTogether
 from services.access.processes.parent import Parent
 from services.access.processes.shared_port import shared_port
 from services.access.settings import AccessSettings
@@ -29,16 +32,19 @@ def run_parent() -> int | None:
     if settings.access.processes == 1 or settings.access.has_parent:
         return None
     logs.configure(settings.log, settings.pod.id)
-    try:
-        with shared_port(settings.pod.listen) as listen:
+    with ExitStack() as held:
+        try:
+            listen = held.enter_context(shared_port(settings.pod.listen))
+        except OSError as error:
+            reason = f"cannot listen on {settings.pod.listen}: {error.strerror}"
+            _log.error("service_failed", service="access", reason=reason)
+            return 1
+        try:
             return asyncio.run(_keep(settings, listen))
-    except OSError as error:
-        _log.error(
-            "service_failed",
-            service="access",
-            reason=f"cannot listen on {settings.pod.listen}: {error.strerror}",
-        )
-        return 1
+        # The end of the line, as in `serve`: logged once, as a line.
+        except Exception:  # noqa: BLE001 - the process's edge
+            _log.exception("service_failed", service="access")
+            return 1
 
 
 async def _keep(settings: AccessSettings, listen: str) -> int:
@@ -51,6 +57,15 @@ async def _keep(settings: AccessSettings, listen: str) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    ended_well = await parent.run()
+    async with AsyncExitStack() as stack:
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        if settings.drain.socket is not None:
+            together = DrainTogether(settings, parent)
+            hearing = tasks.create_task(together.run(), name="preStop")
+            stack.callback(hearing.cancel)
+            longest = settings.drain.deadline_seconds
+            hook = drain_socket(settings.drain.socket, together, together.status, longest)
+            await stack.enter_async_context(hook)
+        ended_well = await parent.run()
     _log.info("service_stopped", service="access")
     return 0 if ended_well else 1

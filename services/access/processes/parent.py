@@ -43,6 +43,8 @@ class Parent:
         self._incarnation = secrets.token_hex(8)
         self._memory_bytes = MemoryWatermark(settings.shell.memory_mib).limit_bytes
         self._running: dict[int, Process] = {}
+        self._closing = asyncio.Event()
+        """Who ends from now on is not started again."""
         self._stopping = asyncio.Event()
         self._has_failed = False
 
@@ -73,10 +75,11 @@ class Parent:
 
     def keep_no_longer(self) -> None:
         """The pod is to be empty, and then to end: who ends now is not started again."""
-        self._stopping.set()
+        self._closing.set()
 
     def stop(self) -> None:
         """Let each empty itself and end. Told twice they end at once, as one process does."""
+        self._closing.set()
         self._stopping.set()
         self._send_all(signal.SIGTERM)
 
@@ -91,7 +94,7 @@ class Parent:
 
     async def _keep(self, number: int) -> None:
         loop, restarts = asyncio.get_running_loop(), Restarts()
-        while not self._stopping.is_set():
+        while not self._closing.is_set():
             began = loop.time()
             process = self._running[number] = await self._spawn(number)
             if self._stopping.is_set():
@@ -104,9 +107,9 @@ class Parent:
                 process=self._name(number),
                 status=status,
                 seconds=round(lived, 1),
-                stopping=self._stopping.is_set(),
+                closing=self._closing.is_set(),
             )
-            if self._stopping.is_set():
+            if self._closing.is_set():
                 self._has_failed |= status != 0
                 return
             pause = restarts.pause(status, lived)
@@ -117,7 +120,7 @@ class Parent:
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._stopping.wait()
+                    await self._closing.wait()
 
     async def _spawn(self, number: int) -> Process:
         told = process_environment(
