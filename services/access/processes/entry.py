@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 
 from services.access.drain_socket import drain_socket
 from services.access.processes.drain_together import DrainTogether
@@ -47,6 +47,16 @@ def run_parent() -> int | None:
             return 1
 
 
+def _show(listen: str, parent: Parent) -> AbstractAsyncContextManager[str]:
+    """The pod's metrics."""
+    # Here, because the HTTP server takes 0.3 s to import.
+    from services.access.processes.pod_metrics import PodMetrics  # noqa: PLC0415
+    from whimbrel.runtime.metrics_endpoint import metrics_endpoint  # noqa: PLC0415
+
+    shown = PodMetrics(parent.metrics_addresses, lambda: parent.starts)
+    return metrics_endpoint(listen, shown)
+
+
 async def _keep(settings: AccessSettings, listen: str) -> int:
     parent = Parent(settings, os.environ, listen)
     loop = asyncio.get_running_loop()
@@ -59,6 +69,8 @@ async def _keep(settings: AccessSettings, listen: str) -> int:
         loop.add_signal_handler(number, on_signal, number)
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        if settings.metrics.listen is not None:
+            await stack.enter_async_context(_show(settings.metrics.listen, parent))
         if settings.drain.socket is not None:
             together = DrainTogether(settings, parent)
             hearing = tasks.create_task(together.run(), name="preStop")

@@ -25,12 +25,19 @@ def process_socket(settings: AccessSettings, number: int) -> Path | None:
 
 
 def process_environment(
-    settings: AccessSettings, number: int, *, incarnation: str, listen: str, memory_bytes: int
+    settings: AccessSettings,
+    number: int,
+    *,
+    incarnation: str,
+    listen: str,
+    memory_bytes: int,
+    metrics_listen: str = "",
 ) -> dict[str, str]:
     """The variables that the process has beside those of its pod.
 
     `listen` is the pod's, with the port that was taken. `memory_bytes`: what all processes together
-    may have before they let nobody in; 0: any.
+    may have before they let nobody in; 0: any. `metrics_listen`: where the parent asks this one for
+    its metrics; empty when nobody asks for the pod's.
     """
     count = settings.access.processes
     drain, shell = settings.drain, settings.shell
@@ -49,16 +56,11 @@ def process_environment(
     socket = process_socket(settings, number)
     if socket is not None:
         told["DRAIN__SOCKET"] = str(socket)
-    if settings.metrics.listen is not None:
-        told["METRICS__LISTEN"] = _next_port(settings.metrics.listen, number)
+    if metrics_listen:
+        told["METRICS__LISTEN"] = metrics_listen
     return {f"WHIMBREL_{name}": value for name, value in told.items()}
 
 
 def _part(whole: int, count: int) -> str:
     """Of a limit, rounded up: 0 would be no limit at all."""
     return str(math.ceil(whole / count))
-
-
-def _next_port(listen: str, number: int) -> str:
-    host, _, port = listen.rpartition(":")
-    return listen if port == "0" else f"{host}:{int(port) + number - 1}"

@@ -20,6 +20,7 @@ from typing import Final
 
 from services.access.processes.environment import process_environment, process_name
 from services.access.processes.restarts import Restarts
+from services.access.processes.shared_port import free_port
 from services.access.settings import AccessSettings
 from services.access.shell.memory import MemoryWatermark
 from whimbrel.runtime import launch
@@ -43,6 +44,10 @@ class Parent:
         self._incarnation = secrets.token_hex(8)
         self._memory_bytes = MemoryWatermark(settings.shell.memory_mib).limit_bytes
         self._running: dict[int, Process] = {}
+        self.metrics_addresses: dict[int, str] = {}
+        """Where each process shows its metrics to the parent, if the pod shows any."""
+        self.starts: dict[int, int] = dict.fromkeys(self.numbers, 0)
+        """How often each was started."""
         self._closing = asyncio.Event()
         """Who ends from now on is not started again."""
         self._stopping = asyncio.Event()
@@ -123,12 +128,17 @@ class Parent:
                     await self._closing.wait()
 
     async def _spawn(self, number: int) -> Process:
+        metrics_listen = ""
+        if self._settings.metrics.listen is not None:
+            # Another one at each start: if somebody else was quicker, the next start heals it.
+            metrics_listen = self.metrics_addresses[number] = free_port()
         told = process_environment(
             self._settings,
             number,
             incarnation=self._incarnation,
             listen=self._listen,
             memory_bytes=self._memory_bytes,
+            metrics_listen=metrics_listen,
         )
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid())),
@@ -138,6 +148,7 @@ class Parent:
             # Ctrl-C in a terminal reaches the parent alone, which passes it on.
             start_new_session=True,
         )
+        self.starts[number] += 1
         _log.info("process_started", process=self._name(number), pid=process.pid)
         return process
 

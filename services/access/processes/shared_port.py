@@ -37,6 +37,13 @@ def shared_port(listen: str, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[
         yield f"{host}:{held.getsockname()[1]}"
 
 
+def free_port() -> str:
+    """A loopback host:port that nobody has at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
 def _wait_free(family: int, address: tuple[object, ...], until: float) -> None:
     while True:
         with socket.socket(family) as alone:

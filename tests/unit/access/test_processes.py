@@ -54,15 +54,14 @@ def test_what_the_pod_holds_is_divided_and_no_limit_becomes_none() -> None:
 
 
 def test_each_process_has_its_own_socket_and_its_own_metrics() -> None:
-    own = settings_of(
-        drain={"socket": Path("/run/whimbrel/drain.sock")}, metrics={"listen": "0.0.0.0:9464"}
-    )
+    own = settings_of(drain={"socket": Path("/run/whimbrel/drain.sock")})
     assert told(own, 2)["WHIMBREL_DRAIN__SOCKET"] == "/run/whimbrel/drain.sock.2"
-    assert told(own, 1)["WHIMBREL_METRICS__LISTEN"] == "0.0.0.0:9464"
-    assert told(own, 2)["WHIMBREL_METRICS__LISTEN"] == "0.0.0.0:9465"
-    chosen = settings_of(metrics={"listen": "127.0.0.1:0"})
-    assert told(chosen, 2)["WHIMBREL_METRICS__LISTEN"] == "127.0.0.1:0"
-    assert "WHIMBREL_DRAIN__SOCKET" not in told(chosen, 1)
+    assert "WHIMBREL_DRAIN__SOCKET" not in told(settings_of(), 1)
+    assert "WHIMBREL_METRICS__LISTEN" not in told(own, 1)
+    asked = process_environment(
+        own, 1, incarnation="abc", listen="[::]:7400", memory_bytes=0, metrics_listen="127.0.0.1:9"
+    )
+    assert asked["WHIMBREL_METRICS__LISTEN"] == "127.0.0.1:9"
 
 
 def test_a_process_shares_its_port_and_a_pod_of_one_does_not() -> None:
