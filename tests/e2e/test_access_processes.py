@@ -91,6 +91,7 @@ async def test_a_rolling_restart_of_pods_with_two_processes_moves_each_client_on
         assert came == {f"{name}.{number}" for name in pods for number in (1, 2)}
 
 
+@pytest.mark.slow
 async def test_a_pod_with_two_processes_drains_itself_with_no_controller_at_all() -> None:
     async with world(access=2, drain=0) as (stack, crowd):
 

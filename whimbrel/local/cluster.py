@@ -86,4 +86,5 @@ def pod_json(pod: router_pb2.Pod) -> dict[str, str | int]:
         "sessions": pod.sessions,
         "revision": pod.revision,
         "incarnation": pod.incarnation,
+        "process_of": pod.process_of.pod_id,
     }

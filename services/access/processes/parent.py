@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -28,16 +28,23 @@ from whimbrel.runtime.logs import get_logger
 
 _log = get_logger(__name__)
 
-_AFTER_DRAIN_SECONDS: Final = 15.0
+_AFTER_DRAIN_SECONDS: Final = 20.0
 """From the deadline of the drain to the end of a process: goodbyes, the server, the stores."""
-_COMMAND: Final = (sys.executable, "-m", "services.access")
+COMMAND: Final = (sys.executable, "-m", "services.access")
 
 
 class Parent:
     """The processes of one pod. `run` owns them."""
 
-    def __init__(self, settings: AccessSettings, environ: Mapping[str, str], listen: str) -> None:
+    def __init__(
+        self,
+        settings: AccessSettings,
+        environ: Mapping[str, str],
+        listen: str,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         """`environ` is what the pod itself was started with; `listen` has the port that is held."""
+        self._command = command
         self._settings = settings
         self._environ = environ
         self._listen = listen
@@ -142,7 +149,7 @@ class Parent:
         )
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid())),
-            *_COMMAND,
+            *self._command,
             stdin=subprocess.DEVNULL,
             env={**self._environ, **told},
             # Ctrl-C in a terminal reaches the parent alone, which passes it on.

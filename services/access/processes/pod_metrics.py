@@ -2,8 +2,8 @@
 of them, each with the label `process`.
 
 Nothing is summed here: a mean, a maximum and a phase do not add up, and which process lags is worth
-knowing. Whoever wants the pod asks for `sum by (pod)`. A process that does not answer in time is
-left out.
+knowing. Whoever wants the pod asks for `sum without (process)`. A process that does not answer in
+time is left out.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PodMetrics:
         texts = {number: text for number, text in zip(numbers, answers, strict=True) if text}
         encode, content_type = choose_encoder(accept)
         shown = [*merge(texts), starts_metric(self._starts())]
-        return encode(_Collected(shown)), content_type  # type: ignore[arg-type] # it collects
+        return encode(_Collected(shown)), content_type
 
     async def _ask(self, number: int) -> str:
         try:

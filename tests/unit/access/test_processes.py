@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,18 +13,9 @@ from services.access.processes.environment import process_environment, process_n
 from services.access.processes.restarts import LONGEST_SECONDS, MOST_IN_A_ROW, Restarts
 from services.access.processes.shared_port import shared_port
 from services.access.settings import AccessSettings
+from tests.unit.access.access_settings import settings_of
 
 MIB = 1024 * 1024
-
-
-def settings_of(**groups: Any) -> AccessSettings:
-    values: dict[str, Any] = {
-        "pod": {"id": "access-0", "listen": "127.0.0.1:7400"},
-        "router": {"addresses": "127.0.0.1:1"},
-        "auth": {"secret_file": "/token.key"},
-        "access": {"processes": 2},
-    }
-    return AccessSettings(**(values | groups))
 
 
 def told(settings: AccessSettings, number: int, memory_bytes: int = 0) -> dict[str, str]:
