@@ -9,6 +9,7 @@ from prometheus_client.core import Metric
 from services.access.acks import AckStatistics
 from services.access.arrivals import Arrivals
 from services.access.metrics import access_metrics
+from services.access.processes.pod_metrics import starts_metric
 from services.access.shell.metrics import shell_metrics
 from services.access.shell.shell import Shell
 from services.access.shell_settings import ShellSettings
@@ -77,6 +78,7 @@ EVERY: Final[list[Metric]] = list(service_metrics(0.0, {}))
 
 FAMILIES: Final[dict[str, list[Metric]]] = {
     "access": [
+        starts_metric({1: 1}),
         *access_metrics(
             sessions=0,
             drain=PodDrain(),

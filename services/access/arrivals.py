@@ -16,7 +16,12 @@ WINDOW_SECONDS: Final = 5.0
 _LATE_LOOP_MS: Final = 100.0
 _GROWTH: Final = 1.1
 _LEAST_SHARE: Final = 0.1
-_BURST_SECONDS: Final = 0.2
+BURST_SECONDS: Final = 0.2
+"""How much of a second's budget may come at once."""
+SHARED_BURST_SECONDS: Final = 1.0
+"""The same for one of several processes: which of them a client reaches is the kernel's dice. At
+20 a second each of two refuses 3 % of what fills nine tenths of the pod's budget with 0.2 s, and
+next to nothing with 1 s; beyond 1 % a drain slows down."""
 _MOST_REMEMBERED: Final = 5_000
 
 
@@ -31,10 +36,11 @@ class ArrivalFigures(NamedTuple):
 class Arrivals:
     """The budget of one pod."""
 
-    def __init__(self, per_second: float, now: float) -> None:
+    def __init__(self, per_second: float, now: float, burst_seconds: float = BURST_SECONDS) -> None:
         self._limit = per_second
+        self._burst_seconds = burst_seconds
         self._rate = per_second
-        self._bucket = TokenBucket(per_second, max(1.0, per_second * _BURST_SECONDS), now)
+        self._bucket = TokenBucket(per_second, self._burst(per_second), now)
         self._admitted: deque[float] = deque(maxlen=_MOST_REMEMBERED)
         self._refused: deque[float] = deque(maxlen=_MOST_REMEMBERED)
         self.attaches = 0
@@ -67,7 +73,7 @@ class Arrivals:
         rate = min(max(rate, self._limit * _LEAST_SHARE), self._limit)
         if rate != self._rate:
             self._rate = rate
-            self._bucket.set_rate(rate, now, max(1.0, rate * _BURST_SECONDS))
+            self._bucket.set_rate(rate, now, self._burst(rate))
 
     def figures(self, now: float) -> ArrivalFigures:
         """How it went lately."""
@@ -77,3 +83,6 @@ class Arrivals:
         times = sorted(seconds for at, seconds in self._attaches if at > since)
         p99 = times[min(len(times) - 1, int(len(times) * 0.99))] if times else 0.0
         return ArrivalFigures(admitted + refused, refused, p99 * 1000)
+
+    def _burst(self, per_second: float) -> float:
+        return max(1.0, per_second * self._burst_seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from services.access.acks import AckKeeper
+from services.access.arrivals import BURST_SECONDS, SHARED_BURST_SECONDS
 from services.access.client_stream import ClientStream
 from services.access.departures import Departures
 from services.access.drain_parts import DrainParts
@@ -103,7 +104,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
     following = FollowRevocations(links, revoked, table, clock=clock, wall_clock=time.time)
     shell = await open_shell(settings, chassis, clock=clock)
     parts = DrainParts.make(
-        identity.pod_id,
+        settings.pod_name,
         open_pod_secret(settings.auth),
         table,
         settings.drain,
@@ -111,6 +112,7 @@ async def start(settings: AccessSettings, chassis: Chassis) -> None:
         tokens=tokens,
         revoked=revoked,
         is_full=shell.is_full,
+        burst_seconds=SHARED_BURST_SECONDS if settings.shares_port else BURST_SECONDS,
     )
     membership = Membership(settings, chassis, router, table, parts, clock=clock)
     registration = membership.registration

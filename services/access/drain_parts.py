@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.access.admission import Admission
-from services.access.arrivals import Arrivals
+from services.access.arrivals import BURST_SECONDS, Arrivals
 from services.access.moves import Moves
 from services.access.session_table import SessionTable
 from services.access.settings import DrainSettings
@@ -42,13 +42,14 @@ class DrainParts:
         tokens: TokenVerifier | None = None,
         revoked: RevocationTable | None = None,
         is_full: Callable[[], bool] = lambda: False,
+        burst_seconds: float = BURST_SECONDS,
     ) -> DrainParts:
         """`clock` is monotonic seconds, `wall_clock` seconds since the Unix epoch; `is_full`:
-        nobody else may come."""
+        nobody else may come; `burst_seconds`: see Arrivals."""
         drain = PodDrain(DrainTimes(settle_seconds=settings.settle_seconds))
         chooser = TargetChooser()
         tickets = TicketOffice(secret, clock=wall_clock)
-        arrivals = Arrivals(settings.arrivals_per_second, clock())
+        arrivals = Arrivals(settings.arrivals_per_second, clock(), burst_seconds)
         moves = Moves(table, drain, chooser, tickets, settings, clock=clock)
         admission = Admission(
             pod_id,

@@ -10,18 +10,29 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from services.access.draining import Draining
 from whimbrel.core.drain.pod_drain_types import DrainPhase
 
 _LINE_SECONDS: Final = 5.0
 _PROGRESS_SECONDS: Final = 1.0
 
 
+class Stopping(Protocol):
+    """What is to be empty: one process, or all of a pod's together."""
+
+    def begin_stop(self, cause: str, deadline_seconds: float) -> None:
+        """Be empty by then. May be called again."""
+        ...
+
+    async def wait_empty(self) -> None:
+        """Until no session is left."""
+        ...
+
+
 @asynccontextmanager
 async def drain_socket(
-    path: Path, draining: Draining, status: Callable[[], tuple[DrainPhase, int]], longest: float
+    path: Path, draining: Stopping, status: Callable[[], tuple[DrainPhase, int]], longest: float
 ) -> AsyncIterator[None]:
     """Serve the hook. `status` gives the phase and the sessions; `longest` is the deadline in
     seconds that counts when the hook names none, or a later one."""
@@ -56,7 +67,7 @@ def _make_room(path: Path) -> None:
 
 
 async def _drain(
-    draining: Draining,
+    draining: Stopping,
     status: Callable[[], tuple[DrainPhase, int]],
     writer: asyncio.StreamWriter,
     seconds: float,

@@ -54,7 +54,8 @@ class Draining:
         on_phase: Callable[[DrainPhase], None],
         clock: Callable[[], float],
     ) -> None:
-        """`access_pods` counts those of the last table, this one included. `on_phase` is told of
+        """`access_pods` counts those of the last table, this one included; of a pod with several
+        processes each counts, and each has its part of the pod's share. `on_phase` is told of
         each new phase."""
         self._drain = drain
         self._moves = moves

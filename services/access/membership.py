@@ -12,7 +12,7 @@ from typing import Any, Final
 from services.access.attending import Attending
 from services.access.drain_parts import DrainParts
 from services.access.draining import Draining
-from services.access.presentation import candidates, describe, report
+from services.access.presentation import candidates, describe, process_of, report
 from services.access.session_table import SessionTable
 from services.access.settings import AccessSettings
 from whimbrel.api.drain.v1 import drain_pb2
@@ -48,6 +48,7 @@ class Membership:
         self._parts = parts
         self._clock = clock
         self._client_endpoint = settings.stream.client_endpoint or chassis.address
+        self._process_of = process_of(settings)
         self._started_ms = round(time.time() * 1000)
         self._phase_changed = asyncio.Event()
         self._lag = LoopLag(self._see_lag)
@@ -116,6 +117,8 @@ class Membership:
         pod.pod_id, pod.incarnation = self._chassis.pod_id, self._chassis.incarnation
         pod.address, pod.client_endpoint = self._chassis.address, self._client_endpoint
         pod.started_ms = self._started_ms
+        if self._process_of is not None:
+            pod.process_of.CopyFrom(self._process_of)
         return pod
 
     def _report(self) -> drain_pb2.AttendRequest:
@@ -124,11 +127,13 @@ class Membership:
         own.pod_id, own.incarnation = self._chassis.pod_id, self._chassis.incarnation
         own.sessions = len(self._table)
         own.arrivals_per_second = round(parts.arrivals.per_second)
+        if self._process_of is not None:
+            own.process_of.CopyFrom(self._process_of)
         return own
 
     def _see_pods(self, pods: Pods) -> None:
         known = candidates(pods.values(), self._clock(), time.time())
-        own_id = self._chassis.pod_id
+        own_id = self._settings.pod_name
         revision = youngest_revision(one for one in known if one.pod_id != own_id)
         self._parts.chooser.see(known, leaving=own_id, revision=revision, now=self._clock())
 

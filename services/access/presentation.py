@@ -17,6 +17,7 @@ from whimbrel.core.drain.candidates import Candidate
 from whimbrel.core.drain.grace import GOODBYE_SECONDS
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.pod_drain_types import DrainPhase
+from whimbrel.runtime.pod_processes import fold_processes
 
 _STATES: Final = {
     DrainPhase.ACTIVE: router_pb2.POD_STATE_ACTIVE,
@@ -67,6 +68,16 @@ def report(
     )
 
 
+def process_of(settings: AccessSettings) -> router_pb2.ProcessOf | None:
+    """What the process says of its pod, to both; None when it is the whole pod."""
+    own = settings.access
+    if not own.has_parent:
+        return None
+    return router_pb2.ProcessOf(
+        pod_id=own.process_of, incarnation=own.incarnation, processes=own.processes
+    )
+
+
 def candidates(pods: Iterable[router_pb2.Pod], now: float, wall_now: float) -> list[Candidate]:
     """The Access pods of a table. `now` is monotonic, `wall_now` seconds since the Unix epoch."""
     return [
@@ -82,6 +93,6 @@ def candidates(pods: Iterable[router_pb2.Pod], now: float, wall_now: float) -> l
             arrivals_per_second=float(pod.arrivals_per_second),
             max_sessions=pod.max_sessions,
         )
-        for pod in pods
+        for pod in fold_processes(pods)
         if pod.role == router_pb2.POD_ROLE_ACCESS
     ]

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from services.access.process_settings import ProcessSettings
 from services.access.shell_settings import ShellSettings
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.names import check_platform
@@ -190,3 +191,15 @@ class AccessSettings(ServiceSettings):
     own."""
     shell: ShellSettings = ShellSettings()
     """Limits to what addresses, users and streams may ask of a pod."""
+    access: ProcessSettings = ProcessSettings()
+    """In how many processes it runs."""
+
+    @property
+    def pod_name(self) -> str:
+        """What the platform calls the pod; `pod.id` names the process."""
+        return self.access.process_of or self.pod.id
+
+    @property
+    def shares_port(self) -> bool:
+        """With the other processes of its pod."""
+        return self.access.has_parent

@@ -1,8 +1,9 @@
 """What an Access pod bears before it says no: the limits of its shell, each with its unit, default
 and reason.
 
-All of them hold for one pod, except for bans, which the pods share where they have a Redis. A
-limit of 0 is none.
+All of them hold for one pod, except for bans, which the pods share where they have a Redis; of a
+pod with several processes those of one address, user, conversation and stream hold for each
+process. A limit of 0 is none.
 """
 
 from __future__ import annotations

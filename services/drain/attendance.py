@@ -1,4 +1,5 @@
-"""The pods that attend: what each said last, and what it is to be told next.
+"""The pods that attend: what each said last, and what it is to be told next. Of a pod with several
+processes each attends; who they are together is `domain.processes`' to say.
 
 Only the latest counts in both directions: a report replaces the one before, an order too, so
 that nothing piles up behind a pod or a controller that is slow. The newest stream of a pod wins.
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple
 
 from services.drain.domain.facts import Report
 from services.drain.domain.orders import Order
+from whimbrel.core.drain.pod_drain_types import DrainPhase
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 MOST_PODS: Final = 5_000
@@ -102,6 +104,8 @@ class Attendance:
             )
         attendee = Attendee(report.pod_id)
         self._attendees[report.pod_id] = attendee
+        if report.process_of is not None:
+            self._last_words.pop(report.pod_id, None)  # it was started again
         self.take(attendee, report)
         return attendee
 
@@ -121,24 +125,47 @@ class Attendance:
         """The stream has ended. Harmless after a newer one has come."""
         if self._attendees.get(attendee.pod_id) is attendee:
             del self._attendees[attendee.pod_id]
-            if attendee.report is not None:
-                self._last_words[attendee.pod_id] = attendee.report
+            report = attendee.report
+            if report is not None and not self._is_missed(report):
+                self._last_words[attendee.pod_id] = report
             self._on_news()
 
+    def _is_missed(self, report: Report) -> bool:
+        """Whether it has died in the middle of its work, and its pod starts it again: what it
+        held is on its way to somewhere else."""
+        return report.phase is DrainPhase.ACTIVE and self._has_others(report)
+
+    def _has_others(self, report: Report) -> bool:
+        """Whether other processes of the same start of its pod attend."""
+        return report.process_of is not None and any(
+            other.report is not None and other.report.process_of == report.process_of
+            for other in self._attendees.values()
+        )
+
     def reports(self) -> dict[str, Report]:
-        """What the pods that attend said last, by pod."""
+        """What the pods that attend said last, by pod or process. A process that has left in a
+        drain goes on to count while others of its pod are there: what it has moved was moved."""
         oldest = self._clock() - SILENT_SECONDS
-        return {
+        left = {
+            process_id: report
+            for process_id, report in self._last_words.items()
+            if report.phase is not DrainPhase.ACTIVE and self._has_others(report)
+        }
+        return left | {
             pod_id: attendee.report
             for pod_id, attendee in self._attendees.items()
             if attendee.report is not None and attendee.reported_at >= oldest
         }
 
     def take_last_words(self) -> dict[str, Report]:
-        """What those that have left since the last call said last, by pod: a pod that is empty
-        ends at once, and that it was empty is all that matters."""
+        """What those that have left since the last call said last, by pod or process: a pod that
+        is empty ends at once, and that it was empty is all that matters. Those of processes are
+        taken when the last of their pod has left."""
         words, self._last_words = self._last_words, {}
-        return words
+        self._last_words = {
+            process_id: report for process_id, report in words.items() if self._has_others(report)
+        }
+        return {one: report for one, report in words.items() if one not in self._last_words}
 
     def tell(self, pod_id: str, told: Told) -> None:
         """Order a pod; nothing happens if it does not attend."""

@@ -24,6 +24,7 @@ from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import invalid
 from whimbrel.runtime.chassis import Chassis
+from whimbrel.runtime.pod_processes import fold_processes
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
 
@@ -90,7 +91,8 @@ async def start_on(
 
     def registry() -> list[Registered]:
         now, wall_ms = clock(), round(wall_clock() * 1000)
-        return [registered_of(pod, now, wall_ms) for pod in registration.pods.values()]
+        pods = fold_processes(registration.pods.values())
+        return [registered_of(pod, now, wall_ms) for pod in pods]
 
     def soon() -> None:
         reconcile.soon()

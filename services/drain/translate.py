@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from services.drain.attendance import Told
-from services.drain.domain.facts import Registered, Report
+from services.drain.domain.facts import ProcessOf, Registered, Report
 from services.drain.domain.grants import Share
 from services.drain.domain.orders import Drain, Rest
 from services.drain.domain.plans import Plan
@@ -42,6 +42,7 @@ def report_of(request: drain_pb2.AttendRequest) -> Report:
             attach_p99_ms=float(request.attach_p99_ms),
             loop_lag_ms=float(request.loop_lag_ms),
         ),
+        process_of=_process_of(request.process_of) if request.HasField("process_of") else None,
     )
 
 
@@ -116,6 +117,10 @@ def plan_to_wire(plan: Plan, now: float) -> drain_pb2.Plan:
         target_pod_ids=plan.target_pod_ids,
         waiting_for=plan.waiting_for,
     )
+
+
+def _process_of(said: router_pb2.ProcessOf) -> ProcessOf:
+    return ProcessOf(said.pod_id, said.incarnation, max(1, said.processes))
 
 
 def _targets(shares: Iterable[Share]) -> list[drain_pb2.TargetShare]:

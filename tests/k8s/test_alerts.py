@@ -27,8 +27,8 @@ GROUPS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "alerts.rules.yml").read
 ALERTS: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())
 PAGE = (ROOT / "docs" / "operations" / "alerts.md").read_text()
-OF_THE_SCRAPER = {"namespace", "pod"}
-"""Labels that the PodMonitor gives each series."""
+OF_THE_SCRAPER = {"namespace", "pod", "process"}
+"""Labels that the PodMonitor gives each series, and the parent of a pod with several processes."""
 COUNTS = ("_total", "_bucket", "_count", "_sum")
 
 

@@ -192,6 +192,18 @@ def test_access_is_emptied_by_its_hook_through_a_socket_that_it_can_make(
     assert "readOnly" not in mount
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_pod_with_several_processes_asks_for_a_core_for_each(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = variant(name)
+    settings = settings_of(manifests, "access", monkeypatch)
+    assert isinstance(settings, AccessSettings)
+    processes = settings.access.processes
+    wanted = manifests.workload("access").container["resources"]["requests"]["cpu"]
+    assert processes == 1 or processes <= int(wanted)
+
+
 @pytest.mark.parametrize("role", sorted({*ROLES} - {"access"}))
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_others_have_time_for_every_step_of_their_end(

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 def up(
     access: Annotated[int, typer.Option(min=1, help="Access pods.")] = 1,
+    access_processes: Annotated[
+        int,
+        typer.Option(
+            min=1, max=32, help="Processes of each Access pod; they share its port for clients."
+        ),
+    ] = 1,
     logic: Annotated[int, typer.Option(min=1, help="Logic pods.")] = 1,
     router: Annotated[int, typer.Option(min=1, help="Router pods.")] = 1,
     push: Annotated[int, typer.Option(min=0, help="Push pods.")] = 1,
@@ -87,6 +93,7 @@ def up(
 
     spec = StackSpec(
         access=access,
+        access_processes=access_processes,
         logic=logic,
         router=router,
         push=push,

@@ -1,7 +1,7 @@
 """Child processes: how one starts, how it ends for certain, and who it was.
 
 A child is named by its pid *and* its start time, because pids are used again. Linux only: it
-reads /proc and relies on `launch.py`.
+reads /proc and relies on `whimbrel.runtime.launch`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from whimbrel.local import launch
 from whimbrel.local.errors import StackError
+from whimbrel.runtime import launch
 
 _KILLED_WITHIN_SECONDS = 10.0
 _POLL_SECONDS = 0.05
@@ -117,8 +117,8 @@ async def spawn(
     """Start `command` (absolute program first), with both outputs appended to `log`.
 
     It gets a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone, and
-    it dies with this process (see launch.py). `environment` replaces ours when it is given.
-    Raises StackError when there is no process to be had.
+    it dies with this process (see whimbrel.runtime.launch). `environment` replaces ours when it is
+    given. Raises StackError when there is no process to be had.
     """
     if sys.platform != "linux":
         raise StackError(

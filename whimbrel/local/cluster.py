@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.local.errors import StackError
 from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.pod_processes import is_whole
 from whimbrel.runtime.tls import Dial
 
 _PROBE_SECONDS = 1.0
@@ -54,7 +55,8 @@ async def list_pods(
 async def wait_registered(
     addresses: str, pod_ids: set[str], *, dial: Dial = open_channel, timeout_seconds: float
 ) -> None:
-    """Until the Router knows all these pods; raises StackError that names the missing ones."""
+    """Until the Router knows all these pods, and they take work; raises StackError that names the
+    missing ones."""
     missing = set(pod_ids)
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -63,7 +65,7 @@ async def wait_registered(
                     pods = await list_pods(addresses, dial=dial)
                 except StackError:
                     pods = []
-                missing = pod_ids - {pod.pod_id for pod in pods}
+                missing = {pod_id for pod_id in pod_ids if not is_whole(pods, pod_id)}
                 if missing:
                     await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
@@ -84,4 +86,5 @@ def pod_json(pod: router_pb2.Pod) -> dict[str, str | int]:
         "sessions": pod.sessions,
         "revision": pod.revision,
         "incarnation": pod.incarnation,
+        "process_of": pod.process_of.pod_id,
     }

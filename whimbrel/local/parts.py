@@ -60,6 +60,8 @@ class StackSpec:
     can be made bad. Three mongods are reached directly: a set tells its own addresses."""
     proxied_sources: tuple[str, ...] = ()
     """With `proxied`: only the links from these ("clients"); empty means all."""
+    access_processes: int = 1
+    """In how many processes each Access pod runs."""
     access_grace_seconds: float = 75.0
     """How long an Access pod that is stopped alone may take to move its clients; then it is killed.
     A stack that goes down waits less: there is nobody to move to."""
@@ -239,6 +241,8 @@ class Plan:
             settings["WHIMBREL_HTTP__LISTEN"] = self.http_address(name)
             settings["WHIMBREL_MEDIA__STORAGE"] = "folder"
             settings["WHIMBREL_MEDIA__FOLDER"] = str(self._folder.path / "media")
+        if role == "access" and self._spec.access_processes != 1:
+            settings["WHIMBREL_ACCESS__PROCESSES"] = str(self._spec.access_processes)
         settings |= self.tls.environment(name)
         told = self._spec.environment | self._spec.role_environment.get(role, {})
         return Part(

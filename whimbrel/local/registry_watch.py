@@ -16,6 +16,7 @@ import grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.cancelling import check_cancelled
 from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.pod_processes import is_whole
 from whimbrel.runtime.pod_table import PodTable
 from whimbrel.runtime.tls import Dial
 
@@ -37,9 +38,8 @@ class RegistryWatch:
         self._table = PodTable()
 
     def takes_work(self, pod_id: str) -> bool:
-        """Whether it is registered and neither cordoned nor draining."""
-        pod = self._table.pods.get(pod_id)
-        return pod is not None and pod.state == router_pb2.POD_STATE_ACTIVE
+        """Whether it is registered, with all its processes, and neither cordoned nor draining."""
+        return is_whole(self._table.pods.values(), pod_id)
 
     async def run(self) -> None:
         """Watch until cancelled."""

@@ -15,11 +15,12 @@ Options = list[tuple[str, int | str]]
 _MIB: Final = 1024 * 1024
 
 
-def server_options(*, client_facing: bool) -> Options:
-    """Options of a server: careful with clients, who may be anything; generous between pods."""
+def server_options(*, client_facing: bool, shares_port: bool = False) -> Options:
+    """Options of a server: careful with clients, who may be anything; generous between pods.
+    `shares_port`: several processes listen on the port on purpose."""
     options: Options = [
         # On by default: a second process would bind the same port without a word.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shares_port)),
         # Idle connections are normal here; without this a keepalive ping ends in too_many_pings.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),

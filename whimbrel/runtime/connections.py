@@ -20,8 +20,8 @@ Peer = tuple[Address, int]
 """Address and port at the other end."""
 IsUnwanted = Callable[[Address, int], bool]
 
-_BYTES_RECEIVED: Final = 128  # tcpi_bytes_received in struct tcp_info, since Linux 4.1
-_TCP_INFO_BYTES: Final = _BYTES_RECEIVED + 8
+BYTES_RECEIVED: Final = 128  # tcpi_bytes_received in struct tcp_info, since Linux 4.1
+TCP_INFO_BYTES: Final = BYTES_RECEIVED + 8
 
 
 @contextmanager
@@ -59,9 +59,9 @@ def received_bytes(port: int) -> dict[Peer, int]:
     received = {}
     for one, peer in _connections(port):
         with suppress(OSError):
-            info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-            if len(info) == _TCP_INFO_BYTES:
-                received[peer] = int.from_bytes(info[_BYTES_RECEIVED:], sys.byteorder)
+            info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+            if len(info) == TCP_INFO_BYTES:
+                received[peer] = int.from_bytes(info[BYTES_RECEIVED:], sys.byteorder)
     return received
 
 

@@ -15,10 +15,12 @@ from whimbrel.runtime.channels import server_options
 
 
 @asynccontextmanager
-async def health_port(listen: str, servicer: health.aio.HealthServicer) -> AsyncIterator[str]:
+async def health_port(
+    listen: str, servicer: health.aio.HealthServicer, *, shares_port: bool = False
+) -> AsyncIterator[str]:
     """Serve it at host:port; gives the address that was bound. Raises OSError when the port is
     taken."""
-    server = grpc.aio.server(options=server_options(client_facing=True))
+    server = grpc.aio.server(options=server_options(client_facing=True, shares_port=shares_port))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     try:
         port = server.add_insecure_port(listen)

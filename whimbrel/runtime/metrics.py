@@ -39,6 +39,10 @@ class Metrics:
         """Show these families too. Names must be new to this service."""
         self._registry.register(_Collected(collect))
 
+    async def expose(self, accept: str = "") -> tuple[bytes, str]:
+        """The same for the endpoint: see Exposing."""
+        return self.exposition(accept)
+
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Everything as text, and its content type; `accept` is the scraper's Accept header. What
         a collector raises passes through."""

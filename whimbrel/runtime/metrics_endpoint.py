@@ -11,11 +11,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from whimbrel.runtime.http_server import HttpLimits, HttpServer, Receive, Scope, Send
 from whimbrel.runtime.logs import get_logger
-from whimbrel.runtime.metrics import Metrics
 
 _log = get_logger(__name__)
 
@@ -24,9 +23,17 @@ LIMITS: Final = HttpLimits(head_seconds=5.0, idle_seconds=5, max_connections=8, 
 _PLAIN: Final = "text/plain; charset=utf-8"
 
 
+class Exposing(Protocol):
+    """Whoever has figures to show."""
+
+    async def expose(self, accept: str) -> tuple[bytes, str]:
+        """Everything as text, and its content type; `accept` is the scraper's Accept header."""
+        ...
+
+
 @asynccontextmanager
 async def metrics_endpoint(
-    listen: str, metrics: Metrics, limits: HttpLimits = LIMITS
+    listen: str, metrics: Exposing, limits: HttpLimits = LIMITS
 ) -> AsyncIterator[str]:
     """Serve until the block is left; yields host:port as bound. OSError when the port is taken
     or the address is not ours."""
@@ -42,12 +49,12 @@ async def metrics_endpoint(
 class _Exposition:
     """The application: one path, and a sentence for everything else."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Exposing) -> None:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and end its connection."""
-        status, body, content_type = self._answer(scope)
+        status, body, content_type = await self._answer(scope)
         body = body or f"{status.phrase}\n".encode()
         headers = [
             (b"content-type", content_type.encode()),
@@ -57,14 +64,14 @@ class _Exposition:
         await send({"type": "http.response.start", "status": status.value, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _answer(self, scope: Scope) -> tuple[HTTPStatus, bytes, str]:
+    async def _answer(self, scope: Scope) -> tuple[HTTPStatus, bytes, str]:
         if scope["path"] != PATH:
             return HTTPStatus.NOT_FOUND, b"", _PLAIN
         if scope["method"] != "GET":
             return HTTPStatus.METHOD_NOT_ALLOWED, b"", _PLAIN
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         try:
-            return HTTPStatus.OK, *self._metrics.exposition(accept)
+            return HTTPStatus.OK, *await self._metrics.expose(accept)
         # The edge of a scrape: a collector with a bug must not end the service, and not in silence.
         except Exception:  # noqa: BLE001 - a supervised step
             _log.exception("metrics_failed")

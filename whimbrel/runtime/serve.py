@@ -112,7 +112,10 @@ async def serve(
         metrics.add(lambda: service_metrics(lag.worst_ms, interceptor.refused))
         credentials, dial = _tls(settings, client_facing=spec.client_facing)
         server = grpc.aio.server(
-            interceptors=[interceptor], options=server_options(client_facing=spec.client_facing)
+            interceptors=[interceptor],
+            options=server_options(
+                client_facing=spec.client_facing, shares_port=settings.shares_port
+            ),
         )
         chassis = Chassis(
             server=server,
@@ -181,7 +184,7 @@ async def _show_health(chassis: Chassis, settings: ServiceSettings, stack: Async
         return
     try:
         chassis.health_address = await stack.enter_async_context(
-            health_port(listen, chassis.health)
+            health_port(listen, chassis.health, shares_port=settings.shares_port)
         )
     except OSError as error:
         raise ServiceFailedError(f"no port for probes: {error}") from None

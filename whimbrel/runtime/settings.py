@@ -163,6 +163,11 @@ class ServiceSettings(BaseSettings):
     """http:// or https:// URL of an OpenTelemetry collector that speaks OTLP over gRPC. Under its
     standard name, since one environment serves many programs. Default none: no traces."""
 
+    @property
+    def shares_port(self) -> bool:
+        """Whether several processes listen on this port on purpose."""
+        return False
+
     @model_validator(mode="after")
     def _name_the_pod(self) -> Self:
         if not self.pod.id:

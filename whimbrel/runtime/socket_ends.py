@@ -8,14 +8,17 @@ is needed. Some 3 µs each. Where the kernel has no such thing, nothing is heard
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from whimbrel.core.client_address import Address
+from whimbrel.runtime.connections import BYTES_RECEIVED, TCP_INFO_BYTES
 from whimbrel.runtime.logs import get_logger
 
 _log = get_logger(__name__)
@@ -23,6 +26,8 @@ _log = get_logger(__name__)
 _NETLINK_SOCK_DIAG: Final = 4
 _TCP_DESTROYED: Final = 1  # the group's bit: SKNLGRP_INET_TCP_DESTROY
 _TCP_DESTROYED_IPV6: Final = 4
+_ATTRIBUTES: Final = 88  # behind struct nlmsghdr and struct inet_diag_msg
+_INET_DIAG_INFO: Final = 2
 _AT_ONCE: Final = 256
 """Read before others have their turn."""
 
@@ -31,9 +36,10 @@ OnEnd = Callable[[Address, int], None]
 
 
 @contextmanager
-def socket_ends(port: int, on_end: OnEnd) -> Iterator[bool]:
+def socket_ends(port: int, on_end: OnEnd, most_bytes: float = math.inf) -> Iterator[bool]:
     """Calls `on_end` on the running loop for each connection to this local port that ends, while
-    the context is open. Yields whether that is possible here."""
+    the context is open; only for those on which at most so many bytes came, if it is said. Yields
+    whether that is possible here."""
     try:
         events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
     except (AttributeError, OSError) as error:
@@ -50,14 +56,14 @@ def socket_ends(port: int, on_end: OnEnd) -> Iterator[bool]:
         events.setblocking(False)
         wanted = struct.pack("!H", port)
         loop = asyncio.get_running_loop()
-        loop.add_reader(events.fileno(), _drain, events, wanted, on_end)
+        loop.add_reader(events.fileno(), _drain, events, wanted, on_end, most_bytes)
         try:
             yield True
         finally:
             loop.remove_reader(events.fileno())
 
 
-def _drain(events: socket.socket, wanted: bytes, on_end: OnEnd) -> None:
+def _drain(events: socket.socket, wanted: bytes, on_end: OnEnd, most_bytes: float) -> None:
     for _ in range(_AT_ONCE):
         try:
             event = events.recv(4096)
@@ -67,8 +73,21 @@ def _drain(events: socket.socket, wanted: bytes, on_end: OnEnd) -> None:
             continue  # more came than the buffer takes: some are lost, and nothing else
         # struct nlmsghdr (16 bytes), then struct inet_diag_msg: family, state, timer, retransmits,
         # the two ports, the two addresses.
-        if event[20:22] == wanted:
+        if event[20:22] == wanted and _received(event) <= most_bytes:
             on_end(_address(event), int.from_bytes(event[22:24]))
+
+
+def _received(event: bytes) -> int:
+    """Bytes that came on the connection, from the attribute that holds its struct tcp_info; 0
+    where the kernel does not say."""
+    at = _ATTRIBUTES
+    while at + 4 <= len(event):
+        length, kind = struct.unpack_from("=HH", event, at)
+        if kind == _INET_DIAG_INFO and length >= 4 + TCP_INFO_BYTES:
+            begin = at + 4 + BYTES_RECEIVED
+            return int.from_bytes(event[begin : begin + 8], sys.byteorder)
+        at += max(4, (length + 3) & ~3)
+    return 0
 
 
 def _address(event: bytes) -> Address:

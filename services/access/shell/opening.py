@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Final
 
 from services.access.adapters.ban_list_redis import RedisBanList
 from services.access.settings import AccessSettings
@@ -15,6 +17,12 @@ from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.listener import Listener
 from whimbrel.runtime.socket_ends import socket_ends
 from whimbrel.runtime.stores import open_redis
+
+_SAID_NOTHING_BYTES: Final = 256
+"""A connection on which no more came has opened no stream: what a client of gRPC says before one is
+a hundred bytes, and a Hello has a token. Of several processes each hears of the ends of all: with
+one that dies its clients' connections end together, and must not count as connects that came to
+nothing."""
 
 
 async def open_shell(
@@ -33,7 +41,8 @@ async def open_shell(
     watch = ShellWatch(shell, Listener(port), ban_list, memory, floods, clock=clock)
     shell.on_ban = watch.banned
     if settings.shell.connects_per_second:
-        chassis.stack.enter_context(socket_ends(port, shell.connection_ended))
+        said_nothing = _SAID_NOTHING_BYTES if settings.shares_port else math.inf
+        chassis.stack.enter_context(socket_ends(port, shell.connection_ended, said_nothing))
     chassis.spawn(watch.run(), "shell")
     chassis.metrics.add(lambda: shell_metrics(shell))
     return shell

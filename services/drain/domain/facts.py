@@ -19,8 +19,16 @@ from whimbrel.core.drain.pod_drain_types import DrainPhase
 ACCESS: Final = "access"
 
 
+class ProcessOf(NamedTuple):
+    """The pod that a process is a part of, this start of it, and how many processes it has."""
+
+    pod_id: str
+    incarnation: str
+    processes: int
+
+
 class Report(NamedTuple):
-    """What a pod says about itself (AttendRequest)."""
+    """What a pod says about itself, or one of its processes (AttendRequest)."""
 
     pod_id: str
     incarnation: str
@@ -37,6 +45,18 @@ class Report(NamedTuple):
     stopping_in_seconds: float | None = None
     cause: str = ""
     health: TargetHealth = TargetHealth()
+    process_of: ProcessOf | None = None
+    """None: it speaks for the whole pod."""
+
+    @property
+    def pod_name(self) -> str:
+        """The pod that it is, or is a process of."""
+        return self.pod_id if self.process_of is None else self.process_of.pod_id
+
+    @property
+    def pod_incarnation(self) -> str:
+        """The start of that pod."""
+        return self.incarnation if self.process_of is None else self.process_of.incarnation
 
 
 class Registered(NamedTuple):

@@ -13,6 +13,7 @@ from services.drain.attendance import Attendance, Told
 from services.drain.domain.facts import Cluster, Registered, Report, merge
 from services.drain.domain.planner import Planner
 from services.drain.domain.plans import Plan
+from services.drain.domain.processes import divide_orders, fold_reports
 from services.drain.ports import PlanObserver, Platform, PlatformView
 from services.drain.usecases.act import Act
 from services.drain.usecases.lead import Leader
@@ -114,8 +115,9 @@ class Reconcile:
             self._planner.forget()
             self._led_term = self._leader.term
         decision = self._planner.step(self._merge(last_words), now, wall_ms)
-        for pod_id, order in decision.orders.items():
-            self._attendance.tell(pod_id, Told(self._leader.term, order))
+        orders = divide_orders(decision.orders, self._attendance.reports())
+        for process_id, order in orders.items():
+            self._attendance.tell(process_id, Told(self._leader.term, order))
         self._act.want(decision.actions)
         ended = self._planner.book.take_ended()
         for plan in ended:
@@ -128,7 +130,8 @@ class Reconcile:
 
     def _merge(self, last_words: dict[str, Report]) -> Cluster:
         view = self._view or PlatformView()
-        return merge(view, self._registry(), self._attendance.reports(), last_words)
+        reports = fold_reports(self._attendance.reports())
+        return merge(view, self._registry(), reports, fold_reports(last_words))
 
     def _announce(self, held: Sequence[Plan], ended: Sequence[Plan], wall_ms: int) -> None:
         for observer in self._observers:

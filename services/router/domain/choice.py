@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from whimbrel.api.router.v1 import router_pb2
+from whimbrel.runtime.pod_processes import fold_processes
 
 DICE_BITS: Final = 512
 """Random bits for one choice: 16 endpoints of up to 2^16 pods, two draws each."""
@@ -27,7 +28,7 @@ def choose_endpoints(pods: Iterable[router_pb2.Pod], limit: int, dice: int) -> l
     """
     candidates = [
         (pod.sessions, pod.client_endpoint)
-        for pod in pods
+        for pod in fold_processes(pods)
         if pod.role == router_pb2.POD_ROLE_ACCESS
         and pod.state == router_pb2.POD_STATE_ACTIVE
         and pod.client_endpoint

@@ -128,6 +128,7 @@ def test_a_pod_is_plain_words() -> None:
         "sessions": 3,
         "revision": "r",
         "incarnation": "i",
+        "process_of": "",
     }
 
 

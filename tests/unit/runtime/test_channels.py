@@ -29,6 +29,8 @@ def test_addresses_that_have_no_target_are_refused(addresses: str) -> None:
 def test_no_server_shares_its_port_and_clients_cannot_make_a_pod_buffer() -> None:
     for client_facing in (True, False):
         assert dict(server_options(client_facing=client_facing))["grpc.so_reuseport"] == 0
+        shared = dict(server_options(client_facing=client_facing, shares_port=True))
+        assert shared["grpc.so_reuseport"] == 1
     assert dict(server_options(client_facing=True))["grpc.http2.bdp_probe"] == 0
     assert "grpc.http2.bdp_probe" not in dict(server_options(client_facing=False))
 

@@ -1,0 +1,1 @@
+"""One pod in several processes: the parent that starts and keeps them. It loads no gRPC."""
