@@ -18,8 +18,9 @@ _MIB: Final = 1024 * 1024
 def server_options(*, client_facing: bool) -> Options:
     """Options of a server: careful with clients, who may be anything; generous between pods."""
     options: Options = [
-        # On by default: a second process would bind the same port without a word.
-        ("grpc.so_reuseport", 0),
+        # On by default: a second process would bind the same port without a word. Where clients
+        # come, the port is shared with a sink (`listener`); there `port_guard` keeps others away.
+        ("grpc.so_reuseport", int(client_facing)),
         # Idle connections are normal here; without this a keepalive ping ends in too_many_pings.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),

@@ -29,6 +29,7 @@ from whimbrel.runtime.health_port import health_port
 from whimbrel.runtime.interception import ErrorInterceptor
 from whimbrel.runtime.loop_lag import LoopLag
 from whimbrel.runtime.metrics import Metrics
+from whimbrel.runtime.port_guard import is_taken
 from whimbrel.runtime.service_metrics import service_metrics
 from whimbrel.runtime.settings import MetricsSettings, PodSettings, ServiceSettings
 from whimbrel.runtime.settings_loading import SettingsError, load_settings
@@ -203,7 +204,9 @@ def _bind(
 ) -> str:
     """Bind the port; the address where other pods reach it."""
     try:
-        if credentials is None:
+        if is_taken(pod.listen):  # gRPC might share it without a word
+            port = 0
+        elif credentials is None:
             port = server.add_insecure_port(pod.listen)
         else:
             port = server.add_secure_port(pod.listen, credentials)

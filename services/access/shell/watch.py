@@ -56,6 +56,10 @@ class ShellWatch:
         self._keep_out()
         self._news.set()
 
+    async def close(self) -> None:
+        """The last step of a drain: whoever connects from here on is refused, as the port is."""
+        self._listener.close()
+
     async def run(self) -> None:
         """Twice a second, and at once when there is news, until cancelled."""
         while True:
