@@ -17,7 +17,6 @@ from typing import Final, NamedTuple
 from whimbrel.runtime.connections import borrowed, open_files
 from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.sink import Sink
-from whimbrel.runtime.sink_program import Instruction, sources
 
 _log = get_logger(__name__)
 
@@ -43,6 +42,8 @@ class Listener:
         self.port = port
         self._sockets = _listening_on(port)
         self._sinks: list[Sink] = []
+        self._ipv4: list[int] = []
+        self._ipv6: list[int] = []
         self._is_closed = False
         self.is_guarded = bool(self._sockets)
         """Whether the kernel does as it is told here."""
@@ -61,46 +62,57 @@ class Listener:
 
     def keep_out(self, networks: Iterable[str]) -> None:
         """Only these may not connect from now on ("192.0.2.7/32", "2001:db8::/64"); of too many
-        the last ones count. Takes 0.3 ms when nobody was kept out before."""
+        the last ones count. Takes 1 ms when nobody was kept out before."""
         known = [ip_network(one) for one in networks]
-        if not known or self._is_closed:
-            self._close_sinks()
-            return
-        try:
-            self._send_to_sinks(_program(known))
-        except OSError as error:
-            self._close_sinks()
-            if self.is_guarded:
-                _log.warning("listener_not_guarded", reason=str(error))
-            self.is_guarded = False
-        else:
-            self.is_guarded = bool(self._sockets)
+        self._ipv4 = [int(one.network_address) for one in known if isinstance(one, IPv4Network)]
+        self._ipv6 = [
+            int(one.network_address) >> 64 for one in known if isinstance(one, IPv6Network)
+        ]
+        self._apply()
+
+    def tend(self) -> None:
+        """Once in a while: processes that share the port come and go, and a sink with them."""
+        if self._ipv4 or self._ipv6:
+            self._apply()
 
     def close(self) -> None:
         """Keep nobody out any more, whatever is said. Harmless twice."""
         self._is_closed = True
         self._close_sinks()
 
-    def _send_to_sinks(self, program: list[Instruction]) -> None:
-        if not self._sinks:
-            for fd, inode in self._sockets:
-                if _inode(fd) == inode:
-                    self._sinks.append(Sink(fd))
-        for sink in self._sinks:
-            if sink.is_of_use:
+    def _apply(self) -> None:
+        if self._is_closed or not (self._ipv4 or self._ipv6):
+            self._close_sinks()
+            return
+        try:
+            if not self._sinks or not all(one.is_right for one in self._sinks):
+                self._open_sinks()
+            for sink in self._sinks:
+                program = sink.program.sources(self._ipv4[-MOST_IPV4:], self._ipv6[-MOST_IPV6:])
                 sink.take(program)
-            else:
-                sink.close()
+        except OSError as error:
+            self._close_sinks()
+            if self.is_guarded:
+                _log.warning("listener_not_guarded", reason=str(error))
+            self.is_guarded = False
+        else:
+            self.is_guarded = bool(self._sinks)
+
+    def _open_sinks(self) -> None:
+        self._close_sinks()
+        names = set()
+        for fd, inode in self._sockets:
+            if _inode(fd) != inode:
+                continue
+            with borrowed(fd) as own:
+                name = (own.family, own.getsockname())
+            if name not in names:
+                names.add(name)
+                self._sinks.append(Sink(fd))
 
     def _close_sinks(self) -> None:
         while self._sinks:
             self._sinks.pop().close()
-
-
-def _program(networks: list[IPv4Network | IPv6Network]) -> list[Instruction]:
-    ipv4 = [int(one.network_address) for one in networks if isinstance(one, IPv4Network)]
-    ipv6 = [int(one.network_address) >> 64 for one in networks if isinstance(one, IPv6Network)]
-    return sources(ipv4[-MOST_IPV4:], ipv6[-MOST_IPV6:])
 
 
 def _listening_on(port: int) -> list[_Found]:

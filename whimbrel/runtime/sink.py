@@ -3,7 +3,8 @@ kept out, and drops them: its queue is full, nobody accepts, and the kernel answ
 
 A program decides who goes there (`sink_program`). It says indices into the port's sockets, and
 one that does not exist would leave the choice among all of them to chance. So a program is there
-before the sink is, and the sink is believed only when it got a connect of our own.
+before the sink is; the sink comes last, behind as many as listen there (several processes may
+share a port); and it is believed only when it got a connect of our own.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import select
 import socket
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from ctypes import addressof, create_string_buffer
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final
+from typing import Any, Final
 
 from whimbrel.runtime.connections import borrowed
-from whimbrel.runtime.sink_program import Instruction, nobody, source_port
+from whimbrel.runtime.sink_program import Instruction, SinkProgram
+from whimbrel.runtime.sock_diag import listeners_on
 
 _ATTACH: Final = 51  # SO_ATTACH_REUSEPORT_CBPF
 _DETACH: Final = 68  # SO_DETACH_REUSEPORT_BPF
@@ -35,31 +37,43 @@ class Sink:
 
     def __init__(self, listener: int) -> None:
         """`listener` is a file number. Raises OSError where the kernel has no such thing, or
-        somebody else listens on that port too."""
+        another process keeps a sink there."""
         self._listener = listener
         self._inode = os.fstat(listener).st_ino
-        self._attach(nobody())
-        try:
-            with borrowed(listener) as other:
-                self._socket = _bound_like(other)
-            try:
-                self._socket.listen(_BACKLOG)
-                for _ in range(_BACKLOG + 1):
-                    self._fill()
-            except OSError:
-                self._socket.close()
-                raise
-        except OSError:
-            self._detach()
-            raise
+        with ExitStack() as stack:
+            other = stack.enter_context(borrowed(listener))
+            self._family, self._name = other.family, other.getsockname()
+            self._lock = stack.enter_context(_only_one(self._family, self._name))
+            self._others = self._listening() or 1
+            self.program = SinkProgram(self._others)
+            self._attach(self.program.nobody())
+            stack.callback(self._detach)
+            self._socket = stack.enter_context(_bound_like(other))
+            self._socket.listen(_BACKLOG)
+            for _ in range(_BACKLOG + 1):
+                self._fill()
+            if not self.is_right:
+                raise OSError("somebody else begins to listen on the port, or ends")
+            stack.pop_all()  # from here on `close` closes
 
     @property
-    def is_of_use(self) -> bool:
-        """Whether the socket that it stands beside is still there."""
+    def is_right(self) -> bool:
+        """Whether it stands where it stood, behind those who listened when it came."""
+        return self._is_beside_it and self._listening() in (None, self._others + 1)
+
+    @property
+    def _is_beside_it(self) -> bool:
         try:
             return os.fstat(self._listener).st_ino == self._inode
         except OSError:
             return False
+
+    def _listening(self) -> int | None:
+        host = socket.inet_pton(self._family, self._name[0].partition("%")[0])
+        try:
+            return listeners_on(self._family, host, self._name[1])
+        except OSError:
+            return None  # the kernel does not say; then it is only this process, as a rule
 
     def take(self, program: Sequence[Instruction]) -> None:
         """Whom from now on. Connections that are there are not touched."""
@@ -67,20 +81,20 @@ class Sink:
 
     def close(self) -> None:
         """Nobody goes there any more. Harmless twice."""
-        self._socket.close()  # first: what goes by a program to no socket goes to the listener
-        if self.is_of_use:
+        self._socket.close()  # first: what goes by a program to no socket goes to the others
+        if self._is_beside_it:
             self._detach()
+        self._lock.close()
 
     def _fill(self) -> None:
         """One connection of our own, which stays in the queue."""
         host = _reached_at(self._socket)
         family = socket.AF_INET6 if host.version == 6 else socket.AF_INET
-        name = self._socket.getsockname()
         with socket.socket(family) as own:
             own.settimeout(_PATIENCE_SECONDS)
             own.bind((str(host), 0))
-            self._attach(source_port(own.getsockname()[1], host.version))
-            own.connect((str(host), name[1]))
+            self._attach(self.program.source_port(own.getsockname()[1], host.version))
+            own.connect((str(host), self._name[1]))
         arrived = select.poll()
         arrived.register(self._socket, select.POLLIN)
         if not arrived.poll(_PATIENCE_SECONDS * 1000):
@@ -95,6 +109,17 @@ class Sink:
     def _detach(self) -> None:
         with suppress(OSError), borrowed(self._listener) as listener:
             listener.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
+
+
+def _only_one(family: int, name: tuple[Any, ...]) -> socket.socket:
+    """Held by whoever has a sink there; OSError when that is another process."""
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(f"\0whimbrel-sink/{family}/{name[0]}/{name[1]}")  # a name, not a file
+    except OSError:
+        held.close()
+        raise
+    return held
 
 
 def _bound_like(other: socket.socket) -> socket.socket:

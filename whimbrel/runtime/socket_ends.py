@@ -12,15 +12,14 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from whimbrel.core.client_address import Address
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.sock_diag import NETLINK_SOCK_DIAG, address_of
 
 _log = get_logger(__name__)
 
-_NETLINK_SOCK_DIAG: Final = 4
 _TCP_DESTROYED: Final = 1  # the group's bit: SKNLGRP_INET_TCP_DESTROY
 _TCP_DESTROYED_IPV6: Final = 4
 _AT_ONCE: Final = 256
@@ -35,7 +34,7 @@ def socket_ends(port: int, on_end: OnEnd) -> Iterator[bool]:
     """Calls `on_end` on the running loop for each connection to this local port that ends, while
     the context is open. Yields whether that is possible here."""
     try:
-        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
     except (AttributeError, OSError) as error:
         _log.warning("socket_ends_not_heard", reason=str(error))
         yield False
@@ -68,11 +67,4 @@ def _drain(events: socket.socket, wanted: bytes, on_end: OnEnd) -> None:
         # struct nlmsghdr (16 bytes), then struct inet_diag_msg: family, state, timer, retransmits,
         # the two ports, the two addresses.
         if event[20:22] == wanted:
-            on_end(_address(event), int.from_bytes(event[22:24]))
-
-
-def _address(event: bytes) -> Address:
-    if event[16] == socket.AF_INET:
-        return ip_address(event[40:44])
-    address = IPv6Address(event[40:56])
-    return address.ipv4_mapped or address
+            on_end(address_of(event[16], event[40:56]), int.from_bytes(event[22:24]))

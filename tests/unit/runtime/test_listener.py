@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -18,7 +18,7 @@ def listening(host: str, port: int = 0, *, shares: bool = True) -> Iterator[sock
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares)
         one.bind((host, port))
-        one.listen(16)
+        one.listen(100)
         yield one
 
 
@@ -127,16 +127,56 @@ def test_where_the_port_is_not_shared_nothing_is_guarded_and_nobody_is_hurt() ->
         assert connects(server, "127.0.0.2")
 
 
-def test_where_somebody_else_shares_the_port_nobody_is_sent_to_a_sink() -> None:
-    with listening("127.0.0.1") as server, socket.socket() as silent:
-        port = server.getsockname()[1]
+def accepted_by(servers: list[socket.socket]) -> int:
+    """How many of these have had a connection since the last time."""
+    count = 0
+    for server in servers:
+        server.settimeout(0.0)
+        had = False
+        with suppress(BlockingIOError):
+            while True:
+                server.accept()[0].close()
+                had = True
+        count += had
+    return count
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::"])
+def test_among_several_listeners_the_banned_reach_none_and_others_all(host: str) -> None:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(listening(host))]
+        port = servers[0].getsockname()[1]
         listener = Listener(port)
-        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        silent.bind(("127.0.0.1", port))
-        silent.listen(16)
-        listener.keep_out(["127.0.0.2/32"])
-        assert not listener.is_guarded
-        assert all(connects(server, f"127.0.0.{n}") for n in range(2, 12))
+        stack.callback(listener.close)
+        for _ in range(3):
+            servers.append(stack.enter_context(listening(host, port)))
+            listener.keep_out(["127.0.0.2/32"])
+            assert listener.is_guarded
+            assert not any(connects(servers[0], "127.0.0.2") for _ in range(2))
+            accepted_by(servers)  # the connect by which a sink is found to be right may be there
+            assert all(connects(servers[0], "127.0.0.3") for _ in range(20 * len(servers)))
+            assert accepted_by(servers) == len(servers)
+        # The second ends, and the sink has its place from then on.
+        servers.pop(1).close()
+        listener.tend()
+        assert listener.is_guarded
+        assert not any(connects(servers[0], "127.0.0.2") for _ in range(2))
+        assert all(connects(servers[0], "127.0.0.3") for _ in range(20 * len(servers)))
+        assert accepted_by(servers) == len(servers)
+
+
+def test_of_processes_that_share_a_port_one_keeps_the_sink_until_it_ends() -> None:
+    with listening("127.0.0.1") as server:
+        one, other = Listener(server.getsockname()[1]), Listener(server.getsockname()[1])
+        one.keep_out(["127.0.0.2/32"])
+        other.keep_out(["127.0.0.2/32", "127.0.0.4/32"])
+        assert (one.is_guarded, other.is_guarded) == (True, False)
+        assert not connects(server, "127.0.0.2")
+        one.close()
+        other.tend()
+        assert other.is_guarded
+        assert not connects(server, "127.0.0.4")
+        other.close()
 
 
 def test_a_closed_listener_keeps_nobody_out_and_lets_the_port_be_refused() -> None:
