@@ -17,7 +17,7 @@ _MIB: Final = 1024 * 1024
 
 def server_options(*, client_facing: bool, shares_port: bool = False) -> Options:
     """Options of a server: careful with clients, who may be anything; generous between pods.
-    `shares_port`: several processes listen on the port on purpose."""
+    `shares_port`: on purpose, with other processes or with a sink (`listener`)."""
     options: Options = [
         # On by default: a second process would bind the same port without a word.
         ("grpc.so_reuseport", int(shares_port)),

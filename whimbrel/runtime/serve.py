@@ -29,6 +29,7 @@ from whimbrel.runtime.health_port import health_port
 from whimbrel.runtime.interception import ErrorInterceptor
 from whimbrel.runtime.loop_lag import LoopLag
 from whimbrel.runtime.metrics import Metrics
+from whimbrel.runtime.port_guard import is_taken
 from whimbrel.runtime.service_metrics import service_metrics
 from whimbrel.runtime.settings import MetricsSettings, PodSettings, ServiceSettings
 from whimbrel.runtime.settings_loading import SettingsError, load_settings
@@ -114,7 +115,9 @@ async def serve(
         server = grpc.aio.server(
             interceptors=[interceptor],
             options=server_options(
-                client_facing=spec.client_facing, shares_port=settings.shares_port
+                client_facing=spec.client_facing,
+                # Where clients come, the shell keeps the banned out by a socket beside ours.
+                shares_port=spec.client_facing or settings.shares_port,
             ),
         )
         chassis = Chassis(
@@ -124,7 +127,7 @@ async def serve(
             metrics=metrics,
             tracing=await _trace(settings, stack),
             pod_id=settings.pod.id,
-            address=_bind(server, settings.pod, credentials),
+            address=_bind(server, settings.pod, credentials, shares_port=settings.shares_port),
             metrics_address=metrics_address,
             dial=dial,
         )
@@ -202,11 +205,18 @@ async def _trace(settings: ServiceSettings, stack: AsyncExitStack) -> Tracing | 
 
 
 def _bind(
-    server: grpc.aio.Server, pod: PodSettings, credentials: grpc.ServerCredentials | None
+    server: grpc.aio.Server,
+    pod: PodSettings,
+    credentials: grpc.ServerCredentials | None,
+    *,
+    shares_port: bool,
 ) -> str:
-    """Bind the port; the address where other pods reach it."""
+    """Bind the port; the address where other pods reach it. `shares_port`: with other processes
+    of the pod, whose parent has seen to it that nobody else is there."""
     try:
-        if credentials is None:
+        if not shares_port and is_taken(pod.listen):  # gRPC might share it without a word
+            port = 0
+        elif credentials is None:
             port = server.add_insecure_port(pod.listen)
         else:
             port = server.add_secure_port(pod.listen, credentials)

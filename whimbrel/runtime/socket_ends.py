@@ -14,16 +14,15 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from whimbrel.core.client_address import Address
 from whimbrel.runtime.connections import BYTES_RECEIVED, TCP_INFO_BYTES
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.sock_diag import NETLINK_SOCK_DIAG, address_of
 
 _log = get_logger(__name__)
 
-_NETLINK_SOCK_DIAG: Final = 4
 _TCP_DESTROYED: Final = 1  # the group's bit: SKNLGRP_INET_TCP_DESTROY
 _TCP_DESTROYED_IPV6: Final = 4
 _ATTRIBUTES: Final = 88  # behind struct nlmsghdr and struct inet_diag_msg
@@ -41,7 +40,7 @@ def socket_ends(port: int, on_end: OnEnd, most_bytes: float = math.inf) -> Itera
     the context is open; only for those on which at most so many bytes came, if it is said. Yields
     whether that is possible here."""
     try:
-        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
     except (AttributeError, OSError) as error:
         _log.warning("socket_ends_not_heard", reason=str(error))
         yield False
@@ -74,7 +73,7 @@ def _drain(events: socket.socket, wanted: bytes, on_end: OnEnd, most_bytes: floa
         # struct nlmsghdr (16 bytes), then struct inet_diag_msg: family, state, timer, retransmits,
         # the two ports, the two addresses.
         if event[20:22] == wanted and _received(event) <= most_bytes:
-            on_end(_address(event), int.from_bytes(event[22:24]))
+            on_end(address_of(event[16], event[40:56]), int.from_bytes(event[22:24]))
 
 
 def _received(event: bytes) -> int:
@@ -88,10 +87,3 @@ def _received(event: bytes) -> int:
             return int.from_bytes(event[begin : begin + 8], sys.byteorder)
         at += max(4, (length + 3) & ~3)
     return 0
-
-
-def _address(event: bytes) -> Address:
-    if event[16] == socket.AF_INET:
-        return ip_address(event[40:44])
-    address = IPv6Address(event[40:56])
-    return address.ipv4_mapped or address

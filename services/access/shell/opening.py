@@ -38,12 +38,15 @@ async def open_shell(
     own = settings.shell
     paced = own.frames_per_second or own.bytes_per_second
     floods = FloodWatch(port, own.stray_bytes_per_second if paced else 0, shell.read_bytes)
-    watch = ShellWatch(shell, Listener(port), ban_list, memory, floods, clock=clock)
+    listener = Listener(port)
+    chassis.stack.callback(listener.close)
+    watch = ShellWatch(shell, listener, ban_list, memory, floods, clock=clock)
     shell.on_ban = watch.banned
     if settings.shell.connects_per_second:
         said_nothing = _SAID_NOTHING_BYTES if settings.shares_port else math.inf
         chassis.stack.enter_context(socket_ends(port, shell.connection_ended, said_nothing))
     chassis.spawn(watch.run(), "shell")
+    chassis.on_drain(watch.close)
     chassis.metrics.add(lambda: shell_metrics(shell))
     return shell
 

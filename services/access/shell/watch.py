@@ -20,6 +20,9 @@ from whimbrel.runtime.logs import get_logger
 _log = get_logger(__name__)
 
 _EVERY_SECONDS: Final = 0.5
+_RETRY_SECONDS: Final = 5.0
+"""Where the kernel does not help it is asked again: who helped may be another process, which has
+ended."""
 _DEFER_SECONDS: Final = 5
 
 
@@ -45,6 +48,7 @@ class ShellWatch:
         self._clock = clock
         self._kept_out: list[str] = []
         self._to_cut = 0
+        self._tend_at = 0.0
         self.cut = 0
         """Connections of banned addresses that were cut."""
         self._news = asyncio.Event()
@@ -56,6 +60,10 @@ class ShellWatch:
         self._keep_out()
         self._news.set()
 
+    async def close(self) -> None:
+        """The last step of a drain: whoever connects from here on is refused, as the port is."""
+        self._listener.close()
+
     async def run(self) -> None:
         """Twice a second, and at once when there is news, until cancelled."""
         while True:
@@ -64,6 +72,7 @@ class ShellWatch:
                 await self._exchange(self._ban_list)
             await self._end_floods()
             self._keep_out()
+            self._tend()
             if self._to_cut or (self._kept_out and not self._listener.is_guarded):
                 self._to_cut = max(0, self._to_cut - 1)
                 await self._cut()
@@ -100,6 +109,12 @@ class ShellWatch:
             self._kept_out = active
             self._listener.keep_out(active)
             _log.info("bans_changed", active=len(active), by_kernel=self._listener.is_guarded)
+
+    def _tend(self) -> None:
+        now = self._clock()
+        if now >= self._tend_at:
+            self._listener.tend()
+            self._tend_at = now + (_EVERY_SECONDS if self._listener.is_guarded else _RETRY_SECONDS)
 
     async def _end_floods(self) -> None:
         guilty = self._shell.flooded(await self._floods.find(self._clock()))

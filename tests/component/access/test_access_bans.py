@@ -14,7 +14,6 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.component.access.access_world import PING, World, access_world
-from tests.kernel import needs_filter
 from tests.scraping import scrape, value
 from tests.waiting import until
 from whimbrel.api.access.v1 import access_pb2
@@ -54,7 +53,6 @@ async def banned(world: World, source: str) -> None:
     await until(is_out)
 
 
-@needs_filter
 async def test_bare_connects_get_an_address_banned_and_nobody_else(tmp_path: Path) -> None:
     async with access_world(tmp_path, metrics_listen="127.0.0.1:0", shell=SHELL) as world:
         before = await world.attached("alice")
@@ -70,7 +68,6 @@ async def test_bare_connects_get_an_address_banned_and_nobody_else(tmp_path: Pat
         assert value(shown, "whimbrel_access_bans_active") == 1
 
 
-@needs_filter
 async def test_a_ban_ends_by_itself(tmp_path: Path) -> None:
     async with access_world(tmp_path, shell={**SHELL, "ban_seconds": 0.5}) as world:
         await banned(world, BAD)
@@ -81,7 +78,6 @@ async def test_a_ban_ends_by_itself(tmp_path: Path) -> None:
         await until(is_in)
 
 
-@needs_filter
 async def test_who_is_trusted_may_connect_as_often_as_it_likes(tmp_path: Path) -> None:
     shell = {**SHELL, "trusted": ["127.0.0.2/32"]}
     async with access_world(tmp_path, metrics_listen="127.0.0.1:0", shell=shell) as world:

@@ -26,7 +26,7 @@ def test_addresses_that_have_no_target_are_refused(addresses: str) -> None:
         channel_target(addresses)
 
 
-def test_no_server_shares_its_port_and_clients_cannot_make_a_pod_buffer() -> None:
+def test_a_port_is_shared_on_purpose_alone_and_clients_cannot_make_a_pod_buffer() -> None:
     for client_facing in (True, False):
         assert dict(server_options(client_facing=client_facing))["grpc.so_reuseport"] == 0
         shared = dict(server_options(client_facing=client_facing, shares_port=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -166,10 +167,12 @@ async def test_a_task_that_returns_is_no_failure() -> None:
         assert await health(chassis.address) == SERVING
 
 
-async def test_a_port_that_is_taken_is_a_sentence() -> None:
-    async with running_service(spec(nothing), settings()) as chassis:
+@pytest.mark.parametrize("client_facing", [False, True])
+async def test_a_port_that_is_taken_is_a_sentence(client_facing: bool) -> None:
+    service = replace(spec(nothing), client_facing=client_facing)
+    async with running_service(service, settings()) as chassis:
         with pytest.raises(ServiceFailedError, match="the port is taken"):
-            await serve(spec(nothing), settings(listen=chassis.address))
+            await serve(service, settings(listen=chassis.address))
 
 
 async def test_a_start_that_fails_closes_what_was_open() -> None:

@@ -1,0 +1,34 @@
+"""Nobody shares a port with somebody who is there already."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from whimbrel.runtime.port_guard import is_taken
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "[::]"])
+def test_a_port_is_taken_also_by_somebody_who_would_share_it(host: str) -> None:
+    with socket.socket(socket.AF_INET6) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        server.bind(("::ffff:127.0.0.1", 0))
+        address = f"{host}:{server.getsockname()[1]}"
+        server.listen()
+        assert is_taken(address)
+    assert not is_taken(address)
+
+
+def test_connections_that_have_ended_take_no_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server.accept()[0].close()  # the server's end waits for stragglers from here on
+            assert client.recv(1) == b""
+    assert not is_taken(f"127.0.0.1:{port}")
+
+
+def test_a_free_port_and_a_foreign_address_are_told_by_whoever_binds() -> None:
+    assert not is_taken("[::]:0")
+    assert not is_taken("192.0.2.7:5000")
