@@ -143,6 +143,7 @@ class AccessPod:
             pod_id=pod_id,
             incarnation=incarnation,
             assert_seconds=settings.assert_seconds,
+            clock=clock,
         )
         departures = Departures(
             stub, lambda stream: routes.session_of(stream, stream.epoch), signals.gone

@@ -30,6 +30,10 @@ class MemoryRouter:
             attachments=await self._ask(self._directory.attach, request.sessions)
         )
 
+    def AttachStream(self) -> MemoryAttachStream:  # noqa: N802
+        """See router.proto."""
+        return MemoryAttachStream(self)
+
     async def Assert(  # noqa: N802
         self, request: router_pb2.AssertRequest, timeout: float
     ) -> router_pb2.AssertResponse:
@@ -58,6 +62,31 @@ class MemoryRouter:
             ) from error
         await asyncio.sleep(self._wait())
         return answer
+
+
+class MemoryAttachStream:
+    """What the stub returns: one question at a time, which is all that Access asks."""
+
+    def __init__(self, router: MemoryRouter) -> None:
+        self._router = router
+        self._asked = router_pb2.AttachRequest()
+
+    async def write(self, request: router_pb2.AttachStreamRequest) -> None:
+        """As StreamStreamCall.write."""
+        self._asked = request.attach
+
+    async def read(self) -> router_pb2.AttachStreamResponse:
+        """As StreamStreamCall.read."""
+        attached = await self._router.Attach(self._asked, timeout=0.0)
+        return router_pb2.AttachStreamResponse(attached=attached)
+
+    def done(self) -> bool:
+        """Nothing breaks here: errors are those of single questions."""
+        return False
+
+    def cancel(self) -> bool:
+        """Nobody asks any more."""
+        return True
 
 
 class MemoryLocator:
