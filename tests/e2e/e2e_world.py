@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -33,6 +36,17 @@ async def talk_during(crowd: Crowd, event: Awaitable[Any]) -> None:
         await crowd.talk(200, at_once=20)
     await happening
     await crowd.talk(200, at_once=20)
+
+
+async def command(data: Path, *words: str) -> Any:
+    """What `whimbrel WORDS --json` says about the stack of this data directory."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "whimbrel.cli.app", *words, "--json",
+        "--data", str(data), stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said
+    return json.loads(said)
 
 
 async def held(stack: Stack, crowd: Crowd) -> None:

@@ -20,9 +20,10 @@ import psutil
 import pytest
 
 from services.access.processes.shared_port import free_port
-from tests.e2e.e2e_world import crowd_of, held, talk_during
+from tests.e2e.e2e_world import command, crowd_of, held, talk_during
 from tests.scraping import scrape, value
 from tests.waiting import until
+from whimbrel.api.router.v1 import router_pb2
 from whimbrel.local.cluster import list_pods
 from whimbrel.local.stack import Stack, StackSpec
 
@@ -157,3 +158,30 @@ async def pre_stop(stack: Stack, socket: Path) -> tuple[int, list[str]]:
     )  # fmt: skip
     said, _ = await process.communicate()
     return process.returncode or 0, said.decode().splitlines()
+
+
+@pytest.mark.slow
+async def test_a_process_that_dies_in_mid_drain_is_drained_again_and_the_plan_is_done() -> None:
+    async with world(access=2) as (stack, crowd):
+
+        async def is_draining() -> bool:
+            pods = await list_pods(stack.router_addresses)
+            states = [pod.state for pod in pods if pod.process_of.pod_id == "access-0"]
+            return states == [router_pb2.POD_STATE_DRAINING] * 2
+
+        async def drain() -> None:
+            draining = asyncio.ensure_future(
+                command(stack.folder.path, "drain", "access-0", "--deadline", "40")
+            )
+            await until(is_draining)
+            processes_of(stack, "access-0")[0].send_signal(signal.SIGKILL)
+            await draining
+            plans = (await command(stack.folder.path, "drains"))["plans"]
+            assert [plan["remaining"] for plan in plans if plan["pod"] == "access-0"] == [0]
+            # It is back, and empty: nobody comes to a pod that is being drained.
+            await until(lambda: len(processes_of(stack, "access-0")) == 2)
+
+        await talk_during(crowd, drain())
+        await held(stack, crowd)
+        held_by = await sessions_of(stack)
+        assert [held_by[f"access-0.{number}"] for number in (1, 2)] == [0, 0]

@@ -7,9 +7,7 @@ judged by the checkers.
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.e2e_world import crowd_of, held, talk_during
+from tests.e2e.e2e_world import command, crowd_of, held, talk_during
 from whimbrel.local.stack import Stack, StackSpec
 
 pytestmark = pytest.mark.timeout(180)
@@ -30,17 +28,6 @@ async def world(access: int = 3, drain: int = 1, users: int = 40) -> AsyncIterat
         crowd_of(stack, users, seed=5) as crowd,
     ):
         yield stack, crowd
-
-
-async def command(data: Path, *words: str) -> Any:
-    """What `whimbrel WORDS --json` says about the stack of this data directory."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "whimbrel.cli.app", *words, "--json",
-        "--data", str(data), stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said
-    return json.loads(said)
 
 
 async def test_a_rolling_restart_moves_each_client_once_and_nobody_is_without_a_stream() -> None:

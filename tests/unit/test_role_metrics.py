@@ -28,7 +28,7 @@ from whimbrel.core.session_types import Traffic
 
 BOUNDED = {
     *("phase", "request", "role", "pipeline", "outcome", "kind", "cause", "state", "fate"),
-    *("provider", "reason", "status", "method", "code", "le"),
+    *("provider", "reason", "status", "method", "code", "le", "process"),
     # Pods that drain at the same time. Not "pod": that and namespace, container, endpoint,
     # instance and job are the scraper's own, who would rename ours and queries would miss it.
     "plan_pod",

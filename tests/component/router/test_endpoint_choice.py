@@ -68,3 +68,17 @@ def test_every_pod_gets_its_turn() -> None:
     pods = [access(number) for number in range(5)]
     first = {choose_endpoints(pods, 1, dice(seed))[0] for seed in range(200)}
     assert len(first) == 5
+
+
+def test_a_pod_with_several_processes_is_one_choice_with_the_sessions_of_all() -> None:
+    processes = []
+    for number in (1, 2):
+        process = access(0, sessions=30)
+        process.pod_id = f"access-0.{number}"
+        process.process_of.CopyFrom(
+            router_pb2.ProcessOf(pod_id="access-0", incarnation="a", processes=2)
+        )
+        processes.append(process)
+    pods = [*processes, access(1, sessions=50)]
+    for seed in range(20):
+        assert choose_endpoints(pods, 3, dice(seed)) == ["host-1:1", "host-0:1"]
