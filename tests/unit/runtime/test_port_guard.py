@@ -29,10 +29,10 @@ def test_a_port_is_taken_also_by_somebody_who_would_share_it(host: str) -> None:
 
 def test_connections_that_have_ended_take_no_port() -> None:
     port = free_port("127.0.0.1")
-    with socket.create_server(("127.0.0.1", port)) as server:
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            server.accept()[0].close()  # the server's end waits for stragglers from here on
-            assert client.recv(1) == b""
+    name = ("127.0.0.1", port)
+    with socket.create_server(name) as server, socket.create_connection(name) as client:
+        server.accept()[0].close()  # the server's end waits for stragglers from here on
+        assert client.recv(1) == b""
     assert not is_taken(f"127.0.0.1:{port}")
 
 
