@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Final, NamedTuple
 
 from whimbrel.runtime.connections import borrowed, open_files
@@ -63,11 +63,11 @@ class Listener:
     def keep_out(self, networks: Iterable[str]) -> None:
         """Only these may not connect from now on ("192.0.2.7/32", "2001:db8::/64"); of too many
         the last ones count. Takes 1 ms when nobody was kept out before."""
-        known = [ip_network(one) for one in networks]
-        self._ipv4 = [int(one.network_address) for one in known if isinstance(one, IPv4Network)]
-        self._ipv6 = [
-            int(one.network_address) >> 64 for one in known if isinstance(one, IPv6Network)
-        ]
+        known = list(networks)
+        ipv4 = [one for one in known if ":" not in one][-MOST_IPV4:]
+        ipv6 = [one for one in known if ":" in one][-MOST_IPV6:]
+        self._ipv4 = [int(ip_network(one).network_address) for one in ipv4]
+        self._ipv6 = [int(ip_network(one).network_address) >> 64 for one in ipv6]
         self._apply()
 
     def tend(self) -> None:
@@ -88,8 +88,7 @@ class Listener:
             if not self._sinks or not all(one.is_right for one in self._sinks):
                 self._open_sinks()
             for sink in self._sinks:
-                program = sink.program.sources(self._ipv4[-MOST_IPV4:], self._ipv6[-MOST_IPV6:])
-                sink.take(program)
+                sink.take(sink.program.sources(self._ipv4, self._ipv6))
         except OSError as error:
             self._close_sinks()
             if self.is_guarded:

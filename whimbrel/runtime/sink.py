@@ -40,8 +40,7 @@ class Sink:
         another process keeps a sink there."""
         self._listener = listener
         self._inode = os.fstat(listener).st_ino
-        with ExitStack() as stack:
-            other = stack.enter_context(borrowed(listener))
+        with borrowed(listener) as other, ExitStack() as stack:
             self._family, self._name = other.family, other.getsockname()
             self._lock = stack.enter_context(_only_one(self._family, self._name))
             self._others = self._listening() or 1

@@ -8,6 +8,7 @@ from typing import Final
 
 from services.access.adapters.ban_list_redis import RedisBanList
 from services.access.settings import AccessSettings
+from services.access.shell.bare_connections import BareConnections
 from services.access.shell.flood_watch import FloodWatch
 from services.access.shell.memory import MemoryWatermark
 from services.access.shell.metrics import shell_metrics
@@ -40,7 +41,8 @@ async def open_shell(
     floods = FloodWatch(port, own.stray_bytes_per_second if paced else 0, shell.read_bytes)
     listener = Listener(port)
     chassis.stack.callback(listener.close)
-    watch = ShellWatch(shell, listener, ban_list, memory, floods, clock=clock)
+    bare = BareConnections(port, own.connects_per_second, lambda: shell.connects)
+    watch = ShellWatch(shell, listener, ban_list, memory, floods, bare, clock=clock)
     shell.on_ban = watch.banned
     if settings.shell.connects_per_second:
         said_nothing = _SAID_NOTHING_BYTES if settings.shares_port else math.inf

@@ -44,6 +44,8 @@ class Shell:
         self.bans = Bans(settings.connects_per_second, settings.ban_seconds)
         self.counts: StreamCounts[ClientStream] = StreamCounts(settings)
         self.messages = MessageRates(settings)
+        self.connects = 0
+        """Connects that this pod has heard of, by a stream or otherwise."""
         self.throttled = 0
         """Times that a stream was not read for a moment because it came too fast."""
         self.refused: Counter[str] = Counter()
@@ -65,9 +67,7 @@ class Shell:
         key = self._addresses.key_behind(host, self._forwarded(metadata))
         if port and key != NOBODY:
             stream.peer = (host.strip("[]"), port)
-            self._peers[stream.peer] = None
-            while len(self._peers) > _MOST_PEERS:
-                self._peers.popitem(last=False)
+            self._remember(stream.peer)
         remaining = self.bans.remaining(key, now)
         self._count(key, now)
         if remaining:
@@ -91,8 +91,17 @@ class Shell:
         """A TCP connection is gone: a connect that never became a stream counts now."""
         if (str(address), port) in self._peers:
             del self._peers[str(address), port]
-        elif not self._addresses.trusts(address):
+        elif self._addresses.trusts(address):
+            self.connects += 1
+        else:
             self._count(key_of(address), self._clock())
+
+    def connections_stay(self, peers: Iterable[Peer]) -> None:
+        """These TCP connections are there: those that never had a stream count now."""
+        for address, port in peers:
+            if (str(address), port) not in self._peers and not self._addresses.trusts(address):
+                self._remember((str(address), port))
+                self._count(key_of(address), self._clock())
 
     def peers_of_the_banned(self) -> tuple[set[str], set[tuple[str, int]]]:
         """The addresses that are banned, and which connections of them are somebody's who has said
@@ -138,7 +147,13 @@ class Shell:
             return ""
         return ",".join(str(value) for name, value in metadata if name == header)
 
+    def _remember(self, peer: tuple[str, int]) -> None:
+        self._peers[peer] = None
+        while len(self._peers) > _MOST_PEERS:
+            self._peers.popitem(last=False)
+
     def _count(self, key: str, now: float) -> None:
+        self.connects += 1
         if not self.bans.connected(key, now):
             return
         for stream in self.counts.unnamed_of(key):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from services.access.ports import BanList
+from services.access.shell.bare_connections import BareConnections
 from services.access.shell.flood_watch import FloodWatch
 from services.access.shell.memory import MemoryWatermark
 from services.access.shell.shell import Shell
@@ -36,6 +37,7 @@ class ShellWatch:
         ban_list: BanList | None,
         memory: MemoryWatermark,
         floods: FloodWatch,
+        bare: BareConnections,
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -45,6 +47,7 @@ class ShellWatch:
         self._ban_list = ban_list
         self._memory = memory
         self._floods = floods
+        self._bare = bare
         self._clock = clock
         self._kept_out: list[str] = []
         self._to_cut = 0
@@ -71,6 +74,7 @@ class ShellWatch:
             if self._ban_list is not None:
                 await self._exchange(self._ban_list)
             await self._end_floods()
+            self._shell.connections_stay(await self._bare.find(self._clock()))
             self._keep_out()
             self._tend()
             if self._to_cut or (self._kept_out and not self._listener.is_guarded):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import grpc
 import pytest
 from redis.asyncio import Redis
 
+from bench.abuse_load import opening_bytes
 from tests.component.access.access_world import PING, World, access_world
 from tests.scraping import scrape, value
 from tests.waiting import until
@@ -25,8 +27,8 @@ _SECONDS = 0.3
 
 
 @contextmanager
-def connected(world: World, source: str) -> Iterator[bool]:
-    """Whether a TCP connect from `source` comes through; it is open meanwhile."""
+def connection(world: World, source: str) -> Iterator[socket.socket | None]:
+    """A TCP connection from `source`, open meanwhile; None when nobody answers."""
     host, _, port = world.chassis.address.rpartition(":")
     with socket.socket() as own:
         own.bind((source, 0))
@@ -34,14 +36,15 @@ def connected(world: World, source: str) -> Iterator[bool]:
         try:
             own.connect((host, int(port)))
         except TimeoutError:
-            yield False
+            yield None
             return
-        yield True
+        yield own
 
 
 def connects(world: World, source: str) -> bool:
-    with connected(world, source) as through:
-        return through
+    """Whether a TCP connect from `source` comes through."""
+    with connection(world, source) as own:
+        return own is not None
 
 
 async def banned(world: World, source: str) -> None:
@@ -56,7 +59,7 @@ async def banned(world: World, source: str) -> None:
 async def test_bare_connects_get_an_address_banned_and_nobody_else(tmp_path: Path) -> None:
     async with access_world(tmp_path, metrics_listen="127.0.0.1:0", shell=SHELL) as world:
         before = await world.attached("alice")
-        with connected(world, BAD) as was_in_time:
+        with connection(world, BAD) as was_in_time:
             await banned(world, BAD)
             assert was_in_time
         assert connects(world, "127.0.0.3")
@@ -66,6 +69,35 @@ async def test_bare_connects_get_an_address_banned_and_nobody_else(tmp_path: Pat
         shown = await scrape(world.chassis.metrics_address)
         assert value(shown, "whimbrel_access_bans_total") == 1
         assert value(shown, "whimbrel_access_bans_active") == 1
+
+
+async def test_connects_that_stay_open_without_a_stream_count_before_they_end(
+    tmp_path: Path,
+) -> None:
+    async with access_world(tmp_path, metrics_listen="127.0.0.1:0", shell=SHELL) as world:
+        with ExitStack() as stack:
+            for _ in range(3 * SHELL["connects_per_second"]):
+                own = stack.enter_context(connection(world, BAD))
+                assert own is not None
+                own.sendall(opening_bytes(0))  # HTTP/2 begins, and no call is made
+
+            async def is_banned() -> bool:
+                shown = await scrape(world.chassis.metrics_address)
+                return value(shown, "whimbrel_access_bans_total") == 1
+
+            await until(is_banned, seconds=15.0)  # gRPC ends them after 20
+            assert not connects(world, BAD)
+            assert connects(world, "127.0.0.3")
+
+
+async def test_a_pod_that_has_stopped_refuses_the_banned_too(tmp_path: Path) -> None:
+    async with access_world(tmp_path, shell=SHELL) as world:
+        await banned(world, BAD)
+    with socket.socket() as own:
+        own.bind((BAD, 0))
+        own.settimeout(_SECONDS)
+        host, _, port = world.chassis.address.rpartition(":")
+        assert own.connect_ex((host, int(port))) == errno.ECONNREFUSED
 
 
 async def test_a_ban_ends_by_itself(tmp_path: Path) -> None:
