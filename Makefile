@@ -7,6 +7,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PROTOS := $(shell find protos -name '*.proto')
+# Else every process of every stack would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first Python that runs and is 3.11 or 3.12 (a version manager's shim may exist and not run).
 FIND_PYTHON = for python in python3.11 python3.12 python3; do \

@@ -31,8 +31,9 @@ from whimbrel.local.mongod import running_mongod
 from whimbrel.local.pod_settings import environment_with
 from whimbrel.local.ports import Ports
 from whimbrel.local.redis_server import running_redis
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.stores import Database, open_mongo
 
 DELAY_SECONDS = 3.0
 _BATCH = 500

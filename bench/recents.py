@@ -21,8 +21,8 @@ from whimbrel.api.history.v1 import history_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 
 USER = "reader"
 WAIT_SECONDS = 60.0

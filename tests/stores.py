@@ -8,8 +8,9 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.stores import Database, open_mongo
 
 
 @asynccontextmanager

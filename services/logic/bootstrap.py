@@ -60,10 +60,11 @@ from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.revocation_store import MongoRevocationStore
 from whimbrel.runtime.serve import ServiceSpec
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.stores import Database, open_mongo
 from whimbrel.runtime.webhook_settings import WebhookSettings
 
 log = get_logger(__name__)

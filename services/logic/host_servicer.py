@@ -16,7 +16,7 @@ from services.logic.parts import LogicParts
 from services.logic.webhook_ports import HostOpinion
 from whimbrel.api.logic.v1 import host_pb2, host_pb2_grpc
 from whimbrel.core.errors import WhimbrelError, invalid
-from whimbrel.runtime.outbound_http import origin_of
+from whimbrel.runtime.http_answer import origin_of
 from whimbrel.runtime.webhook_settings import WebhookSettings
 
 _Context = grpc.aio.ServicerContext[Any, Any]

@@ -33,9 +33,10 @@ from whimbrel.api.push.v1 import push_pb2, push_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.logic_pods import LogicPods
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.serve import ServiceSpec
-from whimbrel.runtime.stores import open_mongo, open_redis
+from whimbrel.runtime.stores import open_mongo
 
 
 async def start(settings: PushSettings, chassis: Chassis) -> None:

@@ -10,15 +10,10 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
-from services.push.adapters.apns_token import ApnsToken, read_key_id
-from services.push.adapters.google_token import GoogleToken
 from services.push.adapters.made_of_files import MadeOfFiles, RemadeProvider
-from services.push.adapters.provider_apns import ApnsProvider
 from services.push.adapters.provider_console import ConsoleProvider
-from services.push.adapters.provider_fcm import FcmProvider
-from services.push.adapters.provider_webhook import WebhookProvider
-from services.push.adapters.provider_webpush import WebPushProvider, read_vapid
 from services.push.provider_settings import (
     ApnsSettings,
     FcmSettings,
@@ -27,7 +22,10 @@ from services.push.provider_settings import (
 )
 from services.push.settings import PushSettings
 from services.push.wake_ports import Provider
-from whimbrel.runtime.outbound_http import OutboundHttp
+
+if TYPE_CHECKING:
+    from services.push.adapters.provider_apns import ApnsProvider
+    from whimbrel.runtime.outbound_http import OutboundHttp
 
 _WITHIN = 0.8
 """Of the time that a notification has, what a single HTTP request may take: so that a server that
@@ -64,6 +62,9 @@ def apns_provider(
     settings: ApnsSettings, *, clock: Callable[[], float] = time.monotonic
 ) -> ApnsProvider:
     """On one connection, which stays when the key is replaced."""
+    from services.push.adapters.apns_token import ApnsToken, read_key_id  # noqa: PLC0415
+    from services.push.adapters.provider_apns import ApnsProvider  # noqa: PLC0415
+
     tls = ssl.create_default_context(
         cafile=None if settings.ca_file is None else str(settings.ca_file)
     )
@@ -85,6 +86,8 @@ def fcm_provider(
     settings: FcmSettings, http: OutboundHttp, *, clock: Callable[[], float] = time.monotonic
 ) -> Provider:
     """A service account that is replaced may be another project's."""
+    from services.push.adapters.google_token import GoogleToken  # noqa: PLC0415
+    from services.push.adapters.provider_fcm import FcmProvider  # noqa: PLC0415
 
     def provider(service_account: bytes) -> Provider:
         return FcmProvider(settings.url, GoogleToken(service_account), http)
@@ -97,6 +100,10 @@ def webpush_provider(
 ) -> Provider:
     """Browsers that subscribed with the public half of an older key are not reached by a newer
     one: that is theirs to mend."""
+    from services.push.adapters.provider_webpush import (  # noqa: PLC0415
+        WebPushProvider,
+        read_vapid,
+    )
 
     def provider(pem: bytes) -> Provider:
         return WebPushProvider(read_vapid(pem), settings.contact, http, wall_clock=time.time)
@@ -111,6 +118,7 @@ def webhook_provider(
     clock: Callable[[], float] = time.monotonic,
 ) -> Provider:
     """Servers of the application's own."""
+    from services.push.adapters.provider_webhook import WebhookProvider  # noqa: PLC0415
 
     def provider(secret: bytes) -> Provider:
         return WebhookProvider(secret.decode().strip(), http, wall_clock=time.time)
@@ -125,6 +133,8 @@ def _http(
     allows_private_networks: bool,
     max_per_host: int | None = None,
 ) -> OutboundHttp:
+    from whimbrel.runtime.outbound_http import OutboundHttp  # noqa: PLC0415
+
     delivery = settings.delivery
     http = OutboundHttp(
         allows_private_networks=allows_private_networks,

@@ -15,7 +15,7 @@ from services.push.usecases.look_after_events import LookAfterEvents
 from services.push.webhook_servicer import Delivery, WebhookServicer
 from whimbrel.api.push.v1 import webhooks_pb2, webhooks_pb2_grpc
 from whimbrel.runtime.chassis import Chassis
-from whimbrel.runtime.outbound_http import origin_of
+from whimbrel.runtime.http_answer import origin_of
 from whimbrel.runtime.stores import Database
 from whimbrel.runtime.webhook_client import WebhookClient, open_webhook_client
 from whimbrel.runtime.webhook_settings import WebhookSettings

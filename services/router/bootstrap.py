@@ -14,8 +14,8 @@ from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.serve import ServiceSpec
-from whimbrel.runtime.stores import open_redis
 
 _log = get_logger(__name__)
 

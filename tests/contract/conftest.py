@@ -9,8 +9,9 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.stores import Database, open_mongo
 
 OpenDatabase = Callable[[str], Awaitable[Database]]
 OpenEmptyRedis = Callable[[], Awaitable[Redis]]

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from services.router.adapters.directory_redis import RedisDirectory
 from services.router.ports import Directory
 from whimbrel.api.router.v1 import router_pb2
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.memory_directory import MemoryDirectory
 
 LEASE_SECONDS = 10.0

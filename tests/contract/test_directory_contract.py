@@ -24,8 +24,8 @@ from tests.contract.directory_stores import (
 )
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 
 __all__ = ["directory", "store"]
 

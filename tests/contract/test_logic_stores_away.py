@@ -41,8 +41,9 @@ from services.logic.ports import (
     WorkerLeases,
 )
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import open_mongo, open_redis
+from whimbrel.runtime.stores import open_mongo
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore

@@ -10,8 +10,9 @@ import pytest
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from redis import exceptions
 
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.stores import Database, open_mongo
 
 DATABASE = "test_opened_stores"
 

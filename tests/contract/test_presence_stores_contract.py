@@ -10,8 +10,9 @@ from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.watchers_redis import RedisWatchers
 from services.logic.signal_ports import LastSeenStore, Watchers
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import open_mongo, open_redis
+from whimbrel.runtime.stores import open_mongo
 from whimbrel.testing.memory_stores.presence_stores import MemoryLastSeenStore, MemoryWatchers
 
 NOW = 1_800_000_000_000

@@ -13,8 +13,8 @@ from services.logic.ports import PushQueue
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.traceparent import TraceContext
 from whimbrel.runtime.push_stream import STREAM_KEY, decode_job
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.memory_stores.push_queue import MemoryPushQueue
 
 BOUND = 1000

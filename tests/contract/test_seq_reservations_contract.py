@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.ports import SeqReservations
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 
 

@@ -11,8 +11,8 @@ from services.logic.adapters.undelivered_index_redis import RedisUndeliveredInde
 from services.logic.domain.model import UndeliveredEntry
 from services.logic.ports import UndeliveredMarks
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.memory_stores.undelivered_index import MemoryUndeliveredIndex
 
 CHAT = "d:alice:bob"

@@ -12,8 +12,8 @@ from services.logic.domain.history import MAX_COUNTED, ConversationState, Unread
 from services.logic.history_ports import UnreadIndex
 from tests.contract.conftest import OpenEmptyRedis
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.memory_stores.unread_index import MemoryUnreadIndex
 
 CHAT = "d:alice:bob"

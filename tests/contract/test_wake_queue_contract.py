@@ -10,8 +10,8 @@ from services.push.domain.wakes import Wake
 from services.push.wake_ports import Settlement, WakeQueue
 from tests.contract.conftest import OpenEmptyRedis
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.memory_stores.wake_queue import MemoryWakeQueue
 
 NOW = 1_700_000_000_000

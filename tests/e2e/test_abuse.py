@@ -14,7 +14,7 @@ from tests.e2e.raw_http2 import RawHttp2
 from whimbrel.client import Client, connect
 from whimbrel.local.stack import Stack, StackSpec
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
 
 ABUSES: Final = (
     RawHttp2.stay_half_open,

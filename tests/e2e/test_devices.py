@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from services.access.bootstrap import SERVICE
 from services.access.settings import AccessSettings, DeviceSettings
@@ -19,10 +20,17 @@ from whimbrel.runtime.auth_settings import AuthSettings
 from whimbrel.runtime.settings import PodSettings, RouterTarget
 from whimbrel.testing.servers import running_service
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 BYE = access_pb2.ConnectRequest(bye=access_pb2.Bye())
 ACCOUNT = access_pb2.CURSOR_SCOPE_ACCOUNT
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    """One stack for all, so each test has an account of its own."""
+    async with Stack.start(StackSpec(gateway=0, push=0, drain=0)) as started:
+        yield started
 
 
 @asynccontextmanager
@@ -37,51 +45,50 @@ async def device(
         yield client, welcome
 
 
-async def test_what_a_device_gets_is_its_own_or_the_accounts_affair() -> None:
+async def test_what_a_device_gets_is_its_own_or_the_accounts_affair(stack: Stack) -> None:
     """The example: head 150 and 200, phone A, then phone B in both scopes."""
-    async with Stack.start(StackSpec(push=0)) as stack:
-        bob = connect(stack.endpoints, stack.token("bob"), device="desk")
+    bob = connect(stack.endpoints, stack.token("bob"), device="desk")
 
-        async def say(count: int) -> None:
-            await asyncio.gather(*(bob.send("alice", f"message {n}") for n in range(count)))
+    async def say(count: int) -> None:
+        await asyncio.gather(*(bob.send("alice", f"message {n}") for n in range(count)))
 
-        async with bob:
-            await say(150)
-            async with device(stack, "phone-a", 100) as (phone, welcome):
-                assert (welcome.first_seq, welcome.head) == (101, 150)
-                assert await phone.seqs(50) == list(range(101, 151))
-                await phone.say(ack(150, confirm_now=True))
-                assert (await phone.next("ack_confirmed")).cursor == 150
-                await phone.say(BYE)
-                await phone.ended()
+    async with bob:
+        await say(150)
+        async with device(stack, "phone-a", 100) as (phone, welcome):
+            assert (welcome.first_seq, welcome.head) == (101, 150)
+            assert await phone.seqs(50) == list(range(101, 151))
+            await phone.say(ack(150, confirm_now=True))
+            assert (await phone.next("ack_confirmed")).cursor == 150
+            await phone.say(BYE)
+            await phone.ended()
 
-            await say(50)
-            async with AsyncExitStack() as devices:
-                phone, welcome = await devices.enter_async_context(device(stack, "phone-a", 150))
-                assert (welcome.first_seq, welcome.head) == (151, 200)
-                assert await phone.seqs(50) == list(range(151, 201))  # and acknowledges none
+        await say(50)
+        async with AsyncExitStack() as devices:
+            phone, welcome = await devices.enter_async_context(device(stack, "phone-a", 150))
+            assert (welcome.first_seq, welcome.head) == (151, 200)
+            assert await phone.seqs(50) == list(range(151, 201))  # and acknowledges none
 
-                other, welcome = await devices.enter_async_context(device(stack, "phone-c", 120))
-                assert welcome.first_seq == 121
-                assert await other.seqs(80) == list(range(121, 201))
+            other, welcome = await devices.enter_async_context(device(stack, "phone-c", 120))
+            assert welcome.first_seq == 121
+            assert await other.seqs(80) == list(range(121, 201))
 
-                other, welcome = await devices.enter_async_context(
-                    device(stack, "phone-b", 120, cursor_scope=ACCOUNT)
-                )
-                assert welcome.first_seq == 151
-                assert await other.seqs(50) == list(range(151, 201))
-
-            tablet = connect(
-                stack.endpoints,
-                stack.token("alice"),
-                device="tablet",
-                platform="tablet",
-                cursor=120,
-                account_scope=True,
+            other, welcome = await devices.enter_async_context(
+                device(stack, "phone-b", 120, cursor_scope=ACCOUNT)
             )
-            async with tablet:
-                events = tablet.events()
-                assert [(await anext(events)).seq for _ in range(50)] == list(range(151, 201))
+            assert welcome.first_seq == 151
+            assert await other.seqs(50) == list(range(151, 201))
+
+        tablet = connect(
+            stack.endpoints,
+            stack.token("alice"),
+            device="tablet",
+            platform="tablet",
+            cursor=120,
+            account_scope=True,
+        )
+        async with tablet:
+            events = tablet.events()
+            assert [(await anext(events)).seq for _ in range(50)] == list(range(151, 201))
 
 
 async def ended(client: Any) -> CloseCode | None:
@@ -92,9 +99,9 @@ async def ended(client: Any) -> CloseCode | None:
     return ending.value.code
 
 
-async def test_limits_hold_across_pods_and_end_clients_for_good() -> None:
+async def test_limits_hold_across_pods_and_end_clients_for_good(stack: Stack) -> None:
     limits = DeviceSettings(limits={"phone": 1, "desktop": 2}, policies={"desktop": "refuse"})
-    async with Stack.start(StackSpec(push=0)) as stack, AsyncExitStack() as running:
+    async with AsyncExitStack() as running:
         # Pods of the same stack, in this process: its own know no limits.
         pods = [
             await running.enter_async_context(
@@ -114,28 +121,28 @@ async def test_limits_hold_across_pods_and_end_clients_for_good() -> None:
             for number in (8, 9)
         ]
 
-        def alice(name: str, platform: str, pod: int) -> Any:
-            token = stack.token("alice")
+        def carol(name: str, platform: str, pod: int) -> Any:
+            token = stack.token("carol")
             return connect(pods[pod].address, token, device=name, platform=platform)
 
-        first = await running.enter_async_context(alice("p1", "phone", 0))
-        second = await running.enter_async_context(alice("p2", "phone", 1))
+        first = await running.enter_async_context(carol("p1", "phone", 0))
+        second = await running.enter_async_context(carol("p2", "phone", 1))
         assert await ended(first) is CloseCode.KICKED
 
         desks = [
-            await running.enter_async_context(alice(f"d{pod}", "desktop", pod)) for pod in (0, 1)
+            await running.enter_async_context(carol(f"d{pod}", "desktop", pod)) for pod in (0, 1)
         ]
         with pytest.raises(ConnectionClosed) as refusal:
-            await running.enter_async_context(alice("d2", "desktop", 0))
+            await running.enter_async_context(carol("d2", "desktop", 0))
         assert refusal.value.code is CloseCode.TOO_MANY_DEVICES
 
         # The newest of one device wins, wherever it is; so does a person who wants it back.
-        newer = await running.enter_async_context(alice("d0", "desktop", 1))
+        newer = await running.enter_async_context(carol("d0", "desktop", 1))
         assert await ended(desks[0]) is CloseCode.SUPERSEDED
-        back = await running.enter_async_context(alice("p1", "phone", 0))
+        back = await running.enter_async_context(carol("p1", "phone", 0))
         assert await ended(second) is CloseCode.KICKED
 
-        receipt = await desks[1].send("alice", "a note")
+        receipt = await desks[1].send("carol", "a note")
         for client in (newer, back):
             event = await asyncio.wait_for(anext(client.events()), 20)
             assert event.message_id == receipt.message_id

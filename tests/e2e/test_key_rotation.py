@@ -6,11 +6,14 @@ import time
 
 import httpx
 import jwt
+import pytest
 
 from tests.waiting import PATIENCE_SECONDS, until
 from whimbrel.client import CloseCode, ConnectionClosed, connect
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.runtime.key_ring import KeyRing
+
+pytestmark = pytest.mark.alone
 
 PASSWORD = "correct horse"
 WITHIN_SECONDS = 2.0
@@ -34,7 +37,7 @@ async def answers(http: httpx.AsyncClient, token: str) -> bool:
 
 async def test_keys_are_rotated_without_logging_anybody_out() -> None:
     async with (
-        Stack.start(StackSpec(access=2)) as stack,
+        Stack.start(StackSpec(access=2, push=0, drain=0)) as stack,
         httpx.AsyncClient(base_url=stack.gateway_url, timeout=PATIENCE_SECONDS) as http,
     ):
         folder = stack.folder

@@ -17,27 +17,34 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import pytest_asyncio
 from pymongo import AsyncMongoClient
 
-from tests.e2e.e2e_world import stack_of
 from tests.waiting import until
 from whimbrel.client import Client, connect
-from whimbrel.local.stack import Stack
+from whimbrel.local.stack import Stack, StackSpec
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 ROOT = Path(__file__).resolve().parents[2]
 Process = asyncio.subprocess.Process
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    """One stack for all, so each test has a sender of its own."""
+    async with Stack.start(StackSpec(gateway=0, push=0, drain=0)) as started:
+        yield started
+
+
 @asynccontextmanager
-async def mortal(stack: Stack, store: Path, *what: str) -> AsyncIterator[Process]:
+async def mortal(stack: Stack, user: str, store: Path, *what: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.e2e.mortal_client",
         stack.endpoints[0],
-        stack.token("alice"),
+        stack.token(user),
         str(store),
         *what,
         cwd=ROOT,
@@ -112,19 +119,19 @@ async def bob_on(stack: Stack) -> AsyncIterator[Recipient]:
             listening.cancel()
 
 
-async def stored(stack: Stack) -> Counter[str]:
-    """How often each client_message_id of alice's phone is in the database."""
+async def stored(stack: Stack, user: str) -> Counter[str]:
+    """How often each client_message_id of this user is in the database."""
     client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(stack.mongo_url)
     try:
-        found = client.whimbrel.messages.find({"sender": "alice"}, {"client_message_id": 1})
+        found = client.whimbrel.messages.find({"sender": user}, {"client_message_id": 1})
         return Counter([str(document["client_message_id"]) async for document in found])
     finally:
         await client.close()
 
 
-async def finished(stack: Stack, store: Path) -> dict[str, int]:
+async def finished(stack: Stack, user: str, store: Path) -> dict[str, int]:
     """Start the client again on its store; the receipts of what it sent once more."""
-    async with mortal(stack, store, "finish") as process:
+    async with mortal(stack, user, store, "finish") as process:
         lines = await lines_until(process, "finished")
         async with asyncio.timeout(20):
             assert await process.wait() == 0
@@ -133,13 +140,14 @@ async def finished(stack: Stack, store: Path) -> dict[str, int]:
 
 
 async def test_a_client_killed_before_its_answer_sends_again_and_one_message_is_seen(
+    stack: Stack,
     tmp_path: Path,
 ) -> None:
     """Logic stands still while the client is killed, so the message is stored after its death:
     the id on its disk is all that knows of it."""
     store = tmp_path / "phone.sqlite3"
-    async with stack_of(access=1, logic=1) as stack, bob_on(stack) as bob:
-        async with mortal(stack, store, "send", "words", "1", "1") as process:
+    async with bob_on(stack) as bob:
+        async with mortal(stack, "alice", store, "send", "words", "1", "1") as process:
             await lines_until(process, "attached")
             os.kill(stack.pid("logic-0"), signal.SIGSTOP)
             try:
@@ -151,28 +159,31 @@ async def test_a_client_killed_before_its_answer_sends_again_and_one_message_is_
                 os.kill(stack.pid("logic-0"), signal.SIGCONT)
         assert outbox_of(store) == ["words-0"]
         await bob.until_seen({"words-0"})
-        receipts = await finished(stack, store)
+        receipts = await finished(stack, "alice", store)
         assert receipts == {"words-0": bob.message_ids["words-0"]}, "the answer to the first one"
         assert outbox_of(store) == []
-        async with mortal(stack, store, "send", "after", "1", "1") as process:
+        async with mortal(stack, "alice", store, "send", "after", "1", "1") as process:
             await lines_until(process, "attached")
             await go(process)
             await lines_until(process, "receipt")
         await bob.until_seen({"after-0"})
         assert bob.seen == {"words-0": 1, "after-0": 1}
-        assert await stored(stack) == {"words-0": 1, "after-0": 1}
+        assert await stored(stack, "alice") == {"words-0": 1, "after-0": 1}
 
 
 async def test_a_client_killed_at_any_moment_of_a_flood_loses_and_doubles_nothing(
+    stack: Stack,
     tmp_path: Path,
 ) -> None:
     random = Random(3)
     store = tmp_path / "phone.sqlite3"
     accepted: set[str] = set()
     left_over: set[str] = set()
-    async with stack_of(access=1, logic=1) as stack, bob_on(stack) as bob:
+    async with bob_on(stack) as bob:
         for life in range(4):
-            async with mortal(stack, store, "send", f"life{life}", "10000", "20") as process:
+            async with mortal(
+                stack, "carol", store, "send", f"life{life}", "10000", "20"
+            ) as process:
                 await lines_until(process, "attached")
                 await go(process)
                 lines = await lines_until(process, "receipt")
@@ -184,11 +195,11 @@ async def test_a_client_killed_at_any_moment_of_a_flood_loses_and_doubles_nothin
             left = set(outbox_of(store))
             assert left, "it was killed in mid-send"
             left_over |= left
-            receipts = await finished(stack, store)
+            receipts = await finished(stack, "carol", store)
             assert set(receipts) == left
             assert outbox_of(store) == []
         await bob.until_seen(accepted | left_over)
         assert set(bob.seen.values()) == {1}, "nothing is seen twice"
-        in_database = await stored(stack)
+        in_database = await stored(stack, "carol")
         assert set(in_database.values()) == {1}, "nothing is stored twice"
         assert accepted | left_over <= set(in_database)

@@ -62,6 +62,7 @@ async def test_two_logic_processes_keep_shared_timelines_dense() -> None:
         assert len(workers) == 2, "both Logic pods must have written"
 
 
+@pytest.mark.alone
 async def test_a_flushed_redis_loses_nothing_and_live_delivery_is_back_in_three_seconds() -> None:
     async with stack_of() as stack, crowd_of(stack, 40, seed=3) as crowd:
         attempts = {user: client.statistics().streams for user, client in crowd.clients.items()}

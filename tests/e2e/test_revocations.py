@@ -15,6 +15,8 @@ from tests.waiting import PATIENCE_SECONDS
 from whimbrel.client import Client, CloseCode, ConnectionClosed, connect
 from whimbrel.local.stack import Stack, StackSpec
 
+pytestmark = pytest.mark.alone
+
 PODS = 3
 WITHIN_SECONDS = 2.0
 PASSWORD = "correct horse"
@@ -71,7 +73,7 @@ async def revoked_everywhere(
 
 async def test_a_logout_holds_on_every_pod_within_two_seconds() -> None:
     async with (
-        Stack.start(StackSpec(access=PODS, logic=2)) as stack,
+        Stack.start(StackSpec(access=PODS, logic=2, push=0, drain=0)) as stack,
         httpx.AsyncClient(base_url=stack.gateway_url, timeout=PATIENCE_SECONDS) as http,
     ):
         for user, path in (("alice", "/v1/logins/current"), ("bob", "/v1/logins")):

@@ -57,7 +57,8 @@ async def flood(alice: Client, groups: list[str], seconds: float, rss: list[int]
     [30.0, pytest.param(600.0, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
 )
 async def test_clients_that_never_read_cost_the_pod_a_bounded_memory(seconds: float) -> None:
-    async with Stack.start(StackSpec(access=1, logic=1)) as stack, AsyncExitStack() as hold:
+    spec = StackSpec(gateway=0, drain=0)
+    async with Stack.start(spec) as stack, AsyncExitStack() as hold:
         names = [f"deaf-{number}" for number in range(DEAF)]
         for user in names:
             await open_and_never_read(stack, user, hold)

@@ -22,7 +22,7 @@ def resends(crowd: Crowd) -> int:
 async def test_sends_wait_for_a_mongod_that_is_killed_and_comes_back() -> None:
     """SIGKILL in mid-traffic, away for longer than the 10 s deadline of a send: the server says
     "outcome unknown", the SDK sends again with the same id, and each message exists once."""
-    spec = StackSpec(access=1, logic=2, restart=False)
+    spec = StackSpec(access=1, logic=2, gateway=0, drain=0, restart=False)
     async with Stack.start(spec) as stack, crowd_of(stack, 20, seed=5) as crowd:
         talking = asyncio.create_task(crowd.talk(2_000, at_once=40, timeout_seconds=100))
         await until(lambda: len(crowd.history.sent) >= 500)
@@ -43,7 +43,7 @@ async def test_sends_wait_for_a_mongod_that_is_killed_and_comes_back() -> None:
 
 
 async def test_messages_are_accepted_while_redis_is_away_and_delivered_when_it_is_back() -> None:
-    spec = StackSpec(access=2, logic=2, restart=False)
+    spec = StackSpec(access=2, logic=2, gateway=0, drain=0, restart=False)
     async with Stack.start(spec) as stack, crowd_of(stack, 20, seed=6) as crowd:
         await crowd.talk(200, at_once=20)
         await stack.kill("redis", signal.SIGKILL)

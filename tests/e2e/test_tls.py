@@ -6,9 +6,11 @@ import asyncio
 import json
 import ssl
 import urllib.request
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.tls_client import shown
 from tests.waiting import PATIENCE_SECONDS, until
@@ -17,6 +19,14 @@ from whimbrel.core.errors import ErrorCode
 from whimbrel.local.cluster import list_pods
 from whimbrel.local.errors import StackError
 from whimbrel.local.stack import Stack, StackSpec
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    async with Stack.start(StackSpec(access=2, tls=True)) as started:
+        yield started
 
 
 def health_over_https(url: str, ca_file: str) -> dict[str, str]:
@@ -29,57 +39,55 @@ def health_over_https(url: str, ca_file: str) -> dict[str, str]:
     return found
 
 
-async def test_people_talk_over_tls_through_moves_and_renewals() -> None:
-    async with Stack.start(StackSpec(access=2, tls=True)) as stack:
-        ca_file = stack.record.ca_file
-        assert stack.tls == Tls(ca_file=ca_file)
-        assert await asyncio.to_thread(health_over_https, stack.gateway_url, ca_file)
-        # Nobody without a certificate hears which pods there are.
-        with pytest.raises(StackError, match="does not answer"):
-            await list_pods(stack.router_addresses)
-        assert len(await list_pods(stack.router_addresses, dial=stack.dial)) >= 6
+async def test_people_talk_over_tls_through_moves_and_renewals(stack: Stack) -> None:
+    ca_file = stack.record.ca_file
+    assert stack.tls == Tls(ca_file=ca_file)
+    assert await asyncio.to_thread(health_over_https, stack.gateway_url, ca_file)
+    # Nobody without a certificate hears which pods there are.
+    with pytest.raises(StackError, match="does not answer"):
+        await list_pods(stack.router_addresses)
+    assert len(await list_pods(stack.router_addresses, dial=stack.dial)) >= 6
 
-        async with (
-            connect(stack.endpoints[0], stack.token("alice"), tls=stack.tls) as alice,
-            connect(stack.endpoints[0], stack.token("bob"), tls=stack.tls) as bob,
-        ):
-            events = bob.events()
-            await alice.send("bob", "one")
-            assert (await anext(events)).text == "one"
+    async with (
+        connect(stack.endpoints[0], stack.token("alice"), tls=stack.tls) as alice,
+        connect(stack.endpoints[0], stack.token("bob"), tls=stack.tls) as bob,
+    ):
+        events = bob.events()
+        await alice.send("bob", "one")
+        assert (await anext(events)).text == "one"
 
-            before = await shown(stack.endpoints[0], Path(ca_file))
-            for name in stack.pods:
-                stack.renew_certificate(name)
+        before = await shown(stack.endpoints[0], Path(ca_file))
+        for name in stack.pods:
+            stack.renew_certificate(name)
 
-            async def is_renewed() -> bool:
-                return await shown(stack.endpoints[0], Path(ca_file)) != before
+        async def is_renewed() -> bool:
+            return await shown(stack.endpoints[0], Path(ca_file)) != before
 
-            await until(is_renewed)
-            await alice.send("bob", "two")
-            assert (await anext(events)).text == "two"
-            assert alice.statistics().streams == bob.statistics().streams == 1, "nobody was cut"
+        await until(is_renewed)
+        await alice.send("bob", "two")
+        assert (await anext(events)).text == "two"
+        assert alice.statistics().streams == bob.statistics().streams == 1, "nobody was cut"
 
-            # A pod with the newest certificates finds the others, and the sessions move there.
-            await stack.restart_role("access")
-            await alice.send("bob", "three")
-            assert (await anext(events)).text == "three"
+        # A pod with the newest certificates finds the others, and the sessions move there.
+        await stack.restart_role("access")
+        await alice.send("bob", "three")
+        assert (await anext(events)).text == "three"
 
 
-async def test_a_client_that_does_not_believe_the_stack_does_not_talk_to_it() -> None:
-    async with Stack.start(StackSpec(tls=True)) as stack:
-        for tls in (False, True):  # plain, and with the system's authorities
-            client = connect(stack.endpoints, stack.token("alice"), tls=tls, timeout_seconds=2)
-            with pytest.raises(WhimbrelError) as refused:
-                async with client:
-                    pass
-            assert refused.value.code is ErrorCode.DEADLINE_EXCEEDED
-        with pytest.raises(ValueError, match=r"cannot be used: No such file"):
-            connect(stack.endpoints, "token", tls=Tls(ca_file="/nowhere/ca.pem"))
-        named = Tls(ca_file=stack.record.ca_file, server_name="elsewhere.example.org")
-        client = connect(stack.endpoints, stack.token("alice"), tls=named, timeout_seconds=2)
-        with pytest.raises(WhimbrelError):
+async def test_a_client_that_does_not_believe_the_stack_does_not_talk_to_it(stack: Stack) -> None:
+    for tls in (False, True):  # plain, and with the system's authorities
+        client = connect(stack.endpoints, stack.token("alice"), tls=tls, timeout_seconds=2)
+        with pytest.raises(WhimbrelError) as refused:
             async with client:
                 pass
-        named = Tls(ca_file=stack.record.ca_file, server_name="whimbrel-pod")
-        async with connect(stack.endpoints, stack.token("alice"), tls=named) as alice:
-            assert alice.statistics().streams == 1
+        assert refused.value.code is ErrorCode.DEADLINE_EXCEEDED
+    with pytest.raises(ValueError, match=r"cannot be used: No such file"):
+        connect(stack.endpoints, "token", tls=Tls(ca_file="/nowhere/ca.pem"))
+    named = Tls(ca_file=stack.record.ca_file, server_name="elsewhere.example.org")
+    client = connect(stack.endpoints, stack.token("alice"), tls=named, timeout_seconds=2)
+    with pytest.raises(WhimbrelError):
+        async with client:
+            pass
+    named = Tls(ca_file=stack.record.ca_file, server_name="whimbrel-pod")
+    async with connect(stack.endpoints, stack.token("alice"), tls=named) as alice:
+        assert alice.statistics().streams == 1

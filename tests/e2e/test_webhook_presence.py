@@ -4,9 +4,10 @@ and also when the pod of those who were there is killed."""
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.hosted import hosted
 from tests.waiting import until
@@ -14,10 +15,21 @@ from whimbrel.client import Client, connect
 from whimbrel.local.stack import Stack
 from whimbrel.testing.host_product import HostProduct
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
 CHAT = "d:alice:bob"
 EVERYTHING = "message.sent,message.delivered,message.read,user.online,user.offline"
+
+Hosted = tuple[Stack, HostProduct]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hosted]:
+    """One stack for all, so each test has people of its own."""
+    folder = tmp_path_factory.mktemp("host")
+    settings = {"events": EVERYTHING, "events_offline_seconds": "2"}
+    async with hosted(folder, access=2, logic=2, **settings) as made:
+        yield made
 
 
 def person(stack: Stack, user: str, device: str = "phone") -> Client:
@@ -35,9 +47,9 @@ async def take_everything(client: Client) -> None:
         pass
 
 
-async def test_a_message_is_heard_of_as_sent_then_delivered_then_read(tmp_path: Path) -> None:
+async def test_a_message_is_heard_of_as_sent_then_delivered_then_read(running: Hosted) -> None:
+    stack, host = running
     async with (
-        hosted(tmp_path, events=EVERYTHING) as (stack, host),
         person(stack, "alice") as alice,
         person(stack, "bob") as bob,
     ):
@@ -54,36 +66,30 @@ async def test_a_message_is_heard_of_as_sent_then_delivered_then_read(tmp_path: 
         ]
 
 
-async def test_a_second_device_and_a_move_are_neither_online_nor_offline(tmp_path: Path) -> None:
-    async with hosted(tmp_path, access=2, events=EVERYTHING, events_offline_seconds="2") as (
-        stack,
-        host,
-    ):
-        async with person(stack, "alice"):
-            await until(lambda: host.heard("alice"))
-            async with person(stack, "alice", "desk"):
-                # Both pods go away, one after the other, and the devices move.
-                await stack.restart_role("access")
-                await hears_of(stack, host, "carol")
-        await until(lambda: ("user.offline", "alice") in host.heard("alice"))
-        await until(lambda: ("user.offline", "carol") in host.heard("carol"))
-        assert [kind for kind, _ in host.heard("alice")] == ["user.online", "user.offline"]
+async def test_a_second_device_and_a_move_are_neither_online_nor_offline(running: Hosted) -> None:
+    stack, host = running
+    async with person(stack, "carol"):
+        await until(lambda: host.heard("carol"))
+        async with person(stack, "carol", "desk"):
+            # Both pods go away, one after the other, and the devices move.
+            await stack.restart_role("access")
+            await hears_of(stack, host, "dave")
+    await until(lambda: ("user.offline", "carol") in host.heard("carol"))
+    await until(lambda: ("user.offline", "dave") in host.heard("dave"))
+    assert [kind for kind, _ in host.heard("carol")] == ["user.online", "user.offline"]
 
 
 async def test_those_whose_pod_was_killed_with_logic_are_offline_and_come_back(
-    tmp_path: Path,
+    running: Hosted,
 ) -> None:
-    async with hosted(tmp_path, logic=2, events=EVERYTHING, events_offline_seconds="2") as (
-        stack,
-        host,
-    ):
-        async with person(stack, "alice"):
-            await until(lambda: host.heard("alice"))
-            await stack.kill("logic-0")
-        await until(lambda: ("user.offline", "alice") in host.heard("alice"), seconds=90)
-        await hears_of(stack, host, "alice", 3)
-        kinds = [kind for kind, _ in host.heard("alice")]
-        assert kinds[:3] == ["user.online", "user.offline", "user.online"]
+    stack, host = running
+    async with person(stack, "erin"):
+        await until(lambda: host.heard("erin"))
+        await stack.kill("logic-0")
+    await until(lambda: ("user.offline", "erin") in host.heard("erin"), seconds=90)
+    await hears_of(stack, host, "erin", 3)
+    kinds = [kind for kind, _ in host.heard("erin")]
+    assert kinds[:3] == ["user.online", "user.offline", "user.online"]
 
 
 async def hears_of(stack: Stack, host: HostProduct, user: str, count: int = 1) -> None:

@@ -188,7 +188,7 @@ async def test_a_killed_supervisor_takes_everything_with_it_and_is_no_obstacle(
 async def test_a_signal_stops_a_stack_in_the_foreground(
     terminal: Terminal, number: signal.Signals
 ) -> None:
-    process = await terminal.start("up", "--push", "0")
+    process = await terminal.start("up", "--push", "0", "--gateway", "0", "--drain", "0")
     async with asyncio.timeout(SECONDS):
         await until(process, b"Ctrl-C stops it")
         processes = terminal.processes()

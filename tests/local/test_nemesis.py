@@ -190,13 +190,14 @@ async def test_three_members_keep_their_data_over_a_restart_and_never_become_one
 
 async def test_one_member_grows_into_three(tmp_path: Path) -> None:
     for members in (1, 3):
-        async with Stack.start(StackSpec(data=tmp_path, mongo_members=members)) as stack:
+        spec = StackSpec(data=tmp_path, mongo_members=members, gateway=0, push=0, drain=0)
+        async with Stack.start(spec) as stack:
             await assert_delivers(stack, seed=members)
             assert await stored(stack) == (40 if members == 1 else 80)
 
 
 async def test_the_clock_of_a_logic_pod_steps_and_ids_never_go_back() -> None:
-    async with Stack.start(StackSpec(clocks=True)) as stack:
+    async with Stack.start(StackSpec(clocks=True, gateway=0, push=0, drain=0)) as stack:
         assert "clock" in kinds_of(stack)
         clock = stack.folder.clock("logic-0")
         async with run_of(stack, "clock") as run:
@@ -215,6 +216,6 @@ async def test_the_clock_of_a_logic_pod_steps_and_ids_never_go_back() -> None:
 
 
 async def test_a_stack_that_does_not_heal_itself_is_refused() -> None:
-    async with Stack.start(StackSpec(restart=False, push=0)) as stack:
+    async with Stack.start(StackSpec(restart=False, gateway=0, push=0, drain=0)) as stack:
         with pytest.raises(StackError, match="starts its parts again"):
             Nemesis(stack, kinds=("kill",), seed=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from whimbrel.local.errors import StackError
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.runtime.auth import open_verifier
 from whimbrel.runtime.auth_settings import AuthSettings
+
+# For what is true of any stack: each service costs its start.
+SMALL = StackSpec(gateway=0, push=0, drain=0)
 
 
 async def test_killed_parts_are_back_on_their_ports_and_nothing_is_left_at_the_end() -> None:
@@ -49,7 +53,7 @@ async def test_killed_parts_are_back_on_their_ports_and_nothing_is_left_at_the_e
 
 
 async def test_without_restart_a_killed_pod_stays_dead_until_revived() -> None:
-    async with Stack.start(StackSpec(restart=False)) as stack:
+    async with Stack.start(replace(SMALL, restart=False)) as stack:
         await stack.kill("logic-0")
         assert "logic-0" not in stack.server_pids()
         await stack.revive("logic-0")
@@ -94,6 +98,6 @@ async def test_a_stack_without_access_is_refused() -> None:
 
 
 async def test_an_unknown_part_is_refused_with_those_there_are() -> None:
-    async with Stack.start(StackSpec(push=0)) as stack:
+    async with Stack.start(SMALL) as stack:
         with pytest.raises(StackError, match=r"no 'logic-7', it has: .*logic-0"):
             await stack.kill("logic-7")

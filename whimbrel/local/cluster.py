@@ -19,6 +19,8 @@ _POLL_SECONDS = 0.05
 
 async def is_serving(address: str, dial: Dial = open_channel) -> bool:
     """Whether the process at host:port reports SERVING now, for all that it serves."""
+    if not await _listens(address):
+        return False
     async with dial(address) as channel:
         try:
             answer = await health_pb2_grpc.HealthStub(channel).Check(
@@ -27,6 +29,18 @@ async def is_serving(address: str, dial: Dial = open_channel) -> bool:
         except grpc.aio.AioRpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def _listens(address: str) -> bool:
+    """Asked many times while a process starts, and a tenth of what a channel costs."""
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:  # TimeoutError is one
+        return False
+    writer.close()
+    return True
 
 
 async def list_pods(

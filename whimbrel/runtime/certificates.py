@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typing import TYPE_CHECKING, Final
 
 from whimbrel.runtime.logs import get_logger
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _log = get_logger(__name__)
 
@@ -111,6 +111,9 @@ class CertificateFiles:
 
 
 def _certificate_in(pem: bytes, path: Path) -> x509.Certificate:
+    # Here, because a pod without TLS can start without it.
+    from cryptography import x509  # noqa: PLC0415
+
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError:
@@ -118,6 +121,10 @@ def _certificate_in(pem: bytes, path: Path) -> x509.Certificate:
 
 
 def _check_pair(chain: bytes, key: bytes, chain_path: Path, key_path: Path) -> None:
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        load_pem_private_key,
+    )
+
     certificate = _certificate_in(chain, chain_path)
     try:
         private = load_pem_private_key(key, password=None)

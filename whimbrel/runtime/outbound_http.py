@@ -11,45 +11,22 @@ import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 
+from whimbrel.runtime.http_answer import (
+    CrowdedError,
+    ForbiddenUrlError,
+    HttpAnswer,
+    NoAnswerError,
+)
+
 MAX_ANSWER_BYTES: Final = 16_384
 CONNECT_SECONDS: Final = 5.0
-
-
-class HttpAnswer(NamedTuple):
-    """What came back, whatever its status."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in any case."""
-    body: bytes
-    is_cut: bool = False
-    """There was more of it, which nobody has read."""
-
-
-class ForbiddenUrlError(Exception):
-    """No URL that we speak to, now or later."""
-
-
-class NoAnswerError(Exception):
-    """The server did not answer, or not in HTTP."""
-
-
-class CrowdedError(Exception):
-    """Too many requests to this host are on their way."""
-
-
-def origin_of(url: str) -> str:
-    """scheme://host:port of a URL, to be shown: what comes after it may be a secret."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}" if host else ""
 
 
 class OutboundHttp:

@@ -1,4 +1,4 @@
-"""Opens Redis and MongoDB with the options that the rules ask for.
+"""Opens MongoDB with the options that the rules ask for.
 
 This is the only file that knows which MongoDB driver is in use. Opening needs no server:
 services start in any order, and the first operation finds out.
@@ -13,13 +13,9 @@ from typing import Any, cast
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.maint_notifications import MaintNotificationsConfig
 
 from whimbrel.runtime.logs import get_logger
-from whimbrel.runtime.settings import MongoSettings, RedisSettings
+from whimbrel.runtime.settings import MongoSettings
 
 _log = get_logger(__name__)
 
@@ -27,31 +23,6 @@ _CLOSE_SECONDS = 2.0
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
-
-
-@asynccontextmanager
-async def open_redis(settings: RedisSettings) -> AsyncIterator[Redis]:
-    """A client that answers bytes. It never repeats a command by itself: a script that was
-    applied and whose answer was lost would apply twice; the callers know what may be repeated.
-    """
-    pool = BlockingConnectionPool.from_url(
-        settings.url,
-        max_connections=settings.max_connections,
-        timeout=settings.timeout_seconds,
-        socket_timeout=settings.timeout_seconds,
-        socket_connect_timeout=settings.timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        # A feature of Redis Enterprise. While it is on, the pool hands out connections that the
-        # server has closed, and each costs a caller an error after a restart of Redis.
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        decode_responses=False,
-    )
-    redis = Redis(connection_pool=pool)
-    try:
-        yield redis
-    finally:
-        await redis.aclose()
-        await pool.disconnect()
 
 
 @asynccontextmanager

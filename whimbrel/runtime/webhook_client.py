@@ -6,16 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whimbrel.core.errors import unavailable
-from whimbrel.runtime.outbound_http import (
-    CrowdedError,
-    ForbiddenUrlError,
-    HttpAnswer,
-    NoAnswerError,
-    OutboundHttp,
-)
-from whimbrel.runtime.webhook_signing import WebhookSigner, read_secrets
+from whimbrel.runtime.http_answer import CrowdedError, ForbiddenUrlError, HttpAnswer, NoAnswerError
+
+if TYPE_CHECKING:
+    from whimbrel.runtime.outbound_http import OutboundHttp
+    from whimbrel.runtime.webhook_signing import WebhookSigner
 
 
 class WebhookClient:
@@ -67,6 +65,10 @@ async def open_webhook_client(
 ) -> AsyncIterator[WebhookClient]:
     """A client with the secrets of the file. Raises INVALID_ARGUMENT when there is none, or one
     that cannot be used."""
+    # Imported by those that have somebody to call: an HTTP client weighs on everybody's start.
+    from whimbrel.runtime.outbound_http import OutboundHttp  # noqa: PLC0415
+    from whimbrel.runtime.webhook_signing import WebhookSigner, read_secrets  # noqa: PLC0415
+
     signer = WebhookSigner(read_secrets(secrets_file))
     http = OutboundHttp(
         allows_private_networks=True,  # no user has a say in where it is

@@ -16,8 +16,8 @@ from services.access.shell.shell import Shell
 from services.access.shell.watch import ShellWatch
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.listener import Listener
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.socket_ends import socket_ends
-from whimbrel.runtime.stores import open_redis
 
 _SAID_NOTHING_BYTES: Final = 256
 """A connection on which no more came has opened no stream: what a client of gRPC says before one is

@@ -11,8 +11,6 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from PIL import Image, ImageOps
-
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
 SIDE: Final = 320
@@ -49,6 +47,9 @@ class PillowThumbnails:
         return await asyncio.shield(future)
 
     def _make(self, content: bytes) -> bytes:
+        # In this thread, when the first picture comes: many gateways never see one.
+        from PIL import Image, ImageOps  # noqa: PLC0415
+
         try:
             with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
                 # Of a JPEG, decode an eighth at once if that is enough: this is its size then.

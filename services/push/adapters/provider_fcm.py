@@ -14,7 +14,8 @@ from services.push.domain.fcm_answers import UNAUTHENTICATED, fcm_outcome, read_
 from services.push.domain.notification import Notification
 from services.push.domain.outcomes import Outcome, Result
 from services.push.domain.retry_after import retry_after_seconds
-from whimbrel.runtime.outbound_http import NoAnswerError, OutboundHttp
+from whimbrel.runtime.http_answer import NoAnswerError
+from whimbrel.runtime.outbound_http import OutboundHttp
 
 
 class FcmProvider:

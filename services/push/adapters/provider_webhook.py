@@ -15,12 +15,8 @@ from services.push.domain.http_answers import webhook_outcome
 from services.push.domain.notification import Notification
 from services.push.domain.outcomes import Outcome, Result
 from services.push.domain.retry_after import retry_after_seconds
-from whimbrel.runtime.outbound_http import (
-    CrowdedError,
-    ForbiddenUrlError,
-    NoAnswerError,
-    OutboundHttp,
-)
+from whimbrel.runtime.http_answer import CrowdedError, ForbiddenUrlError, NoAnswerError
+from whimbrel.runtime.outbound_http import OutboundHttp
 from whimbrel.runtime.webhook_signing import WebhookSigner
 
 

@@ -17,8 +17,8 @@ from services.push.domain.retry_after import retry_after_seconds
 from services.push.webhook_ports import EventQueue, QueuedEvent, TakenKey
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.cancelling import check_cancelled
+from whimbrel.runtime.http_answer import HttpAnswer
 from whimbrel.runtime.logs import get_logger
-from whimbrel.runtime.outbound_http import HttpAnswer
 
 log = get_logger(__name__)
 

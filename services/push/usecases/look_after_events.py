@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from services.push.domain.deliveries import Result, result_of
 from services.push.webhook_ports import EventRecords, RecordedEvent
 from whimbrel.core.errors import WhimbrelError, invalid
-from whimbrel.runtime.outbound_http import HttpAnswer
+from whimbrel.runtime.http_answer import HttpAnswer
 
 MAX_EVENTS: Final = 500
 

@@ -23,9 +23,10 @@ from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.names import direct_conversation
 from whimbrel.local.cluster import wait_registered
 from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
 from whimbrel.runtime.settings_group import SettingsGroup
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.stores import Database, open_mongo
 from whimbrel.testing.servers import running_service
 
 CHAT = direct_conversation("alice", "bob")

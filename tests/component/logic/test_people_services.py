@@ -25,8 +25,9 @@ from whimbrel.api.social.v1 import social_pb2, social_pb2_grpc
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.errors import error_from_rpc
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
-from whimbrel.runtime.stores import Database, open_mongo, open_redis
+from whimbrel.runtime.stores import Database, open_mongo
 from whimbrel.testing.servers import running_service
 
 

@@ -18,8 +18,9 @@ from services.logic.usecases.mark_read import MarkRead
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
 from tests.stores import own_stores
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import Database, open_redis
+from whimbrel.runtime.stores import Database
 
 CHAT = "d:alice:bob"
 GROUP = "g:team"

@@ -18,7 +18,7 @@ from services.logic.domain.events import HostEvent
 from services.push.domain.deliveries import pause_seconds
 from services.push.usecases.deliver_events import MAX_EVENTS, DeliverEvents
 from tests.waiting import until
-from whimbrel.runtime.outbound_http import HttpAnswer
+from whimbrel.runtime.http_answer import HttpAnswer
 from whimbrel.runtime.webhook_client import open_webhook_client
 from whimbrel.testing.memory_stores.event_outbox import MemoryEventOutbox
 

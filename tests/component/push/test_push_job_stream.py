@@ -18,8 +18,8 @@ from services.push.domain.sifting import ReceivedJob
 from services.push.domain.wakes import Wake
 from services.push.ports import GroupLostError
 from whimbrel.runtime.push_stream import CONSUMER_GROUP, STREAM_KEY, StreamJob
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 
 
 def job(seq: int) -> StreamJob:

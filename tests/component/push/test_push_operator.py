@@ -26,8 +26,9 @@ from whimbrel.api.push.v1.push_pb2_grpc import PushServiceStub
 from whimbrel.core.errors import ErrorCode
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.errors import error_from_rpc
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, PodSettings, RedisSettings, RouterTarget
-from whimbrel.runtime.stores import open_mongo, open_redis
+from whimbrel.runtime.stores import open_mongo
 from whimbrel.testing.push_providers.http_server import HttpReply
 from whimbrel.testing.push_providers.web_servers import SECRET, WebhookServer, running_webhook
 from whimbrel.testing.servers import running_service

@@ -22,9 +22,9 @@ from whimbrel.core.errors import ErrorCode
 from whimbrel.local.redis_server import running_redis
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.errors import error_from_rpc
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.registration import Registration
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.servers import running_service
 
 Stub = router_pb2_grpc.RouterServiceStub

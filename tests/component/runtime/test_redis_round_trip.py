@@ -10,9 +10,9 @@ from redis import exceptions
 from redis.asyncio import Redis
 
 from whimbrel.core.errors import WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.redis_round_trip import Argument, round_trip
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 
 SECONDS = 5.0
 

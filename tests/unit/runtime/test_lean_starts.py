@@ -1,0 +1,56 @@
+"""A pod loads what it needs and no more: what is not needed costs every start its time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+_SAYS_WHAT_IS_LOADED = """
+import importlib, json, sys
+importlib.import_module("services." + sys.argv[1] + ".bootstrap")
+print(json.dumps(sorted(sys.modules)))
+"""
+# What a setting asks for is loaded where the setting is read.
+FOR_NOBODY = {
+    "PIL",
+    "aiobotocore",
+    "aiohttp",
+    "google.auth",
+    "h2",
+    "httpx",
+    "kubernetes",
+    "motor",
+    "opentelemetry.exporter",
+    "pywebpush",
+    "requests",
+    "standardwebhooks",
+    "whimbrel.cli",
+    "whimbrel.local",
+    "whimbrel.testing",
+}
+
+
+@pytest.mark.parametrize(
+    ("role", "besides"),
+    [
+        ("access", {"pymongo", "fastapi", "uvicorn"}),
+        ("logic", {"jwt", "fastapi", "uvicorn"}),
+        ("router", {"jwt", "pymongo", "fastapi", "uvicorn"}),
+        ("push", {"jwt", "fastapi", "uvicorn"}),
+        ("gateway", {"redis"}),
+        ("drain", {"jwt", "pymongo", "redis", "fastapi", "uvicorn"}),
+    ],
+)
+def test_a_pod_loads_nothing_that_its_settings_do_not_ask_for(role: str, besides: set[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _SAYS_WHAT_IS_LOADED, role],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    loaded = set(json.loads(ran.stdout))
+    assert f"services.{role}.bootstrap" in loaded
+    assert loaded & (FOR_NOBODY | besides) == set()
