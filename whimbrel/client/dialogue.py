@@ -69,14 +69,17 @@ class Dialogue:
         signals: SignalBook | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.inbox: Inbox[types_pb2.Message] = Inbox(settings.inbox, cursor=cursor, highest=highest)
+        self.signals = signals or SignalBook()
+        limits = settings.inbox
+        if self.signals.tells_delivered:
+            limits = limits.hurried()
+        self.inbox: Inbox[types_pb2.Message] = Inbox(limits, cursor=cursor, highest=highest)
         self.outbox = Outbox(settings.outbox)
         if owner is not None:
             self.outbox.bind(*owner)
         for message in outgoing:
             self.outbox.add(message, was_sent=True)
         self.presence = Presence(settings, heartbeats or {}, surroundings or Surroundings())
-        self.signals = signals or SignalBook()
         self.migration = Migration(settings.welcome_timeout_seconds)
         self.defer_until = -math.inf
         """Loop time before which the application does not want to move."""

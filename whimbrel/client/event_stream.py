@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 from whimbrel import wire
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.client.events import ConnectionClosed, MessageEvent
+from whimbrel.core.attributes import PLAIN
 from whimbrel.core.inbox import Inbox
 from whimbrel.core.inbox_types import Received
 from whimbrel.core.outgoing import BodyKind
+
+_KINDS: Final[dict[int, BodyKind]] = {int(kind): kind for kind in BodyKind}
+"""One that is not here is of a newer peer: bytes to us."""
 
 
 class EventStream:
@@ -34,6 +38,7 @@ class EventStream:
         self._poke = poke
         self._ended = ended
         self._is_waiting = False
+        self._said_ack_at: float | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -44,6 +49,7 @@ class EventStream:
         if self._is_waiting:
             raise RuntimeError("one task at a time may ask for events")
         clock = asyncio.get_running_loop().time
+        inbox = self._inbox
         self._is_waiting = True
         try:
             while True:
@@ -52,8 +58,11 @@ class EventStream:
                     if reason.code is None and reason.__cause__ is None:
                         raise StopAsyncIteration
                     raise reason
-                received = self._inbox.take(clock())
-                self._poke()
+                received = inbox.take(clock())
+                ack_at = inbox.ack_at()
+                if ack_at != self._said_ack_at:  # asking costs less than the writer's look
+                    self._said_ack_at = ack_at
+                    self._poke()
                 if received is not None:
                     return _event(received)
                 self._arrived.clear()
@@ -64,6 +73,7 @@ class EventStream:
 
 def _event(received: Received[types_pb2.Message]) -> MessageEvent:
     message = received.message
+    body = message.body
     return MessageEvent(
         seq=received.seq,
         message_id=message.message_id,
@@ -71,18 +81,13 @@ def _event(received: Received[types_pb2.Message]) -> MessageEvent:
         sender_id=message.sender_id,
         sender_device_id=message.sender_device_id,
         client_message_id=message.client_message_id,
-        kind=_kind(message.body.kind),
-        body=message.body.content,
+        kind=_KINDS.get(body.kind, BodyKind.BYTES),
+        body=body.content,
         sent_at_ms=message.sent_at_ms,
         late=received.is_late,
-        attributes=wire.attributes_of(message.attributes),
+        attributes=(
+            wire.attributes_of(message.attributes) if message.HasField("attributes") else PLAIN
+        ),
         recalled_by=message.recalled_by,
         edited_by=message.edited_by,
     )
-
-
-def _kind(number: int) -> BodyKind:
-    try:
-        return BodyKind(number)
-    except ValueError:  # of a newer peer
-        return BodyKind.BYTES

@@ -58,6 +58,11 @@ class SignalBook:
         self.dropped = 0
         """Events that the application did not take in time."""
 
+    @property
+    def tells_delivered(self) -> bool:
+        """Whether the device takes part in delivered receipts."""
+        return self.is_enabled and self._delivered
+
     # --- streams -----------------------------------------------------------------------------
 
     def wishes(self) -> access_pb2.SignalWishes | None:

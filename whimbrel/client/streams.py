@@ -51,7 +51,8 @@ class SessionStreams:
 
     def poke(self) -> None:
         """The dialogue may have something to write, or a move to make."""
-        self._stirred.set()
+        if self._dialogue.migration.next_attempt() is not None:
+            self._stirred.set()
         if self._present is not None:
             self._present.connection.poke()
 

@@ -47,7 +47,7 @@ class AckTimer(Generic[T]):
 
     def deadline(self, window: Window[T]) -> float | None:
         """When `expire` has something to do; None while everything in flight was given up."""
-        oldest = next(window.flights(), None)
+        oldest = window.oldest
         if oldest is None or window.written <= self._reported:
             return None
         return max(oldest.written_at, self._since) + self._timeout

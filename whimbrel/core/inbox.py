@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Generic, NamedTuple
 
+from whimbrel.core.ack_debt import AckDebt
 from whimbrel.core.inbox_types import (
     InboxLimits,
     InboxStatistics,
@@ -60,18 +61,11 @@ class Inbox(Generic[M]):
         self._waiting: deque[Received[M]] = deque()
         self._current: Received[M] | None = None
         self._lateness = Lateness(self._limits.conversations, highest)
-        self._window_messages = 256
-        self._window_bytes = 256 * 1024
+        self._debt = AckDebt(self._limits)
+        self._most_waiting = 4 * 256
         self._is_attached = False
         self._first_here = 0
         self._head = 0
-        self._acked = 0
-        self._confirmed = 0
-        self._finished_bytes = 0
-        self._ack_since: float | None = None
-        self._last_of_others = 0  # the highest seq that came and is not our own message
-        self._is_hasty = False  # the application leaves: it waits for the confirmation
-        self._is_unheard = False  # the server repeats what was acknowledged on this stream
         self._stuck_seq = 0
         self._stuck_since = 0.0
         self._progressed_at = 0.0
@@ -94,7 +88,7 @@ class Inbox(Generic[M]):
     @property
     def confirmed(self) -> int:
         """The server has stored an ack up to here: delivery never starts below again."""
-        return self._confirmed
+        return self._debt.confirmed
 
     @property
     def has_waiting(self) -> bool:
@@ -105,20 +99,24 @@ class Inbox(Generic[M]):
     def owes_ack(self) -> bool:
         """Whether something is handled and neither acknowledged nor too early for it, or the
         server has not heard the last ack."""
-        return self._is_attached and (self._is_unheard or self._ack_target() > self._acked)
+        return self._is_attached and self._debt.owes(self._ack_target())
 
     @property
     def awaits_confirmation(self) -> bool:
         """Whether an ack of this stream is on its way."""
-        return self._is_attached and self._confirmed < self._acked
+        return self._is_attached and self._debt.awaits_confirmation
+
+    def ack_at(self) -> float | None:
+        """When `ack_due` has something; None while nothing is owed."""
+        return self._debt.due_at(self._ack_target())
 
     def statistics(self) -> InboxStatistics:
         """The figures at this moment."""
         return InboxStatistics(
             handled=max(0, self.handled),
             received=max(0, self._sequence.next_seq - 1),
-            acked=self._acked,
-            confirmed=self._confirmed,
+            acked=self._debt.acked,
+            confirmed=self._debt.confirmed,
             waiting=len(self._waiting),
             held=self._sequence.held,
             repeats=self._repeats,
@@ -143,8 +141,7 @@ class Inbox(Generic[M]):
         RemoteProtocolError, and nothing changed, when `first_seq` is no seq."""
         if first_seq < 1:
             raise RemoteProtocolError("numbers begin at 1")
-        self._window_messages = max(1, window_messages)
-        self._window_bytes = max(1, window_bytes)
+        self._most_waiting = 4 * max(1, window_messages)
         if self._sequence.next_seq == 0:
             self._sequence.restart(first_seq)
         elif first_seq > self._sequence.next_seq:
@@ -155,10 +152,7 @@ class Inbox(Generic[M]):
         self._is_attached = True
         self._head = head
         self._first_here = first_seq
-        self._acked = self._confirmed = first_seq - 1
-        self._is_unheard = self._is_hasty = False
-        self._finished_bytes = 0
-        self._ack_since = None
+        self._debt.attached(first_seq, window_messages, window_bytes)
         self._progressed(now)
 
     def alone(self) -> None:
@@ -169,7 +163,7 @@ class Inbox(Generic[M]):
     def detached(self) -> None:
         """The stream is gone. What waits still waits, what is missing comes again."""
         self._is_attached = self._is_overlapping = False
-        self._ack_since = None
+        self._debt.detached()
 
     def forget_cursor(self) -> None:
         """The server does not know our seqs (SEQ_AHEAD): begin where the next Welcome says.
@@ -183,7 +177,7 @@ class Inbox(Generic[M]):
         self._waiting.clear()
         self._current = None
         self._lateness = Lateness(self._limits.conversations)
-        self._acked = self._confirmed = 0
+        self._debt.forget()
 
     # --- inputs ----------------------------------------------------------------------
 
@@ -201,7 +195,7 @@ class Inbox(Generic[M]):
 
         Raises RemoteProtocolError when four windows wait already.
         """
-        if len(self._waiting) >= 4 * self._window_messages:
+        if len(self._waiting) >= self._most_waiting:
             raise RemoteProtocolError(f"{len(self._waiting)} messages wait")
         self._arrive(_Place(seq, message, None, hint, size), now, aside=aside)
 
@@ -220,7 +214,7 @@ class Inbox(Generic[M]):
 
     def confirm(self, cursor: int) -> None:
         """An AckConfirmed."""
-        self._confirmed = max(self._confirmed, cursor)
+        self._debt.confirm(cursor)
 
     def take(self, now: float) -> Received[M] | None:
         """The next message, which counts as in hand until `finish` or the next `take`."""
@@ -232,7 +226,7 @@ class Inbox(Generic[M]):
     def finish(self, now: float) -> None:
         """The application has done with what it has in hand."""
         if self._current is not None:
-            self._finished_bytes += self._current.size
+            self._debt.finished(self._current.size)
             self._current = None
             self._note_debt(now)
 
@@ -243,18 +237,11 @@ class Inbox(Generic[M]):
 
         `flush`: without a delay, and once more when its confirmation has not come.
         """
-        at = self._ack_at()
-        is_due = at is not None and (flush or now >= at)
-        is_asking = flush and not self._is_hasty and self.awaits_confirmation
-        if not (is_due or is_asking):
+        target = self._ack_target()
+        if not (self._is_attached and self._debt.take(target, now, flush=flush)):
             return None
-        self._is_hasty = flush
-        self._acked = self._ack_target()
-        self._is_unheard = False
-        self._ack_since = None
-        self._finished_bytes = 0
         self._progressed_at = now
-        return self._acked
+        return target
 
     def passed(self, cursor: int) -> dict[str, int]:
         """What is to be stored together with a cursor of `ack_due`: see Lateness."""
@@ -275,15 +262,17 @@ class Inbox(Generic[M]):
             return None
         self._stuck_since = self._progressed_at = now
         self._syncs += 1
-        if self._acked >= self._first_here:
-            self._is_unheard = True
+        if self._debt.acked >= self._first_here:
+            self._debt.unheard()
             self._note_debt(now)
         return self._front.next_seq
 
     def next_deadline(self) -> float | None:
         """When `ack_due` or `sync_due` will have something; None when only an input helps."""
-        moments = [at for at in (self._ack_at(), self._sync_at()) if at is not None]
-        return min(moments, default=None)
+        ack_at, sync_at = self.ack_at(), self._sync_at()
+        if ack_at is None or (sync_at is not None and sync_at < ack_at):
+            return sync_at
+        return ack_at
 
     # --- inside ----------------------------------------------------------------------
 
@@ -297,14 +286,16 @@ class Inbox(Generic[M]):
             raise ValueError("entries come on an attached stream only")
         if self._sequence.knows(place.seq):
             self._repeats += 1
-            if self._first_here <= place.seq <= self._acked and not aside:
-                self._is_unheard = True
+            if self._first_here <= place.seq <= self._debt.acked and not aside:
+                self._debt.unheard()
+                self._note_debt(now)
         self._release(self._sequence.offer(place.seq, place))
         if self._stream is not None and not aside:
             self._stream.offer(place.seq, None)
             self._join()
         self._progressed(now)
-        self._note_debt(now)
+        if not self._waiting or self._stream is not None:
+            self._note_debt(now)  # else what waits keeps the cursor where it is
 
     def _join(self) -> None:
         """The present stream has brought all there is: from here on one sequence does."""
@@ -318,7 +309,7 @@ class Inbox(Generic[M]):
         """Let in what is in order now. The server's order decides what is late, so not before."""
         for seq, message, own, hint, size in places:
             if own is None:
-                self._last_of_others = seq
+                self._debt.came(seq)
             if message is not None:
                 late = self._lateness.see(
                     seq, message.conversation_id, message.message_id, hint=hint
@@ -335,33 +326,14 @@ class Inbox(Generic[M]):
             self._stuck_seq = missing
             self._stuck_since = now
 
-    @property
-    def _is_missed(self) -> bool:
-        """Whether the server waits for the ack that is owed: not for that of our own messages."""
-        return self._is_unheard or self._last_of_others > self._acked
-
     def _note_debt(self, now: float) -> None:
-        if self._ack_since is None and self.owes_ack:
-            self._ack_since = now
+        if self._is_attached:
+            self._debt.note(self._ack_target(), now)
 
     def _ack_target(self) -> int:
         if not self._is_attached:
             return 0
         return min(self.handled, self._front.next_seq - 1)
-
-    def _ack_at(self) -> float | None:
-        if self._ack_since is None:
-            return None
-        is_much = (
-            2 * (self._ack_target() - self._acked) >= self._window_messages
-            or 2 * self._finished_bytes >= self._window_bytes
-        )
-        if is_much:
-            return self._ack_since
-        limits = self._limits
-        return self._ack_since + (
-            limits.ack_delay_seconds if self._is_missed else limits.own_ack_delay_seconds
-        )
 
     def _sync_at(self) -> float | None:
         if not self._is_attached:
@@ -369,7 +341,7 @@ class Inbox(Generic[M]):
         if self._front.held:
             return self._stuck_since + self._limits.hole_seconds
         is_behind = self._head >= self._front.next_seq
-        owes_ack = self.owes_ack and self._is_missed
+        owes_ack = self.owes_ack and self._debt.is_missed
         if is_behind and not self._waiting and self._current is None and not owes_ack:
             return self._progressed_at + self._limits.quiet_seconds
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from whimbrel.core.lateness import REMEMBERED_CONVERSATIONS
@@ -36,10 +36,13 @@ class Received(NamedTuple, Generic[M]):
 class InboxLimits:
     """The figures of an inbox, times in seconds."""
 
-    ack_delay_seconds: float = 0.2
-    """How long an ack waits for company. Default 0.2: it costs as much as the message did, and
+    ack_delay_seconds: float = 1.0
+    """How long an ack waits for company. Default 1: it costs as much as the message did, and
     half a window is acknowledged at once in any case. A program that is killed gets again what it
     finished in that time."""
+    receipt_delay_seconds: float = 0.2
+    """The same for a device that takes part in delivered receipts, which are made from its acks:
+    the longer of the two does not count there. Default 0.2: a sender sees it at once."""
     own_ack_delay_seconds: float = 5.0
     """The same while nothing is owed but for messages of this very device. Default 5: all that
     hangs on it is where the server begins after a program has lost its memory, and the ack of a
@@ -52,6 +55,11 @@ class InboxLimits:
     """Entries held behind a hole. Default 4,096; what is dropped beyond comes by Sync."""
     conversations: int = REMEMBERED_CONVERSATIONS
     """Conversations whose highest message_id is remembered (see Lateness). Default 4,096."""
+
+    def hurried(self) -> InboxLimits:
+        """Those of a device whose acks somebody else waits for."""
+        delay = min(self.ack_delay_seconds, self.receipt_delay_seconds)
+        return replace(self, ack_delay_seconds=delay)
 
 
 @dataclass(frozen=True)

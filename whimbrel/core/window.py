@@ -6,6 +6,7 @@ not the transport, keeps a slow reader from filling the pod's memory. Pure.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
@@ -62,7 +63,7 @@ class Window(Generic[T]):
         self._written = cursor
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._flights: dict[int, Flight[T]] = {}
+        self._flights: deque[Flight[T]] = deque()
         self._bytes = 0
 
     @property
@@ -94,13 +95,14 @@ class Window(Generic[T]):
     def write(self, entry: Numbered[T], now: float) -> None:
         """The entry goes out now. At or below the cursor it is a repeat and not counted.
 
-        Raises ValueError when it is in flight already.
+        Raises ValueError when it, or one after it, is in flight already.
         """
         seq = entry.seq
-        if seq in self._flights:
-            raise ValueError(f"{seq} is in flight already")
         if seq > self._cursor:
-            self._flights[seq] = Flight(entry, now)
+            flights = self._flights
+            if flights and seq <= flights[-1].entry.seq:
+                raise ValueError(f"{seq} is in flight already, or passed")
+            flights.append(Flight(entry, now))
             self._bytes += entry.size
         self._written = max(self._written, seq)
 
@@ -118,21 +120,25 @@ class Window(Generic[T]):
         if cursor <= self._cursor:
             return False
         self._cursor = cursor
-        while self._flights:
-            seq = next(iter(self._flights))
-            if seq > cursor:
-                break
-            self._bytes -= self._flights.pop(seq).entry.size
+        flights = self._flights
+        while flights and flights[0].entry.seq <= cursor:
+            self._bytes -= flights.popleft().entry.size
         return True
 
     def rewind(self, from_seq: int) -> None:
         """What was written from `from_seq` on will be written again: it is not in flight now."""
-        for seq in [seq for seq in self._flights if seq >= from_seq]:
-            self._bytes -= self._flights.pop(seq).entry.size
+        flights = self._flights
+        while flights and flights[-1].entry.seq >= from_seq:
+            self._bytes -= flights.pop().entry.size
+
+    @property
+    def oldest(self) -> Flight[T] | None:
+        """The entry that is in flight for longest."""
+        return self._flights[0] if self._flights else None
 
     def flights(self) -> Iterator[Flight[T]]:
         """The entries in flight, the oldest first. Do not change the window meanwhile."""
-        return iter(self._flights.values())
+        return iter(self._flights)
 
     def statistics(self) -> WindowStatistics:
         """The figures at this moment."""
