@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.mongo_waits import shorten_waits
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
 
 _log = get_logger(__name__)
@@ -81,6 +82,7 @@ async def open_mongo(settings: MongoSettings) -> AsyncIterator[Database]:
         finally:
             motor.close()
         return
+    shorten_waits()
     client: AsyncMongoClient[Document] = AsyncMongoClient(settings.url, **options)
     try:
         yield client[settings.database]
