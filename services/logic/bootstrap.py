@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
+from services.logic.adapters.batch_opening_redis import RedisBatchOpening
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
@@ -117,10 +118,11 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         conversations=conversations,
         people=people,
         leases=leases,
-        reservations=RedisSeqReservations(redis),
+        reservations=(reservations := RedisSeqReservations(redis)),
         memory=RedisSendMemory(redis),
         reads=reads,
         media=media,
+        opening=RedisBatchOpening(redis, reservations),
         undelivered=RedisUndeliveredIndex(redis),
         push_queue=RedisPushQueue(redis),
         locator=_locator(redis, router, registration),
