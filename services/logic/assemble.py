@@ -170,6 +170,7 @@ def assemble(
         ),
         clock=clock,
         wall_ms=wall_ms,
+        opening=stores.opening,
     )
     screen = None
     if opinion is not None:

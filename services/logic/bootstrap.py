@@ -6,12 +6,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from redis.asyncio import Redis
+
+from services.logic.adapters.batch_opening_redis import RedisBatchOpening
 from services.logic.adapters.conversation_history_mongo import MongoConversationHistory
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.event_outbox_mongo import MongoEventOutbox
 from services.logic.adapters.last_seen_store_mongo import MongoLastSeenStore
 from services.logic.adapters.locator_grpc import GrpcLocator
+from services.logic.adapters.locator_redis import RedisLocator
 from services.logic.adapters.media_rights_mongo import MongoMediaRights
 from services.logic.adapters.message_cache_redis import RedisMessageCache
 from services.logic.adapters.message_store_mongo import MongoMessageStore
@@ -81,6 +85,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     channel = chassis.dial(settings.router.addresses)
     chassis.stack.push_async_callback(channel.close)
     router = router_pb2_grpc.RouterServiceStub(channel)
+    registration = _register(settings, chassis, router)
     links = LinkTable()
     messages = MongoMessageStore(database)
     timelines = MongoTimelineStore(database)
@@ -114,13 +119,14 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         conversations=conversations,
         people=people,
         leases=leases,
-        reservations=RedisSeqReservations(redis),
+        reservations=(reservations := RedisSeqReservations(redis)),
         memory=RedisSendMemory(redis),
         reads=reads,
         media=media,
+        opening=RedisBatchOpening(redis, reservations),
         undelivered=RedisUndeliveredIndex(redis),
         push_queue=RedisPushQueue(redis),
-        locator=GrpcLocator(router),
+        locator=_locator(redis, router, registration),
         history=HistoryStores(
             conversations=MongoConversationHistory(database),
             pulls=pulls,
@@ -131,7 +137,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         ),
         signals=SignalStores(
             receipts=receipts,
-            whereabouts=GrpcLocator(router),
+            whereabouts=_locator(redis, router, registration),
             watchers=RedisWatchers(redis),
             last_seen=MongoLastSeenStore(database),
         ),
@@ -170,7 +176,6 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
     chassis.metrics.add(lambda: logic_metrics(parts.statistics()))
     chassis.metrics.add(lambda: commit_metrics(parts.placer, parts.use_cases.read))
     start_audit(settings.audit, chassis, stores, database)
-    registration = _register(settings, chassis, router)
     for name, loop in {**parts.loops(settings.worker, settings.search), **desk.loops()}.items():
         chassis.spawn(loop(), name)
     chassis.spawn(registration.run(), "registration")
@@ -184,6 +189,12 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         links.close()
 
     chassis.on_drain(drain)
+
+
+def _locator(
+    redis: Redis, router: router_pb2_grpc.RouterServiceStub, registration: Registration
+) -> RedisLocator:
+    return RedisLocator(redis, GrpcLocator(router), lambda: registration.registry_id)
 
 
 async def _open_telling(settings: WebhookSettings, database: Database) -> TellingStores | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from services.logic.batch_ports import BatchOpening
 from services.logic.desk import UseCases
 from services.logic.history_parts import HistoryParts, HistoryStores
 from services.logic.people_parts import (
@@ -69,6 +70,8 @@ class Stores:
     history: HistoryStores
     signals: SignalStores
     media: MediaRights
+    opening: BatchOpening | None = None
+    """None: epochs and seqs are asked for one after the other."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from whimbrel.core.errors import unavailable
-from whimbrel.runtime.redis_round_trip import TIMEOUT_SECONDS, Argument, round_trip
+from whimbrel.runtime.redis_round_trip import TIMEOUT_SECONDS, Argument, Command, round_trip
 
 MAX_CALLS = 1000
 """Calls in one round trip: a few ms of Redis, so that nobody else waits long."""
@@ -49,14 +49,20 @@ class RedisScript:
         answers: list[Any] = []
         remaining = iter(calls)
         while chunk := list(islice(remaining, MAX_CALLS)):
-            answers += await self._run_chunk(chunk)
+            answers += await self.completed(chunk, await self._send(self.commands(chunk)))
         return answers
 
-    async def _run_chunk(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        answers = await self._send("EVALSHA", self._sha, calls)
+    def commands(self, calls: Sequence[ScriptCall]) -> list[Command]:
+        """The calls as commands, for a round trip that asks other things as well; at most
+        MAX_CALLS. Its answers go to `completed`."""
+        return _commands("EVALSHA", self._sha, calls)
+
+    async def completed(self, calls: Sequence[ScriptCall], answers: Sequence[Any]) -> list[Any]:
+        """As `run`, after a round trip that asked `commands`."""
+        answers = list(answers)
         missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missing:
-            again = await self._send("EVAL", self._source, [calls[i] for i in missing])
+            again = await self._send(_commands("EVAL", self._source, [calls[i] for i in missing]))
             for index, answer in zip(missing, again, strict=True):
                 answers[index] = answer
         for answer in answers:
@@ -64,8 +70,11 @@ class RedisScript:
                 raise unavailable("Redis refused a script", outcome_unknown=True) from answer
         return answers
 
-    async def _send(self, command: str, script: str, calls: Sequence[ScriptCall]) -> list[Any]:
-        commands = [(command, script, len(keys), *keys, *arguments) for keys, arguments in calls]
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
         return await round_trip(
             self._redis, commands, writes=True, timeout_seconds=self._timeout_seconds
         )
+
+
+def _commands(command: str, script: str, calls: Sequence[ScriptCall]) -> list[Command]:
+    return [(command, script, len(keys), *keys, *arguments) for keys, arguments in calls]

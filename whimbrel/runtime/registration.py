@@ -74,6 +74,11 @@ class Registration:
         """Whether a Router has accepted this pod at least once."""
         return self._registry_id is not None
 
+    @property
+    def registry_id(self) -> str | None:
+        """The life of the directory's Redis, as the last answer named it; None before one."""
+        return self._registry_id
+
     def on_pods(self, callback: Callable[[Pods], None]) -> None:
         """Call this after each change of `pods`."""
         self._pods_callbacks.append(callback)

@@ -15,6 +15,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from whimbrel.runtime.logs import get_logger
+from whimbrel.runtime.mongo_waits import shorten_waits
 from whimbrel.runtime.settings import MongoSettings
 
 _log = get_logger(__name__)
@@ -52,6 +53,7 @@ async def open_mongo(settings: MongoSettings) -> AsyncIterator[Database]:
         finally:
             motor.close()
         return
+    shorten_waits()
     client: AsyncMongoClient[Document] = AsyncMongoClient(settings.url, **options)
     try:
         yield client[settings.database]

@@ -18,8 +18,6 @@ from services.router.domain.platform_limit import (
     was_kicked,
 )
 from services.router.domain.routes import (
-    LEFT,
-    StoredRoute,
     as_route,
     bounded,
     left_behind,
@@ -29,6 +27,7 @@ from services.router.domain.routes import (
 from services.router.ports import Lease, Registry
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.errors import unavailable
+from whimbrel.core.route import LEFT, StoredRoute
 
 
 class MemoryDirectory:

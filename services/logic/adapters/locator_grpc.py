@@ -2,7 +2,7 @@
 
 The questions go over one long stream, because a call of its own costs three times as much. A
 stream that broke is opened again by the next question; the question itself is the caller's to
-repeat.
+repeat. A Router from before there was a stream is asked by calls.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from whimbrel.core.errors import unavailable
 from whimbrel.runtime.errors import error_from_rpc
 
 MAX_USERS = 5000
+CALLS_SECONDS = 30.0
+"""For how long a Router that knows no stream is asked by calls, until another is tried."""
 
 # What the stubs call the stream exists in the stubs alone.
 _Call = Any
@@ -35,6 +37,7 @@ class GrpcLocator:
         self._timeout_seconds = timeout_seconds
         self._call: _Call = None
         self._asking = asyncio.Lock()
+        self._calls_until = float("-inf")
 
     async def locate(self, users: Sequence[str]) -> dict[str, list[str]]:
         """See services.logic.ports.Locator."""
@@ -63,6 +66,20 @@ class GrpcLocator:
         return routes
 
     async def _ask(self, request: router_pb2.LocateRequest) -> router_pb2.LocateResponse:
+        clock = asyncio.get_running_loop().time
+        try:
+            if clock() >= self._calls_until:
+                return await self._ask_on_stream(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise error_from_rpc(error) from error
+            self._calls_until = clock() + CALLS_SECONDS
+        try:
+            return await self._router.Locate(request, timeout=self._timeout_seconds)
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from error
+
+    async def _ask_on_stream(self, request: router_pb2.LocateRequest) -> router_pb2.LocateResponse:
         answered = False
         try:
             if self._call is None:
@@ -73,8 +90,8 @@ class GrpcLocator:
             if not isinstance(response, router_pb2.LocateStreamResponse):
                 raise unavailable("the Router has ended the stream")
             answered = True
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
+        except grpc.aio.AioRpcError:
+            raise
         except (grpc.aio.BaseError, asyncio.InvalidStateError, TimeoutError) as error:
             raise unavailable("the Router does not answer") from error
         finally:

@@ -74,11 +74,8 @@ class RedisSendMemory:
         self, keys: Sequence[ClientKey], devices: Sequence[tuple[str, str]]
     ) -> tuple[dict[ClientKey, RecentSend], dict[tuple[str, str], int]]:
         senders = list(dict.fromkeys(key.sender for key in keys))
-        by_user: dict[str, list[str]] = defaultdict(list)
-        for user, device in devices:
-            by_user[user].append(device)
         commands: list[Command] = [("LRANGE", _recent(sender), 0, -1) for sender in senders]
-        commands += [("HMGET", _epoch(user), *names) for user, names in by_user.items()]
+        commands += epoch_commands(devices)
         if not commands:
             return {}, {}
         answers = await round_trip(
@@ -88,13 +85,7 @@ class RedisSendMemory:
             if isinstance(answer, RedisError):
                 raise unavailable("Redis refused to look something up") from answer
         recent = _among(keys, zip(senders, answers, strict=False))
-        epochs = {
-            (user, device): int(epoch)
-            for (user, names), values in zip(by_user.items(), answers[len(senders) :], strict=True)
-            for device, epoch in zip(names, values, strict=True)
-            if epoch is not None
-        }
-        return recent, epochs
+        return recent, epochs_of(devices, answers[len(senders) :])
 
     async def remember(self, sends: Sequence[RecentSend]) -> None:
         by_sender: dict[str, list[bytes]] = defaultdict(list)
@@ -112,6 +103,30 @@ class RedisSendMemory:
         await self._raise.run(
             ScriptCall((_epoch(user),), tuple(pairs)) for user, pairs in by_user.items()
         )
+
+
+def epoch_commands(devices: Sequence[tuple[str, str]]) -> list[Command]:
+    """What asks for the newest epochs of these (user, device)."""
+    return [("HMGET", _epoch(user), *names) for user, names in _by_user(devices).items()]
+
+
+def epochs_of(
+    devices: Sequence[tuple[str, str]], answers: Sequence[Any]
+) -> dict[tuple[str, str], int]:
+    """What the answers to `epoch_commands` say; devices that are not known are absent."""
+    return {
+        (user, device): int(epoch)
+        for (user, names), values in zip(_by_user(devices).items(), answers, strict=True)
+        for device, epoch in zip(names, values, strict=True)
+        if epoch is not None
+    }
+
+
+def _by_user(devices: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = defaultdict(list)
+    for user, device in devices:
+        names[user].append(device)
+    return names
 
 
 def _among(

@@ -8,14 +8,15 @@ but what is known not to have run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from whimbrel.core.errors import unavailable
-from whimbrel.runtime.redis_round_trip import TIMEOUT_SECONDS, round_trip
+from whimbrel.runtime.redis_round_trip import TIMEOUT_SECONDS, Command, round_trip
 from whimbrel.runtime.redis_scripts import MAX_CALLS, RedisScript, ScriptCall
 
 FORGET_SECONDS = 7 * 24 * 3600
@@ -51,14 +52,15 @@ class RedisSeqReservations:
         """Nothing to create: the scripts are sent when Redis is found not to know them."""
 
     async def reserve(self, counts: Mapping[str, int]) -> dict[str, int]:
-        lasts = await self._reserve.run(
-            ScriptCall((_head(user),), (count,)) for user, count in counts.items()
-        )
-        return {
-            user: last - count + 1
-            for (user, count), last in zip(counts.items(), lasts, strict=True)
-            if last is not None
-        }
+        return _firsts(counts, await self._reserve.run(_calls(counts)))
+
+    def commands(self, counts: Mapping[str, int]) -> list[Command]:
+        """`reserve` as commands, for a round trip that asks other things as well."""
+        return self._reserve.commands(_calls(counts))
+
+    async def reserved(self, counts: Mapping[str, int], answers: Sequence[Any]) -> dict[str, int]:
+        """As `reserve`, from the answers to `commands`."""
+        return _firsts(counts, await self._reserve.completed(_calls(counts), answers))
 
     async def raise_to(self, heads: Mapping[str, int]) -> None:
         await self._raise.run(ScriptCall((_head(user),), (head,)) for user, head in heads.items())
@@ -80,6 +82,18 @@ class RedisSeqReservations:
                 if answer is not None:
                     known[user] = int(answer)
         return known
+
+
+def _calls(counts: Mapping[str, int]) -> list[ScriptCall]:
+    return [ScriptCall((_head(user),), (count,)) for user, count in counts.items()]
+
+
+def _firsts(counts: Mapping[str, int], lasts: Sequence[int | None]) -> dict[str, int]:
+    return {
+        user: last - count + 1
+        for (user, count), last in zip(counts.items(), lasts, strict=True)
+        if last is not None
+    }
 
 
 def _head(user: str) -> str:

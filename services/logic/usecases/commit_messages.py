@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.logic.domain.model import ClientKey, Committed, Draft, StoredMessage
+from services.logic.domain.reserved import Reserved, Wanted
 from services.logic.ports import MessageStore
 from services.logic.usecases.complete_messages import CompleteMessages
 from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.patience import Clock, until_deadline
-from services.logic.usecases.place_entries import PlaceEntries, Wanted
+from services.logic.usecases.place_entries import PlaceEntries
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
 from whimbrel.core.ids import unix_ms_of
 
@@ -62,9 +63,10 @@ class CommitMessages:
         self._on_unfinished = on_unfinished
 
     async def commit(
-        self, batch: Sequence[Addressed], *, deadline: float
+        self, batch: Sequence[Addressed], *, deadline: float, reserved: Reserved | None = None
     ) -> list[Committed | WhimbrelError]:
-        """Store and place each message; the outcomes in the order of `batch`.
+        """Store and place each message; the outcomes in the order of `batch`. All that is
+        `reserved` for it is used, or void on return.
 
         An outcome is a WhimbrelError ID_REUSED when the same key was used with other content.
         Raises UNAVAILABLE with outcome_unknown when a store did not answer before the deadline
@@ -75,7 +77,8 @@ class CommitMessages:
             fresh, stored, reused = await self._store(batch, deadline)
             wanted = [Wanted(user, message) for message in fresh for user in message.participants]
             by_id = {message.message_id: Committed(message) for message in fresh}
-            for entry in await self._placer.place(wanted, deadline=deadline):
+            placed = await self._placer.place(wanted, deadline=deadline, reserved=reserved)
+            for entry in placed:
                 by_id[entry.message_id or 0].entries.append(entry)
             completed = await self._completer.complete(stored, deadline=deadline)
         except BaseException:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.logic.domain.model import Committed, Placement, StoredMessage, TimelineEntry
+from services.logic.domain.reserved import Wanted
 from services.logic.ports import TimelineStore
 from services.logic.usecases.patience import Clock, until_deadline
-from services.logic.usecases.place_entries import PlaceEntries, Wanted
+from services.logic.usecases.place_entries import PlaceEntries
 
 
 class CompleteMessages:

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 MAX_MESSAGES = 200
 MAX_ENTRIES_PER_ADD = 5000
-COALESCE_SECONDS = 0.02
+COALESCE_SECONDS = 0.05
 """Between two batches: nobody waits for a count, and at a low rate it saves round trips."""
 RETRY_SECONDS = 0.2
 MAX_TRIES = 25

@@ -30,7 +30,7 @@ from whimbrel.runtime.logs import get_logger
 log = get_logger(__name__)
 
 LOCATE_PAUSE_SECONDS = 0.1
-REMEMBER_PAUSE_SECONDS = 0.05
+REMEMBER_PAUSE_SECONDS = 0.1
 """Between two batches of sends to remember: nobody waits for it, and at a low rate it saves a
 round trip for each message. A resend that comes earlier is found by the unique index."""
 MAX_MESSAGES = 1000

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
-from services.logic.domain.model import Placement, StoredMessage, TimelineEntry
+from services.logic.domain.model import Placement, TimelineEntry
+from services.logic.domain.reserved import Reserved, Wanted, number
 from services.logic.ports import SeqReservations, TimelineStore
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import WhimbrelError, unavailable
@@ -21,13 +21,6 @@ log = get_logger(__name__)
 
 STALE_RESERVATION_SECONDS = 1.0
 """A reservation not sent within this time is dropped: a reader may void it at 2 s (rule 4)."""
-
-
-class Wanted(NamedTuple):
-    """A message that shall get an entry in the timeline of `user`."""
-
-    user: str
-    message: StoredMessage
 
 
 class PlaceEntries:
@@ -45,9 +38,15 @@ class PlaceEntries:
         """How often Redis was behind MongoDB for a user, and was told."""
 
     async def place(
-        self, wanted: Sequence[Wanted], *, deadline: float, late: bool = False
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        deadline: float,
+        late: bool = False,
+        reserved: Reserved | None = None,
     ) -> list[TimelineEntry]:
-        """Commit an entry for each of `wanted`, in the order given for each user.
+        """Commit an entry for each of `wanted`, in the order given for each user, at seqs that
+        were `reserved` before, where they were; what is left over of those becomes void.
 
         Returns them with the seqs at which they stand, in any order. An entry that stood there
         already (an earlier attempt, ours or another process's) is returned with its seq. Raises
@@ -56,7 +55,10 @@ class PlaceEntries:
         """
         placed: list[TimelineEntry] = []
         voids: list[TimelineEntry] = []
-        entries = await self._propose(wanted, voids, late=late, deadline=deadline)
+        if reserved is None:
+            entries = await self._propose(wanted, voids, late=late, deadline=deadline)
+        else:
+            entries = await self._use(reserved, wanted, voids, deadline)
         while entries or voids:
             refused = await self._insert([*entries, *voids], deadline)
             lost = [entries[index] for index in refused if index < len(entries)]
@@ -82,6 +84,24 @@ class PlaceEntries:
             entries = await self._propose(again, voids, late=True, deadline=deadline)
         return placed
 
+    async def _use(
+        self,
+        reserved: Reserved,
+        wanted: Sequence[Wanted],
+        voids: list[TimelineEntry],
+        deadline: float,
+    ) -> list[TimelineEntry]:
+        """Entries at the reserved seqs, and at fresh ones for users that Redis does not know."""
+        unknown = [want for want in wanted if want.user not in reserved.firsts]
+        others = await self._propose(unknown, voids, late=False, deadline=deadline)
+        if self._clock() - reserved.at <= STALE_RESERVATION_SECONDS:
+            entries, left = reserved.deal(wanted)
+            voids += left
+            return entries + others
+        voids += reserved.voids()
+        voids += [TimelineEntry(entry.user, entry.seq) for entry in others]
+        return await self._propose(wanted, voids, late=False, deadline=deadline)
+
     async def _propose(
         self,
         wanted: Sequence[Wanted],
@@ -98,7 +118,7 @@ class PlaceEntries:
             firsts, reserved_at = await self._reserve(counts, deadline)
             now = self._clock()
             if reserved_at is None or now - reserved_at <= STALE_RESERVATION_SECONDS:
-                return _number(wanted, firsts, late=late)
+                return number(wanted, firsts, late=late)
             voids += [
                 TimelineEntry(user, first + offset)
                 for user, first in firsts.items()
@@ -163,18 +183,3 @@ class PlaceEntries:
 
 def _placement(entry: TimelineEntry) -> Placement:
     return Placement(entry.user, entry.conversation, entry.message_id or 0)
-
-
-def _number(wanted: Sequence[Wanted], firsts: dict[str, int], *, late: bool) -> list[TimelineEntry]:
-    """Deal each user's run of seqs out in the order of `wanted`."""
-    following = dict(firsts)
-    entries = []
-    for user, message in wanted:
-        seq = following[user]
-        following[user] = seq + 1
-        entries.append(
-            TimelineEntry(
-                user, seq, message.message_id, message.conversation, message.key.sender, late
-            )
-        )
-    return entries

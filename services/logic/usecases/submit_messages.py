@@ -71,6 +71,8 @@ class SubmitMessages:
         self._clock = clock
         self._traces = traces
         self._open: dict[ClientKey, Submission] = {}
+        self._is_steady = True
+        """Whether the last batch was committed: seqs are not reserved for what may fail."""
         self.pipeline: Pipeline[Submission] = Pipeline(
             self._handle, max_items=MAX_BATCH_MESSAGES, max_waiting=max_waiting
         )
@@ -120,12 +122,14 @@ class SubmitMessages:
             return
         deadline = max(submission.deadline for submission in live)
         try:
-            checked = await self._checks.check(live, deadline=deadline)
+            checked = await self._checks.check(live, deadline=deadline, opens=self._is_steady)
             if self._traces is not None:
                 traced = _traced(submission.draft for submission in live)
                 self._traces.checked(traced, now, self._clock())
             await self._commit(checked, deadline)
+            self._is_steady = True
         except WhimbrelError as error:
+            self._is_steady = False
             log.warning("commit_failed", code=error.code.name, detail=error.detail)
             for submission in live:
                 self._settle(submission.draft.key, unavailable(error.detail, outcome_unknown=True))
@@ -135,9 +139,12 @@ class SubmitMessages:
             self._settle(key, answer)
         completed = await self._completer.complete(checked.stored, deadline=deadline)
         await self._publish(completed, deadline)
-        for part in _parts(checked.fresh):
+        reserved = checked.reserved
+        # What was reserved for messages that were refused since is made void by an empty commit.
+        for part in list(_parts(checked.fresh)) or [[]] * (reserved is not None):
             began = self._clock()
-            outcomes = await self._commits.commit(part, deadline=deadline)
+            outcomes = await self._commits.commit(part, deadline=deadline, reserved=reserved)
+            reserved = None
             ended = self._clock()
             for addressed, outcome in zip(part, outcomes, strict=True):
                 if isinstance(outcome, WhimbrelError):

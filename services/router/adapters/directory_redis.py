@@ -16,14 +16,15 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.router.adapters import directory_scripts as scripts
-from services.router.domain.routes import StoredRoute, as_route, bounded
+from services.router.domain.routes import as_route, bounded
 from services.router.ports import Lease, Registry
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.errors import unavailable
+from whimbrel.core.route import REGISTRY_ID_KEY, route_key
 from whimbrel.runtime.redis_round_trip import Argument, round_trip
+from whimbrel.runtime.route_reading import read_routes
 
 _PODS: Final = "{registry}:pods"
-_REGISTRY_ID: Final = "{registry}:id"
 
 _RETRY_SECONDS: Final = 0.2
 
@@ -50,7 +51,7 @@ class RedisDirectory:
             scripts.REGISTER,
             [
                 (
-                    (_PODS, _REGISTRY_ID),
+                    (_PODS, REGISTRY_ID_KEY),
                     (
                         pod.pod_id,
                         pod.incarnation,
@@ -69,7 +70,7 @@ class RedisDirectory:
 
     async def registry(self) -> Registry:
         (answer,) = await self._run(
-            scripts.REGISTRY, [((_PODS, _REGISTRY_ID), (secrets.token_hex(8),))]
+            scripts.REGISTRY, [((_PODS, REGISTRY_ID_KEY), (secrets.token_hex(8),))]
         )
         pods = sorted(map(router_pb2.Pod.FromString, answer[1:]), key=lambda pod: pod.pod_id)
         return Registry(answer[0].decode(), tuple(pods))
@@ -97,21 +98,18 @@ class RedisDirectory:
     async def detach(self, sessions: Sequence[router_pb2.Session]) -> None:
         await self._run(
             scripts.DETACH,
-            [((_route(one.user_id),), (one.device_id, bounded(one.epoch))) for one in sessions],
+            [((route_key(one.user_id),), (one.device_id, bounded(one.epoch))) for one in sessions],
         )
 
     async def locate(self, user_ids: Sequence[str]) -> list[router_pb2.UserRoutes]:
-        commands: list[tuple[Argument, ...]] = [("TIME",)]
-        commands += [("HGETALL", _route(user_id)) for user_id in user_ids]
-        (seconds, micros), *hashes = await self._ask(commands, writes=False)
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        read = await read_routes(self._redis, user_ids, timeout_seconds=self._timeout_seconds)
         return [
-            router_pb2.UserRoutes(routes=_unexpired(routes, now_ms) if routes else None)
-            for routes in hashes
+            router_pb2.UserRoutes(routes=[as_route(device, route) for device, route in routes])
+            for routes in read.routes
         ]
 
     def _session(self, session: router_pb2.Session) -> tuple[tuple[str], tuple[Argument, ...]]:
-        return (_route(session.user_id),), (
+        return (route_key(session.user_id),), (
             session.device_id,
             bounded(session.epoch),
             bounded(session.attempt),
@@ -158,10 +156,6 @@ class RedisDirectory:
         return answers
 
 
-def _route(user_id: str) -> str:
-    return f"route:{{{user_id}}}"
-
-
 def _kicked(fields: list[bytes]) -> list[router_pb2.Route]:
     """The losers of an attach, four fields each."""
     return [
@@ -173,12 +167,3 @@ def _kicked(fields: list[bytes]) -> list[router_pb2.Route]:
         )
         for i in range(0, len(fields), 4)
     ]
-
-
-def _unexpired(routes: dict[bytes, bytes], now_ms: int) -> list[router_pb2.Route]:
-    found = []
-    for device, packed in routes.items():
-        route = StoredRoute.unpack(packed.decode())
-        if route.leads(now_ms):
-            found.append(as_route(device.decode(), route))
-    return found

@@ -1,6 +1,6 @@
 """The Lua scripts of the Redis directory. Each touches one user, or the registry (rule 27).
 
-Routes are packed as in domain/routes.py. Numbers go out as strings: Redis would cut a Lua
+Routes are packed as in whimbrel/core/route.py. Numbers go out as strings: Redis would cut a Lua
 number to an integer of its own choosing, and "%.14g" loses digits. Redis TIME is the only
 clock: pods' clocks differ.
 """
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.router.domain.routes import LEFT, LEFT_MS
+from services.router.domain.routes import LEFT_MS
+from whimbrel.core.route import LEFT
 
 _NOW = """
 local time = redis.call('TIME')

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.router.domain.routes import StoredRoute
 from whimbrel.api.router.v1 import router_pb2
+from whimbrel.core.route import StoredRoute
 
 Rival = tuple[str, StoredRoute]
 """Another device of the same platform that is there now, by its id."""

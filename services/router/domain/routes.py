@@ -1,67 +1,23 @@
-"""How a route is packed, and what an epoch may be.
+"""What an epoch may be, and what becomes of a route.
 
-One route is one string, epoch|attempt|expires_ms|pod_id|incarnation|instance_id|platform: names
-have no "|" in them, Lua takes it apart with one pattern and Python with one split. The Lua
-scripts beside the Redis adapter write the same shape. Which devices may have routes at once is
-in `platform_limit`.
+How a route is packed is in whimbrel/core/route.py; the Lua scripts beside the Redis adapter write
+the same shape. Which devices may have routes at once is in `platform_limit`.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from whimbrel.api.router.v1 import router_pb2
+from whimbrel.core.route import LEFT, StoredRoute
 
 MAX_NUMBER: Final = 2**52
 """Clients present epochs and attempts, and Lua counts in doubles. A higher number was never
 ours; it counts as this one, which leaves room for more attaches than there will be."""
 
 
-LEFT: Final = ">"
-"""Stands before the device, and in place of the platform, in the route to a pod that the device has
-just left by a ticket: no device and no platform has it in its name."""
 LEFT_MS: Final = 2000
 """For so long that route stays: longer than an attach, as long as an old stream lingers."""
-
-
-class StoredRoute(NamedTuple):
-    """One device's route as the store has it."""
-
-    epoch: int
-    attempt: int
-    expires_ms: int
-    pod_id: str
-    incarnation: str
-    """Empty: the device was kicked. What is left names its instance until it runs out."""
-    instance_id: str
-    platform: str
-
-    def pack(self) -> str:
-        """The string that the store holds."""
-        return "|".join(map(str, self))
-
-    @classmethod
-    def unpack(cls, packed: str) -> StoredRoute:
-        """The inverse of pack. ValueError for anything else."""
-        epoch, attempt, expires_ms, *names = packed.split("|")
-        pod_id, incarnation, instance_id, platform = names
-        return cls(
-            int(epoch), int(attempt), int(expires_ms), pod_id, incarnation, instance_id, platform
-        )
-
-    @property
-    def is_left(self) -> bool:
-        """Whether the device has moved away, and its old stream is still there."""
-        return self.platform == LEFT
-
-    @property
-    def is_kicked(self) -> bool:
-        """Whether this is what a kick has left, and no route."""
-        return not self.incarnation
-
-    def leads(self, now_ms: int) -> bool:
-        """Whether the device is there now."""
-        return self.expires_ms > now_ms and not self.is_kicked
 
 
 def bounded(number: int) -> int:

@@ -25,6 +25,7 @@ from whimbrel.core.attributes import PLAIN, Attributes
 from whimbrel.core.errors import WhimbrelError, unavailable
 from whimbrel.core.ids import EPOCH_MS
 from whimbrel.runtime.webhook_settings import WebhookSettings
+from whimbrel.testing.memory_stores.batch_opening import MemoryBatchOpening
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
@@ -176,8 +177,10 @@ class World:
         **changed: object,
     ) -> LogicParts:
         """Another process; `changed` puts other stores in the place of the shared ones."""
+        stores = replace(self.stores, **changed)  # type: ignore[arg-type]
+        opening = MemoryBatchOpening(stores.memory, stores.reservations)
         return assemble(
-            replace(self.stores, **changed),  # type: ignore[arg-type]
+            replace(stores, opening=opening),
             self.outlet,
             holder=holder,
             clock=self.clock,

@@ -15,6 +15,7 @@ from services.logic.ports import Locator, MediaRights
 from services.logic.signal_parts import SignalStores
 from whimbrel.core.errors import unavailable
 from whimbrel.testing.memory_directory import MemoryDirectory
+from whimbrel.testing.memory_stores.batch_opening import MemoryBatchOpening
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
 from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
@@ -95,6 +96,7 @@ class WorldStores:
             locator=self.locator_of(locator),
             history=self.history,
             media=self.media,
+            opening=MemoryBatchOpening(self.memory, self.reservations),
         )
 
     def slow_down(self, wait: Callable[[], float], halves: HalfWrites, random: Random) -> None:
