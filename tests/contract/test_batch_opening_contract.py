@@ -14,8 +14,8 @@ from services.logic.adapters.seq_reservations_redis import RedisSeqReservations
 from services.logic.batch_ports import BatchOpening
 from services.logic.ports import SendMemory, SeqReservations
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.memory_stores.batch_opening import MemoryBatchOpening
 from whimbrel.testing.memory_stores.send_memory import MemorySendMemory
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations

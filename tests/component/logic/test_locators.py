@@ -20,8 +20,8 @@ from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.route import REGISTRY_ID_KEY, route_key
 from whimbrel.runtime.channels import open_channel
+from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
-from whimbrel.runtime.stores import open_redis
 from whimbrel.testing.servers import running_service
 
 
