@@ -2,7 +2,9 @@
 
 redis-py's own pipeline packs in Python and sets a timer for every answer: 13 µs a command.
 hiredis packs, one deadline holds for all: 2 µs. Sends go through here several times each, so it
-matters. Only public calls of redis-py are used. Nothing is tried twice.
+matters. A few connections stay with us between round trips, because taking one from the pool and
+giving it back costs as much as the rest. Only public calls of redis-py are used. Nothing is tried
+twice.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from hiredis import pack_command
 from redis.asyncio import Redis
@@ -20,6 +23,13 @@ from whimbrel.core.errors import unavailable
 
 Argument = str | int | bytes
 Command = tuple[Argument, ...]
+
+# redis-py left get_connection without annotations.
+_Pool = Any
+_Connection = Any
+MAX_HELD: Final = 4
+"""Connections of a pool that stay here, and a quarter of it at most: others take from it too."""
+_held: WeakKeyDictionary[_Pool, list[_Connection]] = WeakKeyDictionary()
 
 TIMEOUT_SECONDS = 1.0
 """For one round trip, connecting included. Redis answers in 1 ms or is away."""
@@ -51,10 +61,12 @@ async def round_trip(
 
 
 async def _exchange(redis: Redis, packed: bytes, count: int) -> list[Any]:
-    pool: Any = redis.connection_pool  # redis-py left get_connection without annotations
-    connection = await pool.get_connection()
+    pool: _Pool = redis.connection_pool
+    connection = await _take(pool)
+    # With a time limit of its own it would start a task for each write: ours holds for all.
+    own_limit, connection.socket_timeout = connection.socket_timeout, None
     try:
-        await connection.send_packed_command(packed)
+        await connection.send_packed_command(packed, check_health=False)
         answers: list[Any] = []
         for _ in range(count):
             try:
@@ -62,10 +74,43 @@ async def _exchange(redis: Redis, packed: bytes, count: int) -> list[Any]:
             except ResponseError as error:
                 answers.append(error)
     except BaseException:
+        connection.socket_timeout = own_limit
         # Answers may still be on their way: nobody else may read them as theirs.
-        await connection.disconnect(nowait=True)
+        try:
+            await connection.disconnect(nowait=True)
+        finally:
+            await pool.release(connection)
         raise
+    connection.socket_timeout = own_limit
+    await _give_back(pool, connection)
+    return answers
+
+
+async def _take(pool: _Pool) -> _Connection:
+    """One of those that stayed with us, or of the pool's."""
+    held = _held.get(pool)
+    while held:
+        connection = held.pop()
+        if await _is_ready(connection):
+            return connection
+        await pool.release(connection)
+    return await pool.get_connection()
+
+
+async def _is_ready(connection: _Connection) -> bool:
+    """Whether Redis has not closed it, and nothing unread is in it; else it is closed."""
+    try:
+        if connection.is_connected and not await connection.can_read():
+            return True
+    except (RedisError, OSError):
+        pass
+    await connection.disconnect(nowait=True)
+    return False
+
+
+async def _give_back(pool: _Pool, connection: _Connection) -> None:
+    held = _held.setdefault(pool, [])
+    if len(held) < min(MAX_HELD, pool.max_connections // 4):
+        held.append(connection)
     else:
-        return answers
-    finally:
         await pool.release(connection)

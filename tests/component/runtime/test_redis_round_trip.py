@@ -9,6 +9,7 @@ import pytest
 from redis import exceptions
 from redis.asyncio import Redis
 
+from tests.waiting import until
 from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.redis_round_trip import Argument, round_trip
@@ -17,10 +18,11 @@ from whimbrel.runtime.settings import RedisSettings
 SECONDS = 5.0
 
 
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    # One connection: whoever comes next gets the one that was left behind.
-    async with open_redis(RedisSettings(url=redis_url, max_connections=1)) as opened:
+@pytest.fixture(params=[1, 4], ids=["from the pool", "held"])
+async def redis(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Redis]:
+    # One connection, or one of four that is held: whoever comes next gets the one left behind.
+    settings = RedisSettings(url=redis_url, max_connections=request.param)
+    async with open_redis(settings) as opened:
         await opened.flushdb()
         yield opened
 
@@ -68,6 +70,18 @@ async def test_an_error_stands_in_the_place_of_its_command(redis: Redis) -> None
     )
     assert [answers[0], answers[2]] == [b"OK", b"mine"]
     assert isinstance(answers[1], exceptions.ResponseError)
+
+
+async def test_a_connection_that_redis_has_closed_costs_nobody_an_error(redis: Redis) -> None:
+    await round_trip(redis, [("SET", "a", "mine")], writes=True, timeout_seconds=SECONDS)
+    async with open_redis(RedisSettings(url=_url(redis))) as other:
+        assert await other.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    pool = redis.connection_pool
+    (killed,) = (*pool._available_connections, *pool._in_use_connections)
+    await until(killed.can_read)  # what says that the other end has gone
+    assert await round_trip(redis, [("GET", "a")], writes=False, timeout_seconds=SECONDS) == [
+        b"mine"
+    ]
 
 
 def _url(redis: Redis) -> str:
