@@ -8,8 +8,8 @@
     CATCHING_UP  the backlog is pulled page by page; pushes are held as far as there is room
     LIVE         pushes are the source; a hole is fetched
     LAGGING      the reader is a full window behind: pushes are forgotten except for the highest
-                 seq, the timeline is pulled at the reader's pace, until it is pulled up to that
-                 seq (rule 17)
+                 seq, the timeline is pulled at the reader's pace, a page ahead of it, until it is
+                 pulled up to that seq (rule 17)
 
 Pure: `now` is monotonic seconds, items are opaque. The driver calls an input, then asks for
 the outputs: `take_ready` while `wants_write`, `next_pull`, `tick` at `next_deadline`, and
@@ -337,11 +337,7 @@ class ServerSession(Generic[T]):
             last = hole.last if hole else self._head
             wanted = min(last - self._intake.next_seq + 1, limits.window_messages)
             return wanted if self._has_space(0) else 0
-        window = self._window
-        half_open = (
-            window.in_flight * 2 <= limits.window_messages
-            and window.in_flight_bytes * 2 <= limits.window_bytes
-        )
-        if self._intake.ready or not half_open:
-            return 0
-        return limits.window_messages - window.in_flight
+        # A page ahead of the reader: it is read while the one before is on its way. Not of large
+        # bodies, of which half a page would find no room and be read twice.
+        is_heavy = self._window.in_flight_bytes * 2 > limits.window_bytes
+        return 0 if self._intake.ready or is_heavy else limits.window_messages

@@ -209,7 +209,7 @@ def test_sync_delivers_again_from_where_it_says() -> None:
     session.take_ready(0.0, ALL)
     session.rewind(3, 1.0)
     push(session, [6], now=1.0)
-    assert session.next_pull(1.0) == Pull(3, 6, 0)
+    assert session.next_pull(1.0) == Pull(3, 8, 0)
     session.pulled(page([3, 4, 5]), 5, 1.1)
     assert session.take_ready(1.1, ALL) == [3, 4, 5, 6]
     assert session.mode is Mode.LIVE
@@ -232,7 +232,7 @@ def test_an_ack_that_crosses_a_sync_ends_the_repeat() -> None:
     push(session, range(1, 6))
     session.take_ready(0.0, ALL)
     session.rewind(2, 0.0)
-    assert session.next_pull(0.0) == Pull(2, 7, 0)
+    assert session.next_pull(0.0) == Pull(2, 8, 0)
     assert session.acknowledge(5, 0.0)
     session.pulled(page([2, 3, 4, 5]), 5, 0.1)
     assert session.take_ready(0.1, ALL) == []
@@ -262,9 +262,12 @@ def test_a_long_backlog_is_no_hole_however_long_it_takes() -> None:
     session: ServerSession[int] = ServerSession(LIMITS)
     session.attach(0, 100, page(range(1, 9)), 0.0)
     assert session.take_ready(0.0, ALL) == list(range(1, 9))
-    assert session.next_pull(50.0) is None
+    assert session.next_pull(50.0) == Pull(9, 8, 0)
+    session.pulled(page(range(9, 17)), 100, 50.1)
+    assert session.next_pull(55.0) is None, "a page ahead of the reader, and no more"
     session.acknowledge(8, 60.0)
-    assert session.next_pull(60.0) == Pull(9, 8, 0)
+    assert session.take_ready(60.0, ALL) == list(range(9, 17))
+    assert session.next_pull(60.0) == Pull(17, 8, 0)
 
 
 def test_what_is_held_gives_way_to_the_front() -> None:
