@@ -42,7 +42,9 @@ from services.router.load import RouterLoad
 from services.router.metrics import router_metrics
 from whimbrel.core.drain.pacing import PaceStatistics
 from whimbrel.core.drain.pod_drain import PodDrain
+from whimbrel.runtime.callers import Callers, caller_metrics
 from whimbrel.runtime.service_metrics import service_metrics
+from whimbrel.runtime.tls_settings import TlsSettings
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
 from whimbrel.testing.memory_stores.seq_reservations import MemorySeqReservations
 from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
@@ -73,7 +75,10 @@ def _gateway() -> list[Metric]:
     return list(gateway_metrics(load))
 
 
-EVERY: Final[list[Metric]] = list(service_metrics(0.0, {}))
+EVERY: Final[list[Metric]] = [
+    *service_metrics(0.0, {}),
+    *caller_metrics(Callers(TlsSettings())),
+]
 """What all roles show."""
 
 FAMILIES: Final[dict[str, list[Metric]]] = {

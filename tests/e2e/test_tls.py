@@ -8,17 +8,23 @@ import ssl
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
 
 from tests.tls_client import shown
 from tests.waiting import PATIENCE_SECONDS, until
+from whimbrel.api.logic.v1 import logic_pb2_grpc
+from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.client import Tls, WhimbrelError, connect
 from whimbrel.core.errors import ErrorCode
 from whimbrel.local.cluster import list_pods
 from whimbrel.local.errors import StackError
 from whimbrel.local.stack import Stack, StackSpec
+from whimbrel.runtime.tls import dialer
+from whimbrel.runtime.tls_settings import TlsSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -72,6 +78,30 @@ async def test_people_talk_over_tls_through_moves_and_renewals(stack: Stack) -> 
         await stack.restart_role("access")
         await alice.send("bob", "three")
         assert (await anext(events)).text == "three"
+
+
+async def test_a_pod_of_the_stack_may_call_what_its_role_calls_and_no_more(stack: Stack) -> None:
+    """Pods find each other with roles required; whoever took push over gets no further."""
+    folder = Path(stack.record.ca_file).parent
+    push, operator = (
+        TlsSettings(
+            certificate=folder / f"{name}.pem", key=folder / f"{name}.key", ca=folder / "ca.pem"
+        )
+        for name in ("push-0", "operator")
+    )
+    for caller in (push, operator):
+        async with dialer(caller)(stack.endpoint_of("logic-0")) as channel:
+            link: Any = logic_pb2_grpc.LogicServiceStub(channel).Link()
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await asyncio.wait_for(link.read(), PATIENCE_SECONDS)
+            assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+            assert "LogicService/Link: only access may" in (refused.value.details() or "")
+    async with dialer(push)(stack.router_addresses) as channel:
+        router: Any = router_pb2_grpc.RouterServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await router.Attach(router_pb2.AttachRequest(), timeout=PATIENCE_SECONDS)
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert await list_pods(stack.router_addresses, dial=dialer(operator))
 
 
 async def test_a_client_that_does_not_believe_the_stack_does_not_talk_to_it(stack: Stack) -> None:

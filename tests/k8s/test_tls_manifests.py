@@ -9,6 +9,7 @@ import pytest
 from services.gateway.settings import GatewaySettings
 from tests.k8s.kustomization import render
 from tests.k8s.manifests import K8S, ROLES, Manifests, settings_of, variant
+from whimbrel.runtime.callers import role_name
 from whimbrel.runtime.tls_settings import TlsSettings
 
 
@@ -40,7 +41,8 @@ def test_every_pod_shows_a_certificate_of_its_own_that_pods_accept(
         f"/etc/whimbrel/tls/{name}" for name in ("tls.crt", "tls.key", "ca.crt")
     ]
     certificate = certificates(manifests)[mounted]
-    assert TlsSettings().name in certificate["dnsNames"]
+    assert certificate["dnsNames"] == [TlsSettings().name, role_name(role, TlsSettings().name)]
+    assert tls.roles_required
     assert {"server auth", "client auth"} <= set(certificate["usages"])
     assert certificate["privateKey"]["algorithm"] == "ECDSA"
     others = {secrets_of(manifests, other)["/etc/whimbrel/tls"] for other in ROLES if other != role}

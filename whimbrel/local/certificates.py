@@ -3,8 +3,8 @@
 tls/ca.pem, tls/ca.key      made once: who believes the file believes the stack after a restart
 tls/<name>.pem, <name>.key  one for each pod, the supervisor, and the operator's commands
 
-Every certificate carries the name of pods and those of this machine, so it serves between pods
-and towards clients alike.
+Every certificate carries the name of pods, its role's, and those of this machine, so it serves
+between pods and towards clients alike.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 
 from whimbrel.local.errors import StackError, make_folder
 from whimbrel.local.state import DataFolder
+from whimbrel.runtime.callers import role_name
 from whimbrel.runtime.certificates import CertificateError
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.tls import Dial, dialer
@@ -50,10 +51,12 @@ class Authority:
             _replace(key, self._ca.private_key_pem.bytes())
             _replace(self.ca_file, self._ca.cert_pem.bytes())
 
-    def issue(self, name: str, *identities: str) -> TlsSettings:
+    def issue(self, name: str, *identities: str, role: str = "") -> TlsSettings:
         """A new certificate under this file name, in place of the one that is there; the settings
-        of a pod that shows it. `identities`: other names and addresses than every pod has."""
-        leaf = self._ca.issue_cert(*(identities or _NAMES), common_name=name)
+        of a pod that shows it. `identities`: other names and addresses than every pod has;
+        `role`: what it names as its role, if anything."""
+        named = (role_name(role, _POD_NAME),) if role else ()
+        leaf = self._ca.issue_cert(*(identities or _NAMES), *named, common_name=name)
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         _replace(key, leaf.private_key_pem.bytes())
         _replace(certificate, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))

@@ -18,7 +18,7 @@ from whimbrel.local.errors import StackError
 from whimbrel.local.leases import Leases
 from whimbrel.local.platform import LocalPlatform
 from whimbrel.runtime.channels import server_options
-from whimbrel.runtime.interception import ErrorInterceptor
+from whimbrel.runtime.interception import Admit, ErrorInterceptor
 
 REPEAT_SECONDS: Final = 60.0
 """A watch in which nothing changes is told again, so that its reader knows that it lives."""
@@ -100,11 +100,12 @@ async def serving(
     leases: Leases | None = None,
     clock: Callable[[], float] = time.monotonic,
     credentials: grpc.ServerCredentials | None = None,
+    admit: Admit | None = None,
 ) -> AsyncIterator[None]:
-    """Serve it there, on loopback, with TLS where there are credentials; leases run out by
-    `clock` (seconds). Raises StackError when the port is taken."""
+    """Serve it there, on loopback, with TLS where there are credentials, to whom `admit` admits;
+    leases run out by `clock` (seconds). Raises StackError when the port is taken."""
     server = grpc.aio.server(
-        interceptors=[ErrorInterceptor()], options=server_options(client_facing=False)
+        interceptors=[ErrorInterceptor(admit)], options=server_options(client_facing=False)
     )
     servicer = PlatformServicer(platform, leases or Leases(), clock)
     platform_pb2_grpc.add_PlatformServiceServicer_to_server(servicer, server)

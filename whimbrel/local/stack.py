@@ -105,7 +105,10 @@ class Stack:
             try:
                 await plan.links.open()
                 async with serving(
-                    stack.platform, plan.platform_address, credentials=plan.tls.server_credentials()
+                    stack.platform,
+                    plan.platform_address,
+                    credentials=plan.tls.server_credentials(),
+                    admit=plan.tls.admit(),
                 ):
                     try:
                         await stack._start_all()

@@ -27,11 +27,16 @@ if TYPE_CHECKING:  # generic only in the stubs
     _Context = grpc.aio.ServicerContext[Any, Any]
     _Details = grpc.HandlerCallDetails
 
+Admit = Callable[[str, "_Context"], None]
+"""Given the method's path ("/package.Service/Method") and the call; raises when it may not be."""
+
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler, and counts those that run: `server.stop` does not wait for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, admit: Admit | None = None) -> None:
+        """`admit` is asked before each call; None: whoever connects may call."""
+        self._admit = admit
         self.refused: Counter[ErrorCode] = Counter()
         """Calls that ended with an error, by its code."""
         self._wrapped: dict[str, _Handler] = {}
@@ -83,6 +88,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         async def handle(request: Any, context: _Context) -> Any:
             self._enter()
             try:
+                if self._admit is not None:
+                    self._admit(method, context)
                 return await inner(request, context)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the edge
                 await self._abort(error, context, method)
@@ -97,6 +104,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         async def handle(request: Any, context: _Context) -> AsyncGenerator[Any, None]:
             self._enter()
             try:
+                if self._admit is not None:
+                    self._admit(method, context)
                 async with aclosing(inner(request, context)) as responses:
                     async for response in responses:
                         yield response

@@ -16,12 +16,14 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import grpc
 import uvloop
 
 from whimbrel.runtime import logs
+from whimbrel.runtime.callers import caller_metrics, callers_of
 from whimbrel.runtime.certificates import CertificateError
 from whimbrel.runtime.channels import server_options
 from whimbrel.runtime.chassis import Chassis
@@ -108,7 +110,10 @@ async def serve(
     metrics = Metrics(spec.name, settings.pod.revision)
     async with AsyncExitStack() as stack:
         metrics_address = await _show(metrics, settings.metrics, stack)
-        interceptor = ErrorInterceptor()
+        callers = callers_of(settings.tls, client_facing=spec.client_facing)
+        interceptor = ErrorInterceptor(None if callers is None else callers.admit)
+        if callers is not None:
+            metrics.add(partial(caller_metrics, callers))
         lag = LoopLag()
         metrics.add(lambda: service_metrics(lag.worst_ms, interceptor.refused))
         credentials, dial = _tls(settings, client_facing=spec.client_facing)

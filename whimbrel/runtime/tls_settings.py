@@ -37,11 +37,14 @@ class TlsSettings(CertificateSettings):
     ca: Path | None = None
     """File with the certificate of the authority that signs those of pods, PEM; several while
     one replaces another. Default none; given with the certificate. Whoever holds a certificate
-    of it is a pod, so it must sign nothing else."""
+    of it is a pod of the role that it names, so it must sign nothing else."""
     name: str = "whimbrel-pod"
     """A DNS name that the certificate of every pod carries, and that is asked for when one is
     called. Default whimbrel-pod: pods are called by addresses, which no certificate can know
-    beforehand."""
+    beforehand. With the role before it ("access.whimbrel-pod") a certificate names its role."""
+    roles_required: bool = False
+    """Whether a caller's certificate must name its role. Default no: those of before name none,
+    and may call everything as before. One that names a role is held to it in any case."""
     health_listen: Address | None = None
     """host:port to bind for the health service alone, without TLS. Default none. For probes
     that cannot show a certificate, as those of Kubernetes."""

@@ -16,18 +16,24 @@ from services.drain.ports import Leadership, Platform
 from services.drain.settings import DrainSettings, PlatformSettings
 from tests.local.small_platform import LINGERS, SLEEPS, SmallPlatform, small_platform
 from whimbrel.core.errors import ErrorCode, WhimbrelError
+from whimbrel.local.certificates import Authority
 from whimbrel.local.platform_service import serving
 from whimbrel.local.ports import Ports
+from whimbrel.local.stack_tls import StackTls
+from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.settings import PodSettings, RouterTarget
+from whimbrel.runtime.tls import Dial, dialer
 
 
-def opened(address: str, stack: AsyncExitStack) -> tuple[Platform, Leadership]:
+def opened(
+    address: str, stack: AsyncExitStack, dial: Dial = open_channel
+) -> tuple[Platform, Leadership]:
     settings = DrainSettings(
         pod=PodSettings(id="drain-0"),
         platform=PlatformSettings(kind="local", address=address),
         router=RouterTarget(addresses="127.0.0.1:1"),
     )
-    return open_local(settings, stack)
+    return open_local(settings, stack, dial)
 
 
 @asynccontextmanager
@@ -98,6 +104,24 @@ async def test_a_supervisor_that_falls_silent_is_unavailable(
             with pytest.raises(WhimbrelError) as refusal:
                 await anext(views)
         assert refusal.value.code is ErrorCode.UNAVAILABLE
+
+
+async def test_with_certificates_the_controller_alone_gives_orders(tmp_path: Path) -> None:
+    tls = StackTls(tmp_path / "tls", is_wanted=True)
+    authority = Authority(tmp_path / "tls")
+    with closing(Ports()) as ports:
+        address = f"127.0.0.1:{ports.take()}"
+        shown = tls.server_credentials()
+        async with (
+            small_platform(tmp_path) as small,
+            serving(small.platform, address, credentials=shown, admit=tls.admit()),
+            AsyncExitStack() as stack,
+        ):
+            push = dialer(authority.issue("push-0", role="push"))
+            with pytest.raises(WhimbrelError, match=r"push may not call .*: only drain may"):
+                await opened(address, stack, push)[0].scale("access", 3)
+            drain = dialer(authority.issue("drain-0", role="drain"))
+            assert (await opened(address, stack, drain)[1].hold(0)).is_own
 
 
 async def test_a_stack_that_goes_down_takes_no_orders(tmp_path: Path) -> None:
