@@ -37,9 +37,9 @@ MAY_CALL: Final[Rights] = {
     "access": {
         DRAIN: frozenset({"Attend"}),
         LOGIC: frozenset({"Link", "CreateGroup", "ListMembers", "ListReads", "ListRevocations"}),
-        ROUTER: _MEMBER | {"Attach", "Assert", "Detach"},
+        ROUTER: _MEMBER | {"Attach", "AttachStream", "Assert", "Detach"},
     },
-    "logic": {ROUTER: _MEMBER | {"LocateStream"}},
+    "logic": {ROUTER: _MEMBER | {"Locate", "LocateStream"}},
     "router": {},
     "push": {HISTORY: frozenset({"ListConversations"}), ROUTER: _MEMBER},
     "gateway": {

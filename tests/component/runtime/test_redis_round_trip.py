@@ -75,7 +75,7 @@ async def test_an_error_stands_in_the_place_of_its_command(redis: Redis) -> None
 async def test_a_connection_that_redis_has_closed_costs_nobody_an_error(redis: Redis) -> None:
     await round_trip(redis, [("SET", "a", "mine")], writes=True, timeout_seconds=SECONDS)
     async with open_redis(RedisSettings(url=_url(redis))) as other:
-        assert await other.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert await other.client_kill_filter(_type="normal", skipme=True)
     pool = redis.connection_pool
     (killed,) = (*pool._available_connections, *pool._in_use_connections)
     await until(killed.can_read)  # what says that the other end has gone

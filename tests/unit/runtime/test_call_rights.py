@@ -19,7 +19,6 @@ FOLDERS: Final = {"operator": "whimbrel/cli", "supervisor": "whimbrel/local"}
 OF_CLIENTS: Final = {"whimbrel.api.access.v1.AccessService"}
 """Served to clients, who have no certificates, at a port of their own."""
 UNCALLED: Final = {
-    "/whimbrel.api.router.v1.RouterService/Locate",
     "/whimbrel.api.router.v1.RouterService/ChooseEndpoints",
     "/whimbrel.api.social.v1.SocialService/FilterVisible",
 }
