@@ -8,10 +8,11 @@ import psutil
 
 
 def core_ms(pid: int) -> float:
-    """User and system CPU of one process so far, in milliseconds. psutil.NoSuchProcess when it is
-    gone."""
-    times = psutil.Process(pid).cpu_times()
-    return 1000 * float(times.user + times.system)
+    """User and system CPU so far, in milliseconds, of one process and of those that it keeps (a
+    pod may have several). psutil.NoSuchProcess when it is gone."""
+    parent = psutil.Process(pid)
+    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+    return 1000 * float(sum(one.user + one.system for one in times))
 
 
 def core_ms_of(pids: Mapping[str, int]) -> dict[str, float]:
