@@ -1,7 +1,8 @@
 """Accepted and never pushed, because the link broke or Logic died: it is there all the same.
 
-The Router stands still meanwhile, so no Logic can find out where anybody is: what is accepted
-stays unpushed for certain, and what is delivered was pulled by Access.
+The Router stands still meanwhile, and its Redis seems to be another one than it speaks of, so no
+Logic can find out where anybody is: what is accepted stays unpushed for certain, and what is
+delivered was pulled by Access.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.e2e.e2e_world import crowd_of, report_of
 from whimbrel.core.ids import worker_of
+from whimbrel.core.route import REGISTRY_ID_KEY
 from whimbrel.local.proxy import CUT, PASS
 from whimbrel.local.stack import Stack, StackSpec
 from whimbrel.testing.crowd import Crowd
@@ -24,10 +27,17 @@ PROMISED_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def frozen_router(stack: Stack) -> AsyncIterator[None]:
+async def frozen_directory(stack: Stack) -> AsyncIterator[None]:
     await stack.kill("router-0", signal.SIGSTOP)
     try:
-        yield
+        async with Redis.from_url(stack.redis_url) as redis:
+            named = await redis.get(REGISTRY_ID_KEY)
+            assert named, "the pods have registered"
+            await redis.set(REGISTRY_ID_KEY, "another")
+            try:
+                yield
+            finally:
+                await redis.set(REGISTRY_ID_KEY, named)
     finally:
         await stack.kill("router-0", signal.SIGCONT)
 
@@ -35,7 +45,7 @@ async def frozen_router(stack: Stack) -> AsyncIterator[None]:
 async def check_that_it_is_delivered_after(
     breaks: Callable[[], Awaitable[None]], stack: Stack, crowd: Crowd, messages: int
 ) -> None:
-    async with frozen_router(stack):
+    async with frozen_directory(stack):
         await crowd.talk(messages, at_once=messages)
         assert crowd.history.checker.outstanding, "nobody can have been pushed to"
         await breaks()
