@@ -35,11 +35,21 @@ class EncodedSpan(ReadableSpan):
         self.encoded = encoded
 
 
+_CHANNEL_OPTIONS: Final = (
+    # By default it grows to two minutes, in which the spans of a collector that is back are lost.
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
+
+
 class EncodedSpanExporter(OTLPSpanExporter):
     """Sends encoded spans, and those of the SDK's tracers, in one request."""
 
     def __init__(self, endpoint: str, resource: Resource, timeout_seconds: float) -> None:
-        super().__init__(endpoint=endpoint, timeout=timeout_seconds)
+        super().__init__(
+            endpoint=endpoint,
+            timeout=timeout_seconds,
+            channel_options=_CHANNEL_OPTIONS,  # type: ignore[arg-type] # numbers are right
+        )
         self._resource = resource_pb2.Resource()
         add_attributes(
             self._resource.attributes,
