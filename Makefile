@@ -53,12 +53,11 @@ check: $(GENERATED)  ## Format, lint, types, import contracts, unit tests; under
 	$(BIN)/pytest tests/unit -n 2 -m "not slow and not simulation" $(ARGS); tests=$$?; \
 	wait $$types && exit $$tests
 
-# Two files at a time, the long ones of whole stacks first, so that both workers are busy to the
-# end; then one after the other what looks at the clock.
+# Two files at a time, whole stacks too; then one after the other what looks at the clock.
 test: $(GENERATED)  ## Every test that is not slow; what CI runs
-	@$(BIN)/pytest tests/e2e tests/local tests -m "not slow and not fuzz and not alone" \
-	  -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
-	@$(BIN)/pytest tests -m "alone and not slow" $(ARGS)
+	@$(BIN)/pytest tests --ignore tests/e2e --ignore tests/local -m "not slow and not fuzz" -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest tests/e2e tests/local -m "not slow and not alone" -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest tests/e2e tests/local -m "alone and not slow" $(ARGS)
 
 # The byte fuzzers among them need atheris, for which not every Python and machine has a wheel.
 test-long: $(GENERATED)  ## The slow tests: soaks, all schedules, a minute of bytes for each fuzzer

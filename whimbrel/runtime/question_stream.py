@@ -23,6 +23,8 @@ A = TypeVar("A")
 
 CALLS_SECONDS: Final = 10.0
 """For so long calls are made before the stream is tried again: pods are being replaced."""
+_UNKNOWN_THERE: Final = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INTERNAL)
+"""INTERNAL is what gRPC says of a write to a stream that has ended already: its status is lost."""
 _BROKEN: Final = (grpc.aio.BaseError, asyncio.InvalidStateError, TimeoutError)
 
 
@@ -59,7 +61,7 @@ class QuestionStream(Generic[Q, A]):
                 try:
                     return await self._over_stream(question)
                 except grpc.aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                    if error.code() not in _UNKNOWN_THERE:
                         raise
                 self._calls_until = self._clock() + CALLS_SECONDS
             return await self._call(question, timeout=self._timeout_seconds)
