@@ -93,7 +93,7 @@ def throughput(
     beside_untraced: Annotated[
         bool,
         typer.Option(
-            help="With --trace-ratio: in turns with a stack that does not trace; "
+            help="With --trace-ratio: at the same time as a stack that does not trace; "
             "tracing_cost_ratio is what it takes of the messages a second."
         ),
     ] = False,
@@ -110,7 +110,7 @@ def throughput(
 
         whimbrel bench throughput --rate 200 --trace-ratio 1
 
-        whimbrel bench throughput --trace-ratio 0.01 --beside-untraced --runs 7 --json
+        whimbrel bench throughput --trace-ratio 0.01 --beside-untraced --runs 60 --seconds 5 --json
     """
     from bench.run import Workload
 
