@@ -89,7 +89,7 @@ def up(
         whimbrel up --trace
     """
     from whimbrel.local.daemon import run_detached, run_until_signal
-    from whimbrel.local.parts import StackSpec
+    from whimbrel.local.stack_spec import StackSpec
 
     spec = StackSpec(
         access=access,

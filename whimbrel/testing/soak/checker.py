@@ -37,8 +37,7 @@ from whimbrel.testing.soak.events import (
     StoredProblem,
     user_of,
 )
-from whimbrel.testing.soak.state import Operation, Seen
-from whimbrel.testing.soak.timing import Timing
+from whimbrel.testing.soak.state import Seen
 from whimbrel.testing.soak.verdict import KINDS, Verdict
 
 _CHECKS: dict[type, Callable[[Seen, Any], None]] = {
@@ -61,15 +60,17 @@ class Checker:
     """Takes events one by one with `add`; `verdict` may be asked at any time."""
 
     def __init__(self) -> None:
-        self._seen = Seen()
+        seen = self._seen = Seen()
+        self.timing = seen.timing
+        self.devices = seen.devices
+        self.operations = seen.operations
+        self.messages = seen.messages
+        """By message_id, everything accepted or delivered."""
+        self.sent = seen.sent
+        """By message_id, everything accepted."""
         self._faults: Counter[str] = Counter()
         self._seed: int | None = None
         self._is_complete = False
-
-    @property
-    def timing(self) -> Timing:
-        """How long what was due took."""
-        return self._seen.timing
 
     @property
     def outstanding(self) -> int:
@@ -77,9 +78,9 @@ class Checker:
         return self._seen.outstanding
 
     @property
-    def sent(self) -> dict[int, Operation]:
-        """By message_id, everything accepted."""
-        return self._seen.sent
+    def delivered(self) -> int:
+        """Deliveries that have come."""
+        return self._seen.delivered
 
     def add(self, event: Event) -> None:
         """Take the next event of the history."""
