@@ -10,6 +10,6 @@ if status is not None:
 
 # Here, because a parent loads no gRPC.
 from services.access.bootstrap import SERVICE  # noqa: E402
-from whimbrel.runtime.serve import main  # noqa: E402
+from whimbrel.runtime.program import main  # noqa: E402
 
 main(SERVICE)

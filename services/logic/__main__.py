@@ -1,6 +1,6 @@
 """`python -m services.logic`"""
 
 from services.logic.bootstrap import SERVICE
-from whimbrel.runtime.serve import main
+from whimbrel.runtime.program import main
 
 main(SERVICE)

@@ -1,6 +1,6 @@
 """`python -m services.push`"""
 
 from services.push.bootstrap import SERVICE
-from whimbrel.runtime.serve import main
+from whimbrel.runtime.program import main
 
 main(SERVICE)

@@ -1,4 +1,6 @@
+"""`python -m services.router`"""
+
 from services.router.bootstrap import SERVICE
-from whimbrel.runtime.serve import main
+from whimbrel.runtime.program import main
 
 main(SERVICE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -66,7 +66,7 @@ class LocalPlatform:
         self._changed = asyncio.Event()
         self._is_over = False
 
-    def adopt(self, role: str, keepers: Sequence[Keeper], revision: str) -> None:
+    def adopt(self, role: str, keepers: Collection[Keeper], revision: str) -> None:
         """The pods of a role with which the stack has begun."""
         if role not in ROLLED:
             return

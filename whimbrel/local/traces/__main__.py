@@ -1,7 +1,7 @@
 """Runs the collector: `python -m whimbrel.local.traces`."""
 
 from whimbrel.local.traces.collector import COLLECTOR
-from whimbrel.runtime.serve import main
+from whimbrel.runtime.program import main
 
 if __name__ == "__main__":
     main(COLLECTOR)
