@@ -73,9 +73,9 @@ def test_a_pretty_traceback_shows_no_local_variable(capsys: pytest.CaptureFixtur
     configure(LogSettings(format="pretty"), "access-7")
     body = "what alice wrote"
     try:
-        raise ValueError(len(body))
+        body.index("?")
     except ValueError:
         get_logger("some.module").exception("service_failed")
     shown = capsys.readouterr().out
     assert "ValueError" in shown
-    assert body not in shown.replace(f'body = "{body}"', ""), "the line of the source may be there"
+    assert body not in shown
