@@ -21,13 +21,12 @@ from services.logic.ports import (
     MediaRights,
     MessageStore,
     PushQueue,
-    ReadStore,
     SendMemory,
     SeqReservations,
     TimelineStore,
-    UndeliveredMarks,
     WorkerLeases,
 )
+from services.logic.reading_ports import ReadStore, UndeliveredMarks
 from services.logic.settings import (
     SearchSettings,
     WorkerSettings,

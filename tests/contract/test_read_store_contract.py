@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from services.logic.adapters.read_store_mongo import MongoReadStore
-from services.logic.ports import ReadStore
+from services.logic.reading_ports import ReadStore
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.settings import MongoSettings
 from whimbrel.runtime.stores import open_mongo

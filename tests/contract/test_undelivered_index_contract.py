@@ -9,7 +9,7 @@ import pytest
 
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
 from services.logic.domain.model import UndeliveredEntry
-from services.logic.ports import UndeliveredMarks
+from services.logic.reading_ports import UndeliveredMarks
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings

@@ -26,7 +26,7 @@ from whimbrel.cli.bench_view import show_table
 if TYPE_CHECKING:
     from bench.run import Workload
     from bench.terms import Terms
-    from whimbrel.local.parts import StackSpec
+    from whimbrel.local.stack_spec import StackSpec
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -202,7 +202,7 @@ def _tell(name: str, measuring: Coroutine[Any, Any, dict[str, Any]], as_json: bo
 
 
 def _stack(access: int, logic: int, trace_ratio: float | None = None) -> StackSpec:
-    from whimbrel.local.parts import StackSpec
+    from whimbrel.local.stack_spec import StackSpec
 
     if trace_ratio is None:
         return StackSpec(access=access, logic=logic, gateway=0)
