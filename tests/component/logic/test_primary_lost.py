@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ async def three_members(folder: Path) -> AsyncIterator[tuple[list[Child], list[s
             stack.push_async_callback(child.stop, 0.0)
             members.append(child)
         for number in range(3):
-            await until(lambda number=number: is_member(number, addresses), seconds=60)
+            await until(partial(is_member, number, addresses), seconds=60)
         yield members, addresses
 
 

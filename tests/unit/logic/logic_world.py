@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from services.logic.assemble import assemble
 from services.logic.domain.model import (
@@ -180,7 +181,9 @@ class World:
         """Another process; `changed` puts other stores in the place of the shared ones."""
         stores = replace(self.stores, **changed)  # type: ignore[arg-type]
         opening = MemoryBatchOpening(stores.memory, stores.reservations)
-        pairs = stores.pairs or MemoryPairedInserts(stores.messages, stores.timelines)
+        messages = cast(MemoryMessageStore, stores.messages)
+        timelines = cast(MemoryTimelineStore, stores.timelines)
+        pairs = stores.pairs or MemoryPairedInserts(messages, timelines)
         return assemble(
             replace(stores, opening=opening, pairs=pairs),
             self.outlet,

@@ -85,7 +85,7 @@ async def test_a_resend_that_is_stored_elsewhere_after_the_loss_is_the_message()
 
     class LosesToAnother(MemoryInsertPair):
         async def insert_entries(self, entries: Sequence[TimelineEntry]) -> list[int]:
-            world.messages.lose(self.messages)
+            world.messages.lose(self.inserted)
             answers.append(await send(other, draft(), resend=True))
             raise unavailable("the primary was lost", outcome_unknown=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from whimbrel.core.ids import unix_ms_of, worker_of
 from whimbrel.testing.memory_stores.faults import Faults, Pause
 
 SCAN_PAGE = 500
+REPLICATION_SECONDS = 0.1
 
 
 class MemoryMessageStore:
@@ -30,7 +32,8 @@ class MemoryMessageStore:
         return await self._take(messages, is_durable=True)
 
     async def insert_at_primary(self, messages: Sequence[StoredMessage]) -> list[int]:
-        """What `insert` does, and nobody reads it before it is kept."""
+        """What `insert` does, and nobody reads it before the majority has it: when it is kept,
+        or by itself a little later."""
         return await self._take(messages, is_durable=False)
 
     def keep(self, messages: Iterable[StoredMessage]) -> None:
@@ -61,6 +64,8 @@ class MemoryMessageStore:
                     self._by_key[message.key] = message
                     if not is_durable:
                         self._at_primary.add(message.message_id)
+                        loop = asyncio.get_running_loop()
+                        loop.call_later(REPLICATION_SECONDS, self.keep, (message,))
         return refused
 
     async def find_by_client_keys(

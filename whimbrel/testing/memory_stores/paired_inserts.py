@@ -23,11 +23,7 @@ class MemoryPairedInserts:
     async def pair(self) -> AsyncIterator[MemoryInsertPair]:
         if self.messages.faults.away:
             raise unavailable("no primary", retry_after_seconds=0.2, outcome_unknown=True)
-        pair = MemoryInsertPair(self.messages, self.timelines)
-        try:
-            yield pair
-        finally:
-            self.messages.keep(pair.messages)  # whoever lives on has them at last
+        yield MemoryInsertPair(self.messages, self.timelines)
 
 
 class MemoryInsertPair:
@@ -36,19 +32,18 @@ class MemoryInsertPair:
     def __init__(self, messages: MemoryMessageStore, timelines: MemoryTimelineStore) -> None:
         self._messages = messages
         self._timelines = timelines
-        self.messages: list[StoredMessage] = []
-        """What was inserted by this pair."""
+        self.inserted: list[StoredMessage] = []
 
     async def insert_messages(self, messages: Sequence[StoredMessage]) -> list[int]:
         refused = await self._messages.insert_at_primary(messages)
-        self.messages += [one for index, one in enumerate(messages) if index not in set(refused)]
+        self.inserted += [one for index, one in enumerate(messages) if index not in set(refused)]
         return refused
 
     async def insert_entries(self, entries: Sequence[TimelineEntry]) -> list[int]:
         try:
             await self._messages.faults.reach("pair.each")
         except WhimbrelError:
-            self._messages.lose(self.messages)
+            self._messages.lose(self.inserted)
             raise
-        self._messages.keep(self.messages)  # an entry never stands where its message does not
+        self._messages.keep(self.inserted)  # an entry never stands where its message does not
         return await self._timelines.insert(entries)
