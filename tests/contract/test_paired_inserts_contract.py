@@ -82,6 +82,16 @@ async def test_both_are_found_when_the_entries_are_confirmed(given: Given) -> No
     assert await given.timelines.heads(["alice", "bob"]) == {"alice": 2, "bob": 3}
 
 
+async def test_a_pair_of_nothing_and_of_voids_alone_is_inserted(given: Given) -> None:
+    """What was reserved for messages that were refused since."""
+    async with given.pairs.pair() as pair:
+        assert pair is not None
+        assert await pair.insert_messages([]) == []
+        assert await pair.insert_entries([]) == []
+        assert await pair.insert_entries([TimelineEntry("bob", 1)]) == []
+    assert await given.timelines.read_seqs("bob", 1, 9) == [1]
+
+
 async def test_what_is_refused_is_named_and_stops_nothing(given: Given) -> None:
     batch = [message(number) for number in range(4)]
     await given.messages.insert([batch[1]])

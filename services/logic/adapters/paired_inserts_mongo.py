@@ -81,6 +81,8 @@ class MongoInsertPair:
     async def _insert(
         self, collection: str, documents: Sequence[Document], concern: WriteConcern
     ) -> list[int]:
+        if not documents:  # the server would call that an error
+            return []
         with writing():
             reply = await self._connection.command(
                 write_command("insert", collection, "documents", documents, concern)

@@ -146,7 +146,7 @@ class CommitMessages:
         stored: list[StoredMessage] = []
         reused: dict[ClientKey, WhimbrelError] = {}
         waiting = list(minted)
-        if pair is not None:
+        if pair is not None and waiting:
             refused = await pair.insert_messages([mine for _, mine in waiting])
             fresh, waiting = _parted(waiting, refused)
             # What refused them may not be durable yet: the next insert waits until it is.
