@@ -59,8 +59,8 @@ class MongoMessageStore:
 
     async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
         refused: list[int] = []
-        for start, part in _parts(messages):
-            documents = [_document(message) for message in part]
+        for start, part in parts_of(messages):
+            documents = [document_of(message) for message in part]
             indexes = await insert_unordered(self._database, COLLECTION, documents)
             refused += [start + index for index in indexes]
         return refused
@@ -136,7 +136,7 @@ class MongoMessageStore:
             first = {"$gt": rows[-1]["_id"]}
 
 
-def _parts(messages: Sequence[StoredMessage]) -> Iterator[tuple[int, Sequence[StoredMessage]]]:
+def parts_of(messages: Sequence[StoredMessage]) -> Iterator[tuple[int, Sequence[StoredMessage]]]:
     """Cut where MAX_COMMAND_BYTES is reached; each part with the index of its first message."""
     start = size = 0
     for index, message in enumerate(messages):
@@ -147,7 +147,8 @@ def _parts(messages: Sequence[StoredMessage]) -> Iterator[tuple[int, Sequence[St
     yield start, messages[start:]
 
 
-def _document(message: StoredMessage) -> Document:
+def document_of(message: StoredMessage) -> Document:
+    """As `messages` keeps it."""
     sender, device, client_message_id = message.key
     document = {
         "_id": Int64(message.message_id),

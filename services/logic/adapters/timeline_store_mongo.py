@@ -56,7 +56,7 @@ class MongoTimelineStore:
             )
 
     async def insert(self, entries: Sequence[TimelineEntry]) -> list[int]:
-        documents = [_document(entry) for entry in entries]
+        documents = [document_of(entry) for entry in entries]
         return await insert_unordered(self._database, COLLECTION, documents)
 
     async def find_placed(self, placements: Iterable[Placement]) -> dict[Placement, int]:
@@ -170,7 +170,8 @@ class MongoTimelineStore:
         return [row["seq"] for row in rows]
 
 
-def _document(entry: TimelineEntry) -> Document:
+def document_of(entry: TimelineEntry) -> Document:
+    """As `timelines` keeps it."""
     user, seq, message_id, conversation, sender, late = entry
     if message_id is None:
         return {"user": user, "seq": seq, "kind": VOID}

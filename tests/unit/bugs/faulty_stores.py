@@ -80,9 +80,9 @@ class VoidsOverwrite(OverwritesEntries):
 class WithoutClientKeys(MemoryMessageStore):
     """Lacks the unique index (sender, device, client_message_id)."""
 
-    async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
+    async def _take(self, messages: Sequence[StoredMessage], *, is_durable: bool) -> list[int]:
         self._by_key.clear()
-        return await super().insert(messages)
+        return await super()._take(messages, is_durable=is_durable)
 
     async def find_by_client_keys(
         self, keys: Iterable[ClientKey]
@@ -93,12 +93,12 @@ class WithoutClientKeys(MemoryMessageStore):
 class OverwritesMessages(MemoryMessageStore):
     """Writes over the message that has the same id."""
 
-    async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
+    async def _take(self, messages: Sequence[StoredMessage], *, is_durable: bool) -> list[int]:
         for message in messages:
             there = self.by_id.get(message.message_id)
             if there is not None and there.key != message.key:
                 del self.by_id[message.message_id]
-        return await super().insert(messages)
+        return await super()._take(messages, is_durable=is_durable)
 
 
 class TodaysMembers(MemoryMessageStore):
