@@ -155,7 +155,7 @@ class ClientStream:
 
     def head_news(self, head: int, now: float) -> None:
         """The timeline has grown, pushed or not."""
-        self.session.head_news(head, now)
+        self.session.head_news(head, now, is_pushed=True)
         self.turn(now)
 
     def stored(self, send: PendingSend, message_id: int, seq: int, now: float) -> None:

@@ -137,4 +137,5 @@ class LogicResponses:
         if result.HasField("refused"):
             fetch.owner.pull_failed(now)
         else:
-            fetch.owner.pulled(numbered(result.entries, self._traces, now), result.head, now)
+            page = numbered(detached(result).entries, self._traces, now)
+            fetch.owner.pulled(page, result.head, now)

@@ -41,7 +41,13 @@ class MessageStore(Protocol):
         ...
 
     async def find(self, ids: Mapping[int, str]) -> dict[int, StoredMessage]:
-        """The messages of these ids, each with its sender (the shard key). Majority."""
+        """The messages of these ids, each with its sender (the shard key). A row that is no
+        message counts as absent. Majority."""
+        ...
+
+    async def show(self, ids: Mapping[int, str]) -> dict[int, StoredMessage]:
+        """`find` for who only shows them: without digest and, unless they are traced, without
+        participants, of which a message to a large group has a thousand."""
         ...
 
     async def change(self, changes: Sequence[Change]) -> None:
@@ -85,7 +91,8 @@ class TimelineStore(Protocol):
         ...
 
     async def read(self, user: str, from_seq: int, limit: int) -> list[TimelineEntry]:
-        """Up to `limit` entries at or above `from_seq`, ascending; holes are simply absent."""
+        """Up to `limit` entries at or above `from_seq`, ascending; holes are simply absent. A row
+        that is neither a message's nor a void's comes as `is_damaged`; so do those of `tails`."""
         ...
 
     async def read_seqs(self, user: str, from_seq: int, to_seq: int) -> list[int]:

@@ -210,7 +210,9 @@ class AttachSession:
 
     async def _page(self, one: Attach, start: int) -> Page | WhimbrelError:
         try:
-            return await self._reader.read(one.user, start + 1, one.limit, look_back=LOOK_BACK)
+            return await self._reader.read(
+                one.user, start + 1, one.limit, look_back=LOOK_BACK, wants_head=True
+            )
         except WhimbrelError as error:
             return error
 

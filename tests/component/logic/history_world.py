@@ -53,6 +53,7 @@ class HistoryWorld:
         self._logic = logic
         self._outgoing: asyncio.Queue[logic_pb2.LinkRequest] = asyncio.Queue()
         self._answers: dict[int, asyncio.Future[logic_pb2.SendResult]] = {}
+        self._pages: dict[int, asyncio.Future[Any]] = {}
         self._stored: dict[tuple[str, str], int] = {}
         self._news = asyncio.Condition()
         self._ref = 0
@@ -72,6 +73,9 @@ class HistoryWorld:
             async for frame in call:
                 for result in frame.results:
                     self._answers.pop(result.ref).set_result(result)
+                pages: list[Any] = [*frame.fetch_results, *frame.attach_results]
+                for page in pages:
+                    self._pages.pop(page.ref).set_result(page)
                 async with self._news:
                     for cursor in frame.stored_cursors:
                         self._stored[cursor.user_id, cursor.device_id] = cursor.cursor
@@ -114,6 +118,30 @@ class HistoryWorld:
         self._outgoing.put_nowait(logic_pb2.LinkRequest(cursors=[update]))
         async with asyncio.timeout(WAIT_SECONDS), self._news:
             await self._news.wait_for(lambda: self._stored.get((user, device), 0) >= cursor)
+
+    async def fetch(self, user: str) -> list[types_pb2.Entry]:
+        """The first page of a timeline, as an Access pod reads it."""
+        request = logic_pb2.FetchRequest(ref=self._next_ref(), user_id=user, from_seq=1, limit=100)
+        return await self._page(request.ref, logic_pb2.LinkRequest(fetches=[request]))
+
+    async def attach(self, user: str) -> list[types_pb2.Entry]:
+        """The same for a device that attaches and has nothing."""
+        request = logic_pb2.AttachRequest(
+            ref=self._next_ref(), user_id=user, device_id="laptop", epoch=1, cursor=0, limit=100
+        )
+        return await self._page(request.ref, logic_pb2.LinkRequest(attaches=[request]))
+
+    def _next_ref(self) -> int:
+        self._ref += 1
+        return self._ref
+
+    async def _page(self, ref: int, request: logic_pb2.LinkRequest) -> list[types_pb2.Entry]:
+        page = self._pages[ref] = asyncio.get_running_loop().create_future()
+        self._outgoing.put_nowait(request)
+        async with asyncio.timeout(WAIT_SECONDS):
+            result = await page
+        assert not result.HasField("refused"), result
+        return list(result.entries)
 
     async def group(self, *members: str) -> str:
         """A group of Alice and these."""
