@@ -107,6 +107,11 @@ class CursorStore(Protocol):
         """The stored cursors of these (user, device); devices never seen are absent."""
         ...
 
+    async def find_of_users(self, users: Iterable[str]) -> dict[tuple[str, str], int]:
+        """The stored cursors of every device of these users, by (user, device). One query for
+        all; majority."""
+        ...
+
     async def highest(self, users: Iterable[str]) -> dict[str, int]:
         """The highest stored cursor of each user's devices: what at least one of them has. Users
         without one are absent. One query for all; majority."""
@@ -114,6 +119,11 @@ class CursorStore(Protocol):
 
     async def raise_to(self, cursors: Sequence[DeviceCursor]) -> None:
         """Raise each to at least its value, creating what is absent. Majority, journaled."""
+        ...
+
+    async def create(self, cursors: Sequence[DeviceCursor]) -> None:
+        """The same for devices that were just found to have none, at a third of the cost; one
+        that has got one since is raised. Majority, journaled."""
         ...
 
 
