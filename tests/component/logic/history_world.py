@@ -15,6 +15,7 @@ from services.logic.bootstrap import SERVICE as LOGIC
 from services.logic.settings import LogicSettings
 from services.router.bootstrap import SERVICE as ROUTER
 from services.router.settings import RouterSettings
+from tests.stores import own_stores
 from tests.waiting import until
 from whimbrel.api.history.v1 import history_pb2 as pb
 from whimbrel.api.history.v1 import history_pb2_grpc
@@ -23,10 +24,9 @@ from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.names import direct_conversation
 from whimbrel.local.cluster import wait_registered
 from whimbrel.runtime.channels import open_channel
-from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
 from whimbrel.runtime.settings_group import SettingsGroup
-from whimbrel.runtime.stores import Database, open_mongo
+from whimbrel.runtime.stores import Database
 from whimbrel.testing.servers import running_service
 
 CHAT = direct_conversation("alice", "bob")
@@ -208,9 +208,8 @@ async def history_world(
 ) -> AsyncIterator[HistoryWorld]:
     """Everything up and empty; `changed` are groups of Logic's settings."""
     redis_settings = RedisSettings(url=redis_url)
-    mongo = MongoSettings(url=mongo_url, database=f"history_{uuid4().hex[:8]}")
-    async with open_redis(redis_settings) as redis, open_mongo(mongo) as database:
-        await redis.flushall()
+    async with own_stores(redis_url, mongo_url) as (redis, database):
+        mongo = MongoSettings(url=mongo_url, database=database.name)
         async with (
             running_service(ROUTER, RouterSettings(redis=redis_settings)) as router,
             running_service(
@@ -239,4 +238,3 @@ async def history_world(
             finally:
                 link.cancel()
                 await asyncio.wait((link,))
-        await database.client.drop_database(mongo.database)
