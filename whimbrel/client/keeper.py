@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.client.connection import Admission, Ending
-from whimbrel.client.dialogue import Dialogue, Outcome
+from whimbrel.client.correspondence import Outcome
+from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.endpoints import Endpoints
 from whimbrel.client.events import ClientState, ConnectionClosed
 from whimbrel.client.farewell import Farewell
