@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.access import frames, responses
+from services.access import fencing, frames, responses
 from services.access.acks import AckKeeper
-from services.access.client_stream import ClientStream
 from services.access.handshake import Handshake
 from services.access.head_checks import HeadChecks
 from services.access.pending import PendingTable
@@ -250,4 +249,4 @@ def void_one_too_many(patch: pytest.MonkeyPatch) -> None:
 
 def supersede_nobody(patch: pytest.MonkeyPatch) -> None:
     """An older stream takes no notice of a newer epoch."""
-    patch.setattr(ClientStream, "supersede", lambda self, epoch, instance_id: None)
+    patch.setattr(fencing, "supersede", lambda stream, epoch, instance_id: None)
