@@ -125,6 +125,9 @@ async def test_a_role_calls_what_is_its_own_and_is_told_what_is_not(
     assert value(seen, callers, role="push", outcome="refused") == 9
     assert value(seen, callers, role="gateway", outcome="refused") == 0
     assert value(seen, "whimbrel_service_refused_calls_total", code="permission_denied") == 9
+    ended = "whimbrel_service_calls_total"
+    assert value(seen, ended, method="LogicService.ListReads", status="ok") == 1
+    assert value(seen, ended, method="LogicService.ListReads", status="permission_denied") == 3
     logged = [line for line in capsys.readouterr().out.splitlines() if "caller_refused" in line]
     assert len(logged) == 3, "once for each method, however often it comes"
 
