@@ -1,5 +1,5 @@
 """Bare durable inserts, for comparison: documents of the size of a timeline entry, majority and
-journaled, one at a time and 200 at a time.
+journaled, one straight after the other, one every 5 ms, and 200 at a time.
 
 `python -m bench.bare_store` reads a StorePlan as one line of JSON from standard input and prints a
 StoreResult as one line. It writes into a database of its own, and removes it.
@@ -7,23 +7,27 @@ StoreResult as one line. It writes into a database of its own, and removes it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
 from uuid import uuid4
 
 import uvloop
+from pymongo.asynchronous.collection import AsyncCollection
 
 from bench import collector
 from bench.figures import percentile
 from whimbrel.runtime.settings import MongoSettings
-from whimbrel.runtime.stores import open_mongo
+from whimbrel.runtime.stores import Document, open_mongo
 
 BATCH = 200
+PACE = 200.0
+"""Inserts a second of those that leave room: as many as the bench of latency has messages. Cores
+that slept in between are slower, for an insert as for a message."""
 _WARM_UP = 20
 
 
@@ -33,7 +37,7 @@ class StorePlan:
 
     mongo_url: str
     seconds: float = 2.0
-    """For each of the two."""
+    """For each of the three."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,15 @@ class StoreResult:
     """One insert_one after the other."""
     insert_p99_ms: float
     inserts: int
+    paced_insert_p50_ms: float
+    """200 a second, each from when it was due."""
+    paced_insert_p99_ms: float
     documents_per_second: float
     """One insert_many of 200 after the other."""
 
 
 async def measure(plan: StorePlan) -> StoreResult:
-    """Both, one after the other."""
+    """All three, one after the other."""
     name = f"bench_{uuid4().hex}"
     async with open_mongo(MongoSettings(url=plan.mongo_url, database=name)) as database:
         entries = database["entries"]
@@ -64,6 +71,7 @@ async def measure(plan: StorePlan) -> StoreResult:
             while (began := time.perf_counter()) < ends:
                 await entries.insert_one(next(documents))
                 taken.append(round((time.perf_counter() - began) * 1e6))
+            paced = await _paced(entries, documents, plan.seconds)
             many = 0
             began = time.perf_counter()
             while time.perf_counter() < began + plan.seconds:
@@ -77,11 +85,27 @@ async def measure(plan: StorePlan) -> StoreResult:
         insert_p50_ms=round(percentile(taken, 0.50) / 1000, 3),
         insert_p99_ms=round(percentile(taken, 0.99) / 1000, 3),
         inserts=len(taken),
+        paced_insert_p50_ms=round(percentile(paced, 0.50) / 1000, 3),
+        paced_insert_p99_ms=round(percentile(paced, 0.99) / 1000, 3),
         documents_per_second=round(many / took, 1),
     )
 
 
-def _documents() -> Iterator[dict[str, Any]]:
+async def _paced(
+    entries: AsyncCollection[Document], documents: Iterator[Document], seconds: float
+) -> list[int]:
+    """What inserts at PACE took, in µs, ascending. One that is late makes the next ones late."""
+    taken = []
+    began = time.perf_counter()
+    for number in range(max(1, round(seconds * PACE))):
+        due = began + number / PACE
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        await entries.insert_one(next(documents))
+        taken.append(round((time.perf_counter() - due) * 1e6))
+    return sorted(taken)
+
+
+def _documents() -> Iterator[Document]:
     number = 0
     while True:
         user = f"user-{number % 1000}"

@@ -45,21 +45,27 @@ class Target:
     """Server processes to account for: name to pid. Empty for a cluster elsewhere."""
 
 
+async def _at_once() -> None:
+    """Nobody else is waited for."""
+
+
 async def run(
     workload: Workload,
     target: Target,
     *,
     name: str = "bench",
+    ready: Callable[[], Awaitable[object]] = _at_once,
     meanwhile: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Figures:
     """Run the workload once, with people of this name: another for each run on one stack, as
-    what is redelivered from an earlier run would count as a double. `meanwhile` gets the measured
-    seconds when they begin. Raises LoadFailedError."""
+    what is redelivered from an earlier run would count as a double. `ready` is awaited when all
+    are connected, `meanwhile` gets the measured seconds when they begin. Raises LoadFailedError."""
     plans = _plans(workload, target, name)
     processes = [await _begin(plan) for plan in plans]
     try:
         for process in processes:
             await expect(process, READY, CONNECT_SECONDS)
+        await ready()
         for process in processes:
             write(process, GO)
         await asyncio.sleep(workload.warm_up_seconds)

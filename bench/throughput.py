@@ -45,7 +45,7 @@ async def measure_latency(stack: Stack, terms: Terms, wire: WireLimits) -> dict[
     store = await store_limits(stack.mongo_url, terms.bare.seconds)
     workload = replace(workload_of(terms), rate=LATENCY_RATE)
     found = await repeat(workload, target_of(stack), terms, "latency")
-    return {**with_ratios(found, wire, store), **bare_keys(wire, store)}
+    return {**with_ratios(found, wire, store), **paced(found, store), **bare_keys(wire, store)}
 
 
 async def measure_alone(workload: Workload, stack: Stack, terms: Terms) -> dict[str, Any]:
@@ -86,6 +86,14 @@ def with_ratios(found: dict[str, Any], wire: WireLimits, store: StoreResult) -> 
         "p50_ms_ratio": ratio(found["p50_ms"], store.insert_p50_ms),
         "p99_ms_ratio": ratio(found["p99_ms"], store.insert_p99_ms),
         "p99_ms_to_insert_p50_ratio": ratio(found["p99_ms"], store.insert_p50_ms),
+    }
+
+
+def paced(found: dict[str, Any], store: StoreResult) -> dict[str, Any]:
+    """Latencies to the half of the inserts that come at the same rate. Pure."""
+    return {
+        "p50_ms_to_paced_insert_ratio": ratio(found["p50_ms"], store.paced_insert_p50_ms),
+        "p99_ms_to_paced_insert_p50_ratio": ratio(found["p99_ms"], store.paced_insert_p50_ms),
     }
 
 

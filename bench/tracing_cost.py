@@ -1,15 +1,21 @@
-"""What tracing costs: a stack that traces and one that does not, measured in turns.
+"""What tracing costs: a stack that traces beside one that does not, at the same time.
 
-Between two runs of the same stack lie some percent here; so each pair of runs gives one cost, the
-stacks change places in every pair, and the cost is the median of the pairs.
+Two runs one after the other differ by a fifth here, whatever they do. So both stacks have their
+load at once and compete for the same cores: whatever slows the machine down slows down both. What
+is left differs from pair to pair by chance, so the cost comes with its standard error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from statistics import mean, stdev
 from typing import Any
 
-from bench.run import Workload, run
+from bench.figures import Figures
+from bench.processes import LoadFailedError
+from bench.run import Target, Workload, run
 from bench.runs import medians
 from bench.terms import Terms
 from bench.throughput import target_of
@@ -25,33 +31,54 @@ async def measure_cost(
     targets = {"traced": target_of(traced), "untraced": target_of(untraced)}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in targets}
     for number in range(-terms.warms_up, terms.runs):
-        order = sorted(targets, reverse=bool(number % 2))
-        for name in order:
-            terms.say(
-                f"{name}: " + (f"pair {number + 1} of {terms.runs} …" if number >= 0 else "…")
-            )
-            figures = await run(workload, targets[name], name=f"{name}-{number}")
-            if number >= 0:
-                found[name].append(figures.as_json())
+        terms.say(f"pair {number + 1} of {terms.runs} …" if number >= 0 else "warming up …")
+        figures = await _run_together(workload, targets, number)
+        if number >= 0:
+            for name, one in figures.items():
+                found[name].append(one.as_json())
     return {**medians(found["traced"]), **cost(found["traced"], found["untraced"])}
 
 
-def cost(traced: Runs, untraced: Runs) -> dict[str, Any]:
-    """What the first lose to the second, pair by pair; pure.
+async def _run_together(
+    workload: Workload, targets: Mapping[str, Target], number: int
+) -> dict[str, Figures]:
+    together = asyncio.Barrier(len(targets))
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = {
+                name: group.create_task(
+                    run(workload, target, name=f"{name}-{number}", ready=together.wait)
+                )
+                for name, target in targets.items()
+            }
+    except* LoadFailedError as failed:
+        raise failed.exceptions[0] from None
+    return {name: task.result() for name, task in running.items()}
 
-    tracing_cost_ratio: the share of messages_per_second that tracing takes; below 0 when the
-    traced run was the quicker one. tracing_cost_core_us_per_message: CPU of all servers.
+
+def cost(traced: Runs, untraced: Runs) -> dict[str, Any]:
+    """What the first lose to the second, each to the one beside it; pure.
+
+    tracing_cost_ratio: the share of messages_per_second that tracing takes, of all pairs
+    together; below 0 when the traced stack was the quicker one.
+    tracing_cost_core_us_per_message: CPU of all servers, the mean of the pairs. Each with its
+    standard error (…_error), 0 for a single pair: the truth lies within two of them 19 times in 20.
     """
     pairs = list(zip(traced, untraced, strict=True))
-    made = medians(
-        [
-            {
-                "untraced_messages_per_second": other["messages_per_second"],
-                "tracing_cost_ratio": 1 - one["messages_per_second"] / other["messages_per_second"],
-                "tracing_cost_core_us_per_message": 1000
-                * (one["core_ms_per_message"] - other["core_ms_per_message"]),
-            }
-            for one, other in pairs
-        ]
-    )
-    return {**made, "lost": sum(run["lost"] for pair in pairs for run in pair)}
+    rates = [(one["messages_per_second"], other["messages_per_second"]) for one, other in pairs]
+    core_us = [
+        1000 * (one["core_ms_per_message"] - other["core_ms_per_message"]) for one, other in pairs
+    ]
+    together = sum(other for _, other in rates)
+    return {
+        "untraced_messages_per_second": round(together / len(pairs), 1),
+        "tracing_cost_ratio": round(1 - sum(one for one, _ in rates) / together, 4),
+        "tracing_cost_ratio_error": round(_error([1 - one / other for one, other in rates]), 4),
+        "tracing_cost_core_us_per_message": round(mean(core_us), 1),
+        "tracing_cost_core_us_per_message_error": round(_error(core_us), 1),
+        "lost": sum(run["lost"] for pair in pairs for run in pair),
+    }
+
+
+def _error(values: Sequence[float]) -> float:
+    return stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0

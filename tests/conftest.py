@@ -1,6 +1,7 @@
 """Real servers for the tests that ask for them: one redis-server and one mongod per test run.
 
-A test that uses one empties it, or takes a database of its own: the servers live on.
+The servers live on: Redis is emptied for each test that asks for it, and of MongoDB a test takes a
+database of its own (`tests.stores`). So no test knows which one came before it.
 """
 
 from __future__ import annotations
@@ -26,12 +27,23 @@ class _Server(Protocol):
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a redis-server that is shared by the whole run."""
     from whimbrel.local.redis_server import running_redis
 
     with _held(running_redis, tmp_path_factory.mktemp("redis")) as url:
         yield url
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """The same, empty now, of scripts too."""
+    from redis import Redis
+
+    with Redis.from_url(redis_server_url) as client:
+        client.flushall()
+        client.script_flush()
+    return redis_server_url
 
 
 @pytest.fixture(scope="session")

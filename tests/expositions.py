@@ -34,10 +34,10 @@ from services.logic.usecases.place_entries import PlaceEntries
 from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.run_audit import AuditStatistics
 from services.logic.webhook_ports import OutboxState
+from services.push.lane import LaneStatistics
 from services.push.metrics import event_metrics, push_metrics
 from services.push.usecases.judge_wakes import JudgeStatistics
 from services.push.usecases.schedule_wakes import ScheduleStatistics
-from services.push.usecases.send_wakes import LaneStatistics
 from services.router.load import RouterLoad
 from services.router.metrics import router_metrics
 from whimbrel.core.drain.pacing import PaceStatistics

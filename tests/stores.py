@@ -1,4 +1,5 @@
-"""A real Redis and a real MongoDB of a test's own, empty at the start and gone at the end."""
+"""A real database of a test's own, gone at the end. A Redis of its own it has already: the fixture
+`redis_url` hands out an empty one."""
 
 from __future__ import annotations
 
@@ -14,14 +15,20 @@ from whimbrel.runtime.stores import Database, open_mongo
 
 
 @asynccontextmanager
+async def own_database(mongo_url: str, *, driver: str = "pymongo") -> AsyncIterator[Database]:
+    """Its name is one that nobody else has."""
+    name = f"own_{uuid4().hex[:12]}"
+    settings = MongoSettings.model_validate({"url": mongo_url, "database": name, "driver": driver})
+    async with open_mongo(settings) as database:
+        try:
+            yield database
+        finally:
+            await database.client.drop_database(name)
+
+
+@asynccontextmanager
 async def own_stores(redis_url: str, mongo_url: str) -> AsyncIterator[tuple[Redis, Database]]:
-    """Both; what Redis held before is flushed, the database has a name that nobody else has."""
-    name = f"own_{uuid4().hex[:8]}"
+    """A client of the Redis, and a database."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(open_redis(RedisSettings(url=redis_url)))
-        database = await stack.enter_async_context(
-            open_mongo(MongoSettings(url=mongo_url, database=name))
-        )
-        await redis.flushall()
-        yield redis, database
-        await database.client.drop_database(name)
+        yield redis, await stack.enter_async_context(own_database(mongo_url))

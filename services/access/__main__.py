@@ -2,14 +2,18 @@
 
 import sys
 
-from services.access.processes.entry import run_parent
+from whimbrel.runtime.lean_imports import without_unused
+
+with without_unused():
+    from services.access.processes.entry import run_parent
 
 status = run_parent()
 if status is not None:
     sys.exit(status)
 
 # Here, because a parent loads no gRPC.
-from services.access.bootstrap import SERVICE  # noqa: E402
-from whimbrel.runtime.serve import main  # noqa: E402
+with without_unused():
+    from services.access.bootstrap import SERVICE
+    from whimbrel.runtime.program import main
 
 main(SERVICE)

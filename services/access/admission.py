@@ -13,7 +13,7 @@ from typing import Final
 from services.access import frames
 from services.access.arrivals import Arrivals
 from services.access.client_stream import ClientStream
-from services.access.moves import Moves
+from services.access.move_targets import MoveTargets
 from services.access.refusals import SentElsewhereError, StreamRefusedError
 from services.access.revocations import REVOKED
 from services.access.session_table import SessionTable
@@ -37,7 +37,7 @@ class Admission:
         tokens: TokenVerifier,
         tickets: TicketOffice,
         arrivals: Arrivals,
-        moves: Moves,
+        targets: MoveTargets,
         table: SessionTable,
         settings: DrainSettings,
         is_cordoned: Callable[[], bool],
@@ -49,7 +49,7 @@ class Admission:
         self._tokens = tokens
         self._tickets = tickets
         self._arrivals = arrivals
-        self._moves = moves
+        self._targets = targets
         self._table = table
         self._settings = settings
         self._is_cordoned = is_cordoned
@@ -111,7 +111,7 @@ class Admission:
     ) -> StreamRefusedError | SentElsewhereError:
         if not hello.migrates:
             return StreamRefusedError(CloseCode.SHUTDOWN, "the pod stops", _RETRY_AFTER_MS)
-        targets = self._moves.elsewhere(stream, hello.epoch, now)
+        targets = self._targets.elsewhere(stream, hello.epoch, now)
         if not targets:
             return StreamRefusedError(CloseCode.SHUTDOWN, "the pod stops", _RETRY_AFTER_MS)
         return SentElsewhereError(frames.redirect(targets, self._settings.jitter_ms))
@@ -125,5 +125,5 @@ class Admission:
                 CloseCode.OVERLOADED, "the pod has as many sessions as it takes", retry_after_ms
             )
         # A client whose stream stays where it is was told its targets there.
-        targets = [] if hello.ticket else self._moves.elsewhere(stream, 0, now)
+        targets = [] if hello.ticket else self._targets.elsewhere(stream, 0, now)
         return SentElsewhereError(frames.busy(targets, retry_after_ms))

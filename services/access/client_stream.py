@@ -139,9 +139,8 @@ class ClientStream:
     # --- from the pod ------------------------------------------------------------------
 
     def offer(self, seq: int, size: int, item: Item, now: float) -> None:
-        """A push for the user."""
+        """A push for the user. The caller turns the stream when it has handed over all it has."""
         self.session.offer(seq, size, item, now)
-        self.turn(now)
 
     def pulled(self, page: list[Numbered[Item]], head: int, now: float) -> None:
         """A page that the session asked for."""
@@ -155,11 +154,12 @@ class ClientStream:
 
     def head_news(self, head: int, now: float) -> None:
         """The timeline has grown, pushed or not."""
-        self.session.head_news(head, now)
+        self.session.head_news(head, now, is_pushed=True)
         self.turn(now)
 
     def stored(self, send: PendingSend, message_id: int, seq: int, now: float) -> None:
-        """A message of this device is durable; to the device this is also its delivery."""
+        """A message of this device is durable; to the device this is also its delivery. The
+        caller turns the stream, as for `offer`."""
         self.unanswered -= 1
         self.session.satisfied(seq, now)
         accepted = access_pb2.AcceptedMessage(
@@ -172,7 +172,6 @@ class ClientStream:
             accepted.trace_id = send.trace.context.trace_hex
             self.services.send_traces.accepted(send, message_id, now)
         self.outbound.accept(accepted)
-        self.turn(now)
 
     def refused(self, send: PendingSend, error: WhimbrelError) -> None:
         """A message of this device was not stored, or nobody knows."""

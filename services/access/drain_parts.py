@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.access.admission import Admission
 from services.access.arrivals import BURST_SECONDS, Arrivals
+from services.access.move_targets import MoveTargets
 from services.access.moves import Moves
 from services.access.session_table import SessionTable
 from services.access.settings import DrainSettings
@@ -50,13 +51,14 @@ class DrainParts:
         chooser = TargetChooser()
         tickets = TicketOffice(secret, clock=wall_clock)
         arrivals = Arrivals(settings.arrivals_per_second, clock(), burst_seconds)
-        moves = Moves(table, drain, chooser, tickets, settings, clock=clock)
+        targets = MoveTargets(chooser, tickets)
+        moves = Moves(table, drain, targets, settings, clock=clock)
         admission = Admission(
             pod_id,
             tokens or TokenVerifier(secret),
             tickets,
             arrivals,
-            moves,
+            targets,
             table,
             settings,
             lambda: drain.is_cordoned,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from google.protobuf.message import Message as ProtoMessage
+
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.errors import CloseCode, WhimbrelError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from services.access.delivery_traces import DeliveryTraces, EntryTrace
 
 M = TypeVar("M")
+P = TypeVar("P", bound=ProtoMessage)
 
 MAX_FRAME_BYTES: Final = 256 * 1024
 DELIVER_BYTES: Final = MAX_FRAME_BYTES - 4 * 1024
@@ -39,9 +42,9 @@ class Item(NamedTuple):
     """None: its delivery is not traced."""
 
 
-def detached(message: types_pb2.Message) -> types_pb2.Message:
+def detached(message: P) -> P:
     """A copy that does not keep alive the batch (up to 1 MiB) in which it came."""
-    copy = types_pb2.Message()
+    copy = type(message)()
     copy.CopyFrom(message)
     return copy
 
@@ -49,10 +52,11 @@ def detached(message: types_pb2.Message) -> types_pb2.Message:
 def numbered(
     entries: Iterable[types_pb2.Entry], traces: DeliveryTraces | None, now: float
 ) -> list[Numbered[Item]]:
-    """A page of the timeline as a session takes it."""
+    """A page of the timeline, of a result that is detached, as a session takes it. Its messages
+    share the memory of the page: one copy of it costs a quarter of a copy of each."""
     page = []
     for entry in entries:
-        message = detached(entry.message) if entry.HasField("message") else None
+        message = entry.message if entry.HasField("message") else None
         size = ENTRY_OVERHEAD_BYTES + (message.ByteSize() if message is not None else 0)
         trace = None
         if entry.traceparent and traces is not None:

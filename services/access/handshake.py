@@ -16,7 +16,7 @@ from typing import Final
 
 from services.access.admission import Admission
 from services.access.client_stream import ClientStream
-from services.access.frames import fin, numbered
+from services.access.frames import detached, fin, numbered
 from services.access.refusals import StreamRefusedError, StreamReplacedError
 from services.access.routes import Routes
 from services.access.rules import check_hello
@@ -87,7 +87,7 @@ class Handshake:
         self._admission.attached(now - began, now)
         if ticket_epoch:
             self._tell(stream, previous)
-        page = numbered(result.entries, stream.services.delivery_traces, now)
+        page = numbered(detached(result).entries, stream.services.delivery_traces, now)
         stream.session.attach(result.cursor, result.head, page, now)
         stream.set_app_state(hello.app_state, now)
         stream.services.signals.open(stream, hello, now)

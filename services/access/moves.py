@@ -1,6 +1,6 @@
 """Which of this pod's sessions are asked to move, where each goes, and what becomes of it.
 
-How many and when is `PodDrain`'s to say, where to is `TargetChooser`'s; here are the streams.
+How many and when is `PodDrain`'s to say, where to is `MoveTargets`'; here are the streams.
 Nothing waits here.
 """
 
@@ -9,18 +9,18 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from services.access import frames
+from services.access.move_targets import MoveTargets
 from services.access.settings import DrainSettings
-from services.access.tickets import Ticket, TicketOffice
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.core.drain.pod_drain import PodDrain
 from whimbrel.core.drain.rebalance import Mover, choose_movers
 from whimbrel.core.drain.session_move import MoveState
-from whimbrel.core.drain.targets import MOST_TARGETS, Target, TargetChooser
+from whimbrel.core.drain.targets import Target
 from whimbrel.core.errors import CloseCode
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _AGAIN_SECONDS: Final = 1.0
 """Before a session that could not move is asked again, and one that was attaching at all."""
-_DICE_BITS: Final = 64
 
 
 class Moves:
@@ -39,16 +38,14 @@ class Moves:
         self,
         table: SessionTable,
         drain: PodDrain,
-        chooser: TargetChooser,
-        tickets: TicketOffice,
+        targets: MoveTargets,
         settings: DrainSettings,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._table = table
         self._drain = drain
-        self._chooser = chooser
-        self._tickets = tickets
+        self._targets = targets
         self._settings = settings
         self._clock = clock
         self._plan_id = ""
@@ -100,7 +97,7 @@ class Moves:
                 # Waiting does not help a client that cannot be asked: it is ended at this pace.
                 asked += self._end_unasked(stream, now)
             elif stream.move.is_askable(self._plan_id, now, is_last_call=self._is_last_call):
-                targets = self._targets(stream, now)
+                targets = self._targets.fresh(stream, now)
                 if not targets:
                     self._queue.appendleft(stream)
                     break
@@ -160,48 +157,6 @@ class Moves:
         elif self._plan_id and before in (MoveState.ADVISED, MoveState.OVERLAP):
             self._drain.failed()
 
-    # --- targets ---------------------------------------------------------------------
-
-    def elsewhere(self, stream: ClientStream, epoch: int, now: float) -> list[access_pb2.Target]:
-        """Where a client that this pod does not take may go; with tickets if it has an epoch."""
-        dice = random.getrandbits(_DICE_BITS)
-        return self._as_frames(stream, self._chooser.choose(dice, now), epoch)
-
-    def _targets(self, stream: ClientStream, now: float) -> list[Target]:
-        failed = stream.move.failed_targets
-        targets: list[Target] = []
-        for _ in range(2 if failed else 1):
-            targets = self._chooser.choose(random.getrandbits(_DICE_BITS), now)
-            fresh = [target for target in targets if target.pod_id not in failed]
-            if fresh:
-                return fresh
-        return targets
-
-    def _as_frames(
-        self, stream: ClientStream, targets: Iterable[Target], epoch: int
-    ) -> list[access_pb2.Target]:
-        return [
-            access_pb2.Target(
-                endpoint=target.endpoint,
-                ticket=self._ticket(stream, target.pod_id, epoch) if epoch else "",
-            )
-            for target in targets
-        ][:MOST_TARGETS]
-
-    def _ticket(self, stream: ClientStream, pod_id: str, epoch: int) -> str:
-        return self._tickets.write(
-            Ticket(
-                user_id=stream.user_id,
-                device_id=stream.device_id,
-                instance_id=stream.instance_id,
-                pod_id=pod_id,
-                epoch=epoch,
-                expires_at=stream.expires_at,
-                login_id=stream.credential.login_id,
-                issued_at=stream.credential.issued_at,
-            )
-        )
-
     # --- inside ----------------------------------------------------------------------
 
     def _in_order(self) -> list[ClientStream]:
@@ -212,7 +167,7 @@ class Moves:
             return sorted(here, key=lambda stream: not stream.is_idle)
         by_key = {stream.key: stream for stream in here if stream.migrates}
         movers = [Mover(s.key, s.arrived_at, s.is_idle) for s in by_key.values()]
-        receivers = self._chooser.pod_ids(self._clock())
+        receivers = self._targets.receivers(self._clock())
         order = choose_movers(movers, receivers, len(movers), self._clock())
         return [by_key[key] for key in order]
 
@@ -228,7 +183,7 @@ class Moves:
                     if is_shed
                     else access_pb2.MIGRATE_REASON_DRAIN
                 ),
-                targets=self._as_frames(stream, targets, stream.epoch),
+                targets=self._targets.with_tickets(stream, targets, stream.epoch),
                 jitter_ms=self._settings.jitter_ms,
                 deadline_ms=round(left * 1000),
             )
@@ -249,9 +204,11 @@ class Moves:
         """End a stream that did not move: where to go on, or when to come back."""
         stream.move.force()
         self._drain.forced()
-        if stream.migrates and (targets := self.elsewhere(stream, stream.epoch, now)):
-            stream.end(frames.redirect(targets, self._settings.jitter_ms), "redirect")
-            return
+        if stream.migrates:
+            targets = self._targets.elsewhere(stream, stream.epoch, now)
+            if targets:
+                stream.end(frames.redirect(targets, self._settings.jitter_ms), "redirect")
+                return
         spread_ms = self._settings.close_spread_seconds * 1000
         stream.close(CloseCode.SHUTDOWN, "the pod stops", round(spread_ms * random.random()))
 

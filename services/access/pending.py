@@ -25,7 +25,10 @@ class SendOwner(Protocol):
     """Who gets the answer to a send: a stream, which may have ended meanwhile."""
 
     def stored(self, send: PendingSend, message_id: int, seq: int, now: float) -> None:
-        """The message is durable."""
+        """The message is durable; `turn` comes when all that has come with it is told."""
+
+    def turn(self, now: float) -> None:
+        """Draw the consequences of what was stored."""
 
     def refused(self, send: PendingSend, error: WhimbrelError) -> None:
         """It is not, or nobody knows."""

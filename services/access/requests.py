@@ -53,7 +53,11 @@ class LogicRequests:
         link = self._links.choose(send.conversation_id)
         if link is None:
             raise unavailable("no Logic pod is linked", retry_after_seconds=0.5)
-        size = _SMALL_BYTES + len(message.body.content) + message.attributes.ByteSize()
+        body = message.body
+        size = _SMALL_BYTES + len(body.content)
+        has_attributes = message.HasField("attributes")
+        if has_attributes:
+            size += message.attributes.ByteSize()
         batch = link.outbox.room_for(size)
         ref = next(self._refs)
         request = batch.sends.add(
@@ -65,9 +69,9 @@ class LogicRequests:
             client_message_id=send.client_message_id,
             resend=message.resend,
             budget_ms=self._send_budget_ms,
+            body=body,
         )
-        request.body.CopyFrom(message.body)
-        if message.HasField("attributes"):
+        if has_attributes:
             request.attributes.CopyFrom(message.attributes)
         if send.trace is not None:
             request.traceparent = send.trace.context.traceparent

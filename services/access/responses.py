@@ -12,7 +12,7 @@ from services.access.frames import ENTRY_OVERHEAD_BYTES, Item, detached, numbere
 from services.access.head_checks import HeadChecks
 from services.access.link import HighestId, Link
 from services.access.links import Links
-from services.access.pending import LinkLostError
+from services.access.pending import LinkLostError, SendOwner
 from services.access.requests import error_of, link_broke
 from services.access.session_table import SessionTable
 from services.access.signal_desk import SignalDesk
@@ -83,10 +83,13 @@ class LogicResponses:
     def on_response(self, link: Link, response: logic_pb2.LinkResponse) -> None:
         """Results first: they say which deliveries a device has already."""
         now = self._clock()
+        touched: dict[SendOwner, None] = {}
         for result in response.results:
-            self._result(link, result, now)
+            self._result(link, result, now, touched)
         for delivery in response.deliveries:
-            self._deliver(delivery, now)
+            self._deliver(delivery, now, touched)
+        for owner in touched:  # once, whatever the batch has for it
+            owner.turn(now)
         for attach_result in response.attach_results:
             answer = link.attaches.get(attach_result.ref)
             if answer is not None and not answer.done():
@@ -104,17 +107,27 @@ class LogicResponses:
             self._table.kick(kicked.user_id, kicked.device_id, kicked.epoch)
         self._signals.on_response(response)
 
-    def _result(self, link: Link, result: logic_pb2.SendResult, now: float) -> None:
+    def _result(
+        self,
+        link: Link,
+        result: logic_pb2.SendResult,
+        now: float,
+        touched: dict[SendOwner, None],
+    ) -> None:
         send = link.sends.pop(result.ref)
         if send is None:
             return  # answered "unknown" before
         if result.WhichOneof("outcome") == "stored":
-            self._highest.see(result.stored.message_id)
-            send.owner.stored(send, result.stored.message_id, result.stored.seq, now)
+            stored = result.stored
+            self._highest.see(stored.message_id)
+            send.owner.stored(send, stored.message_id, stored.seq, now)
+            touched[send.owner] = None
         else:
             send.owner.refused(send, error_of(result.refused))
 
-    def _deliver(self, delivery: logic_pb2.Delivery, now: float) -> None:
+    def _deliver(
+        self, delivery: logic_pb2.Delivery, now: float, touched: dict[SendOwner, None]
+    ) -> None:
         message = None
         traces = self._traces if delivery.traceparent else None
         parent = None if traces is None else traces.arrived(delivery, now)
@@ -129,6 +142,7 @@ class LogicResponses:
                     trace = traces.offered(parent, message.message_id, now)
                     item = item._replace(trace=trace)
                 stream.offer(target.seq, size, item, now)
+                touched[stream] = None
 
     def _fetched(self, link: Link, result: logic_pb2.FetchResult, now: float) -> None:
         fetch = link.fetches.pop(result.ref)
@@ -137,4 +151,5 @@ class LogicResponses:
         if result.HasField("refused"):
             fetch.owner.pull_failed(now)
         else:
-            fetch.owner.pulled(numbered(result.entries, self._traces, now), result.head, now)
+            page = numbered(detached(result).entries, self._traces, now)
+            fetch.owner.pulled(page, result.head, now)

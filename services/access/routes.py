@@ -30,6 +30,9 @@ MAX_SESSIONS: Final = 1_000
 _CALL_SECONDS: Final = 3.0
 _CONCURRENT_CALLS: Final = 4
 _RETRY_SECONDS: Final = 1.0
+_APART_SECONDS: Final = 0.01
+"""Between the beginnings of two batches of attaches. Who is in one stays together all the way: a
+frame to the Router, one to Logic, its queries and its write, the frames back."""
 
 
 class _Wish(NamedTuple):
@@ -64,7 +67,11 @@ class Routes:
         self._assert_seconds = assert_seconds
         self._assert_now = asyncio.Event()
         self._batcher: Batcher[_Wish, router_pb2.Attachment] = Batcher(
-            self._attach_all, max_items=MAX_SESSIONS, max_waiting=20_000, name="attach"
+            self._attach_all,
+            max_items=MAX_SESSIONS,
+            max_waiting=20_000,
+            name="attach",
+            apart_seconds=_APART_SECONDS,
         )
 
     def session_of(self, stream: ClientStream, epoch: int) -> router_pb2.Session:

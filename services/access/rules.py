@@ -9,6 +9,7 @@ from services.access.frames import MAX_FRAME_BYTES
 from services.access.refusals import StreamRefusedError
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.types.v1 import types_pb2
+from whimbrel.core.attributes import PLAIN
 from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError, invalid
 from whimbrel.core.names import (
     check_name,
@@ -71,8 +72,10 @@ def conversation_of(
     """Where a message goes; raises the WhimbrelError with which it is rejected. A recall gets
     its body here, the same at each resend."""
     check_name(message.client_message_id, "client_message_id")
-    attributes = attributes_of(message.attributes)
-    attributes.check()
+    attributes = PLAIN
+    if message.HasField("attributes"):  # of few messages
+        attributes = attributes_of(message.attributes)
+        attributes.check()
     if attributes.recalls:
         if message.HasField("body"):
             raise invalid("a recall has no body")

@@ -1,6 +1,9 @@
 """`python -m services.logic`"""
 
-from services.logic.bootstrap import SERVICE
-from whimbrel.runtime.serve import main
+from whimbrel.runtime.lean_imports import without_unused
+
+with without_unused():
+    from services.logic.bootstrap import SERVICE
+    from whimbrel.runtime.program import main
 
 main(SERVICE)

@@ -152,6 +152,7 @@ def assemble(
         ids,
         clock=clock,
         on_unfinished=clean_up.note_unfinished,
+        pairs=stores.pairs,
     )
     watched = watch(stores.people, stores.conversations, checking, clock=clock)
     checks = CheckSends(

@@ -24,6 +24,7 @@ from services.logic.adapters.moderation_stores_mongo import (
     MongoCaseStore,
     MongoRiskStore,
 )
+from services.logic.adapters.paired_inserts_mongo import MongoPairedInserts
 from services.logic.adapters.privacy_store_mongo import MongoPrivacyStore
 from services.logic.adapters.push_queue_redis import RedisPushQueue
 from services.logic.adapters.read_store_mongo import PULLS, MongoReadStore
@@ -124,6 +125,7 @@ async def start(settings: LogicSettings, chassis: Chassis) -> None:
         reads=reads,
         media=media,
         opening=RedisBatchOpening(redis, reservations),
+        pairs=MongoPairedInserts(database),
         undelivered=RedisUndeliveredIndex(redis),
         push_queue=RedisPushQueue(redis),
         locator=_locator(redis, router, registration),

@@ -23,7 +23,7 @@ from services.logic.usecases.mint_ids import MintIds
 from services.logic.usecases.pass_signals import PassSignals
 from services.logic.usecases.patience import Clock
 from services.logic.usecases.pipeline import Pipeline
-from services.logic.usecases.read_timeline import MAX_PAGE_BYTES, ReadTimeline
+from services.logic.usecases.read_timeline import ReadTimeline
 from services.logic.usecases.show_presence import ShowPresence
 from services.logic.usecases.store_cursors import CursorUpdate, StoreCursors
 from services.logic.usecases.submit_messages import SubmitMessages
@@ -195,16 +195,15 @@ class Desk:
                     ref=request.ref, refused=refused_to_wire(outcome)
                 )
                 continue
-            entries = link.page(outcome.page)
-            size = _SMALL + sum(entry.ByteSize() + 8 for entry in entries)
-            link.frame(size).attach_results.add(
+            result = link.frame(_SMALL + outcome.page.size_bytes).attach_results.add(
                 ref=request.ref,
                 cursor=outcome.cursor,
                 head=max(outcome.page.head, outcome.cursor),
-                entries=entries,
             )
+            for seq in link.fill(result.entries, outcome.page):
+                self._use.read.pass_over(request.user_id, seq)
             if self._traces is not None:
-                self._traces.read(entries, began)
+                self._traces.read(result.entries, began)
 
     async def _handle_fetches(self, batch: list[_Fetch]) -> None:
         await asyncio.gather(*(self._fetch(link, request) for link, request in batch))
@@ -221,11 +220,12 @@ class Desk:
         except WhimbrelError as error:
             link.frame(_SMALL).fetch_results.add(ref=request.ref, refused=refused_to_wire(error))
             return
-        entries = link.page(page)
-        size = min(MAX_PAGE_BYTES, _SMALL + sum(entry.ByteSize() + 8 for entry in entries))
-        link.frame(size).fetch_results.add(ref=request.ref, entries=entries, head=page.head)
+        frame = link.frame(_SMALL + page.size_bytes)
+        result = frame.fetch_results.add(ref=request.ref, head=page.head)
+        for seq in link.fill(result.entries, page):
+            self._use.read.pass_over(request.user_id, seq)
         if self._traces is not None:
-            self._traces.read(entries, began)
+            self._traces.read(result.entries, began)
 
     async def _handle_heads(self, batch: list[_HeadCheck]) -> None:
         positions: dict[str, int] = {}

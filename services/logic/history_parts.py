@@ -13,13 +13,8 @@ from services.logic.history_ports import (
     SettingsStore,
     UnreadIndex,
 )
-from services.logic.ports import (
-    CursorStore,
-    MessageStore,
-    ReadStore,
-    TimelineStore,
-    UndeliveredMarks,
-)
+from services.logic.ports import CursorStore, MessageStore, TimelineStore
+from services.logic.reading_ports import ReadStore, UndeliveredMarks
 from services.logic.settings import SearchSettings
 from services.logic.usecases.count_unread import CountUnread
 from services.logic.usecases.doubts import Doubts

@@ -14,10 +14,9 @@ from typing import Protocol
 from services.logic.domain.model import StoredMessage, TimelineEntry
 from services.logic.domain.signals import PresenceState, Signal, SignalKind
 from services.logic.signal_translate import presence_to_wire, signal_to_wire
-from services.logic.translate import message_to_wire, page_to_wire
+from services.logic.translate import WiredEntries, fill_entries, fill_message
 from services.logic.usecases.read_timeline import Page
 from whimbrel.api.logic.v1 import logic_pb2
-from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.traceparent import is_followed
 
 MAX_FRAME_BYTES = 1024 * 1024
@@ -69,7 +68,8 @@ class AccessLink:
         """Put a message on the link, once for all its targets."""
         self._ids.observe(message.message_id)
         size = _MESSAGE_BYTES + len(message.body) + _TARGET_BYTES * len(targets)
-        delivery = self.frame(size).deliveries.add(message=message_to_wire(message))
+        delivery = self.frame(size).deliveries.add()
+        fill_message(delivery.message, message)
         for entry in targets:
             delivery.targets.add(user_id=entry.user, seq=entry.seq, late=entry.late)
         if message.traceparent:
@@ -83,10 +83,11 @@ class AccessLink:
         """Whether a full frame waits: what can be left out is left out."""
         return self.broken or len(self._frames) > 1
 
-    def page(self, page: Page) -> list[types_pb2.Entry]:
-        """The entries of a page as they go into a frame of this link."""
+    def fill(self, entries: WiredEntries, page: Page) -> list[int]:
+        """Put a page into a result of a frame of this link, for which there was room. Return the
+        seqs that cannot be said."""
         self._ids.observe(page.highest_message_id)
-        return page_to_wire(page)
+        return fill_entries(entries, page)
 
     async def next_frame(self) -> logic_pb2.LinkResponse | None:
         """Wait for something to write; None when the link is broken."""

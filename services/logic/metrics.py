@@ -70,6 +70,12 @@ def commit_metrics(placer: PlaceEntries, reader: ReadTimeline) -> Iterator[Metri
         "Seqs that were reserved, never used, and filled by a reader.",
         reader.voided,
     )
+    yield counter(
+        "whimbrel_logic_passed_over_total",
+        "Entries that could not be read, because their row or message is damaged or lost, and "
+        "that were shown as voids. Must stay 0.",
+        reader.passed_over,
+    )
 
 
 def before_send_metrics(outcomes: Mapping[str, int], is_open: bool) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.logic.batch_ports import BatchOpening
+from services.logic.batch_ports import BatchOpening, PairedInserts
 from services.logic.desk import UseCases
 from services.logic.history_parts import HistoryParts, HistoryStores
 from services.logic.people_parts import (
@@ -21,13 +21,12 @@ from services.logic.ports import (
     MediaRights,
     MessageStore,
     PushQueue,
-    ReadStore,
     SendMemory,
     SeqReservations,
     TimelineStore,
-    UndeliveredMarks,
     WorkerLeases,
 )
+from services.logic.reading_ports import ReadStore, UndeliveredMarks
 from services.logic.settings import (
     SearchSettings,
     WorkerSettings,
@@ -72,6 +71,8 @@ class Stores:
     media: MediaRights
     opening: BatchOpening | None = None
     """None: epochs and seqs are asked for one after the other."""
+    pairs: PairedInserts | None = None
+    """None: messages and entries are confirmed by a majority one after the other."""
 
 
 @dataclass(frozen=True)

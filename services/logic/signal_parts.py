@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.logic.ports import ConversationStore, ReceiptStore, TimelineStore
+from services.logic.ports import ConversationStore, TimelineStore
+from services.logic.reading_ports import ReceiptStore
 from services.logic.signal_ports import (
     LastSeenStore,
     SignalOutlet,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from services.logic.domain.model import (
     ClientKey,
@@ -10,7 +10,6 @@ from services.logic.domain.model import (
     ReadReceipt,
     SendTrace,
     StoredMessage,
-    TimelineEntry,
 )
 from services.logic.usecases.read_timeline import Page
 from whimbrel.api.logic.v1 import logic_pb2
@@ -25,6 +24,14 @@ MAX_RETRY_AFTER_MS: Final = 0xFFFF_FFFF
 """What the field holds: 49 days."""
 
 
+class WiredEntries(Protocol):
+    """The entries of a result in a frame."""
+
+    def add(self, *, seq: int) -> types_pb2.Entry:
+        """One more, at the end."""
+        ...
+
+
 def draft_of(send: logic_pb2.SendRequest, trace: SendTrace | None = None) -> Draft:
     """The draft that Access has checked for form."""
     key = ClientKey(send.sender_id, send.sender_device_id, send.client_message_id)
@@ -32,46 +39,55 @@ def draft_of(send: logic_pb2.SendRequest, trace: SendTrace | None = None) -> Dra
     return Draft(key, send.conversation_id, send.body.kind, send.body.content, attributes, trace)
 
 
-def message_to_wire(message: StoredMessage) -> types_pb2.Message:
-    """A stored message as clients see it."""
-    wired = types_pb2.Message(
-        message_id=message.message_id,
-        conversation_id=message.conversation,
-        sender_id=message.key.sender,
-        sender_device_id=message.key.device,
-        client_message_id=message.key.client_message_id,
-        body=types_pb2.Body(
-            kind=types_pb2.BodyKind.ValueType(message.body_kind), content=message.body
-        ),
-        sent_at_ms=message.sent_at_ms,
-        recalled_by=message.recalled_by,
-        edited_by=message.edited_by,
-    )
+def fill_message(wired: types_pb2.Message, message: StoredMessage) -> None:
+    """Say in `wired`, which is empty, what a client sees of a stored message. In its place in a
+    frame: a message that is made apart and then put there is copied with all that it says."""
+    key = message.key
+    wired.message_id = message.message_id
+    wired.conversation_id = message.conversation
+    wired.sender_id = key.sender
+    wired.sender_device_id = key.device
+    wired.client_message_id = key.client_message_id
+    body = wired.body
+    body.kind = types_pb2.BodyKind.ValueType(message.body_kind)
+    body.content = message.body
+    wired.sent_at_ms = message.sent_at_ms
+    if message.recalled_by:
+        wired.recalled_by = message.recalled_by
+    if message.edited_by:
+        wired.edited_by = message.edited_by
     if message.attributes:
         wired.attributes.CopyFrom(attributes_to_wire(message.attributes))
-    return wired
 
 
 def message_bytes(message: StoredMessage) -> bytes:
-    """The same, serialized: what the message cache keeps."""
-    return message_to_wire(message).SerializeToString()
+    """A stored message as clients see it, serialized: what the message cache keeps."""
+    wired = types_pb2.Message()
+    fill_message(wired, message)
+    return wired.SerializeToString()
 
 
-def entry_to_wire(entry: TimelineEntry, message: StoredMessage | None) -> types_pb2.Entry:
-    """A timeline entry with its message; a void has none."""
-    if message is None:
-        return types_pb2.Entry(seq=entry.seq)
-    wired = types_pb2.Entry(seq=entry.seq, message=message_to_wire(message), late=entry.late)
-    if message.traceparent and is_followed(
-        message.message_id, entry.user, len(message.participants)
-    ):
-        wired.traceparent = message.traceparent
-    return wired
-
-
-def page_to_wire(page: Page) -> list[types_pb2.Entry]:
-    """The entries of a page."""
-    return [entry_to_wire(entry, message) for entry, message in page.entries]
+def fill_entries(entries: WiredEntries, page: Page) -> list[int]:
+    """Say the entries of a page in their place in a frame; a void has no message. Return the seqs
+    whose message cannot be said, because its row is no message's: they are voids there."""
+    unsaid: list[int] = []
+    for entry, message in page.entries:
+        wired = entries.add(seq=entry.seq)
+        if message is None:
+            continue
+        try:
+            fill_message(wired.message, message)
+        except (TypeError, ValueError):
+            wired.ClearField("message")
+            unsaid.append(entry.seq)
+            continue
+        if entry.late:
+            wired.late = True
+        if message.traceparent and is_followed(
+            message.message_id, entry.user, len(message.participants)
+        ):
+            wired.traceparent = message.traceparent
+    return unsaid
 
 
 def read_to_wire(receipt: ReadReceipt) -> signals_pb2.ReadReceipt:

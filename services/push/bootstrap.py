@@ -17,6 +17,7 @@ from services.push.adapters.unread_counts_redis import RedisUnreadCounts
 from services.push.adapters.wake_memory_redis import RedisWakeMemory
 from services.push.adapters.wake_queue_redis import RedisWakeQueue
 from services.push.adapters.wishes_mongo import MongoWishes
+from services.push.lane import LaneLimits
 from services.push.metrics import push_metrics
 from services.push.parts import open_providers
 from services.push.servicer import PushServicer
@@ -27,7 +28,7 @@ from services.push.usecases.judge_wakes import JudgeWakes
 from services.push.usecases.look_after_push import LookAfterPush
 from services.push.usecases.rescan_backlog import RescanBacklog
 from services.push.usecases.schedule_wakes import ScheduleWakes
-from services.push.usecases.send_wakes import LaneLimits, SendWakes
+from services.push.usecases.send_wakes import SendWakes
 from services.push.webhook_parts import open_events
 from whimbrel.api.push.v1 import push_pb2, push_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc

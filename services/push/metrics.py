@@ -8,9 +8,9 @@ from dataclasses import asdict
 from prometheus_client.core import Metric
 
 from services.push.domain.outcomes import Result
+from services.push.lane import LaneStatistics
 from services.push.usecases.judge_wakes import JudgeStatistics
 from services.push.usecases.schedule_wakes import ScheduleStatistics
-from services.push.usecases.send_wakes import LaneStatistics
 from whimbrel.runtime.metrics import counter, gauge
 
 OUTCOMES = (*(result.value for result in Result), "buried")

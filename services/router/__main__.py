@@ -1,4 +1,9 @@
-from services.router.bootstrap import SERVICE
-from whimbrel.runtime.serve import main
+"""`python -m services.router`"""
+
+from whimbrel.runtime.lean_imports import without_unused
+
+with without_unused():
+    from services.router.bootstrap import SERVICE
+    from whimbrel.runtime.program import main
 
 main(SERVICE)

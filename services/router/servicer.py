@@ -73,6 +73,8 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         check_name(pod.incarnation, "incarnation")
         if not pod.role:
             raise invalid("pod.role must be set")
+        if not pod.address:
+            raise invalid("pod.address must be set: it is where the other pods call this one")
         lease = await self._directory.register(pod)
         return router_pb2.RegisterResponse(
             lease_ms=self._lease_ms, was_known=lease.was_known, registry_id=lease.registry_id

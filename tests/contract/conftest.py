@@ -1,17 +1,17 @@
-"""Databases and Redis clients of their own for the contract suites."""
+"""Databases and Redis clients for the contract suites."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
 
+from tests.stores import own_database
 from whimbrel.runtime.redis_client import open_redis
-from whimbrel.runtime.settings import MongoSettings, RedisSettings
-from whimbrel.runtime.stores import Database, open_mongo
+from whimbrel.runtime.settings import RedisSettings
+from whimbrel.runtime.stores import Database
 
 OpenDatabase = Callable[[str], Awaitable[Database]]
 OpenEmptyRedis = Callable[[], Awaitable[Redis]]
@@ -23,36 +23,25 @@ async def open_database(request: pytest.FixtureRequest) -> AsyncIterator[OpenDat
     async with AsyncExitStack() as stack:
 
         async def open_one(driver: str) -> Database:
-            settings = MongoSettings.model_validate(
-                {
-                    "url": request.getfixturevalue("mongo_url"),
-                    "database": f"test_{uuid4().hex[:12]}",
-                    "driver": driver,
-                }
-            )
-            database = await stack.enter_async_context(open_mongo(settings))
-            stack.push_async_callback(database.client.drop_database, settings.database)
-            return database
+            url = request.getfixturevalue("mongo_url")
+            return await stack.enter_async_context(own_database(url, driver=driver))
 
         yield open_one
 
 
 @pytest.fixture
 async def open_empty_redis(request: pytest.FixtureRequest) -> AsyncIterator[OpenEmptyRedis]:
-    """Opens a client of the shared Redis, after emptying it (of scripts too)."""
+    """Opens a client of an empty Redis."""
     async with AsyncExitStack() as stack:
 
         async def open_one() -> Redis:
             settings = RedisSettings(url=request.getfixturevalue("redis_url"))
-            client = await stack.enter_async_context(open_redis(settings))
-            await client.flushall()
-            await client.script_flush()
-            return client
+            return await stack.enter_async_context(open_redis(settings))
 
         yield open_one
 
 
 @pytest.fixture
 async def redis(open_empty_redis: OpenEmptyRedis) -> Redis:
-    """A client of the shared Redis, which is empty."""
+    """A client of an empty Redis."""
     return await open_empty_redis()

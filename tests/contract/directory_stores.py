@@ -70,7 +70,6 @@ async def redis_store(url: str, stack: AsyncExitStack) -> Store:
     nowhere: Redis = await stack.enter_async_context(
         open_redis(RedisSettings(url="redis://127.0.0.1:1/0"))
     )
-    await redis.flushdb()
 
     def make(lease: float, route: float) -> Directory:
         return RedisDirectory(redis, lease_seconds=lease, route_seconds=route)

@@ -61,6 +61,33 @@ async def test_first_reports_at_once_end_at_the_highest(cursors: CursorStore) ->
     assert await cursors.find(devices) == dict.fromkeys(devices, 8)
 
 
+async def test_all_devices_of_users_are_found_at_once(cursors: CursorStore) -> None:
+    await cursors.raise_to(
+        [DeviceCursor(*PHONE, 3), DeviceCursor(*LAPTOP, 5), DeviceCursor("carol", "phone", 0)]
+    )
+    assert await cursors.find_of_users(["bob", "dave"]) == {PHONE: 3, LAPTOP: 5}
+    assert await cursors.find_of_users([]) == {}
+    assert await cursors.highest(["bob", "carol", "dave"]) == {"bob": 5, "carol": 0}
+
+
+async def test_a_first_cursor_never_lowers_one_that_came_before_it(cursors: CursorStore) -> None:
+    await cursors.raise_to([DeviceCursor(*PHONE, 5)])
+    await cursors.create([DeviceCursor(*PHONE, 3), DeviceCursor(*LAPTOP, 1)])
+    assert await cursors.find([PHONE, LAPTOP]) == {PHONE: 5, LAPTOP: 1}
+    await cursors.create([DeviceCursor(*PHONE, 8), DeviceCursor("carol", "phone", 0)])
+    await cursors.create([])
+    assert await cursors.find([PHONE, ("carol", "phone")]) == {PHONE: 8, ("carol", "phone"): 0}
+
+
+async def test_first_cursors_of_one_device_end_at_the_highest(cursors: CursorStore) -> None:
+    await cursors.create([DeviceCursor(*PHONE, seq) for seq in (2, 9, 4)])
+    devices = [("bob", f"device-{number}") for number in range(20)]
+    await asyncio.gather(
+        *(cursors.create([DeviceCursor(*device, seq) for device in devices]) for seq in range(1, 9))
+    )
+    assert await cursors.find([PHONE, *devices]) == {PHONE: 9} | dict.fromkeys(devices, 8)
+
+
 async def test_cursors_are_larger_than_32_bits(cursors: CursorStore) -> None:
     await cursors.raise_to([DeviceCursor(*PHONE, 7)])
     await cursors.raise_to([DeviceCursor(*PHONE, 1 << 40)])
@@ -73,5 +100,9 @@ async def test_rows_say_whose_they_are(open_database: Any, driver: str) -> None:
     store = MongoCursorStore(database)
     await store.prepare()
     await store.raise_to([DeviceCursor(*PHONE, 3)])
-    row = await database["cursors"].find_one({"user": "bob"})
-    assert row == {"_id": "bob/phone", "user": "bob", "device": "phone", "cursor": 3}
+    await store.create([DeviceCursor(*LAPTOP, 4)])
+    rows = await database["cursors"].find({"user": "bob"}).sort("cursor", 1).to_list(None)
+    assert rows == [
+        {"_id": "bob/phone", "user": "bob", "device": "phone", "cursor": 3},
+        {"_id": "bob/laptop", "user": "bob", "device": "laptop", "cursor": 4},
+    ]

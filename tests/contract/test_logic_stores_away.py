@@ -34,12 +34,12 @@ from services.logic.ports import (
     ConversationStore,
     CursorStore,
     MessageStore,
-    ReceiptStore,
     SendMemory,
     SeqReservations,
     TimelineStore,
     WorkerLeases,
 )
+from services.logic.reading_ports import ReceiptStore
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings

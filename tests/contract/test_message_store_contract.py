@@ -64,6 +64,25 @@ async def test_what_was_inserted_is_found_as_it_was(messages: MessageStore) -> N
     }
 
 
+async def test_what_is_shown_lacks_what_nobody_sees_unless_it_is_traced(
+    messages: MessageStore,
+) -> None:
+    one, traced = message(1), replace(message(2), traceparent=TraceContext(17, 4).traceparent)
+    await messages.insert([one, traced])
+    assert await messages.show({one.message_id: "alice", traced.message_id: "alice"}) == {
+        one.message_id: replace(one, participants=(), digest=b""),
+        traced.message_id: traced,
+    }
+    assert await messages.show({}) == {}
+
+
+async def test_more_messages_than_a_first_answer_has_are_found(messages: MessageStore) -> None:
+    many = [message(number) for number in range(300)]
+    await messages.insert(many)
+    ids = {one.message_id: "alice" for one in many}
+    assert (await messages.find(ids)).keys() == (await messages.show(ids)).keys() == ids.keys()
+
+
 async def test_what_is_not_there_is_absent(messages: MessageStore) -> None:
     one = message(1)
     await messages.insert([one])

@@ -3,6 +3,7 @@ every write is confirmed by the majority, journaled (rule 1). Seen from inside t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from pymongo import monitoring
 from services.logic.adapters.conversation_store_mongo import MongoConversationStore
 from services.logic.adapters.cursor_store_mongo import MongoCursorStore
 from services.logic.adapters.message_store_mongo import MongoMessageStore
+from services.logic.adapters.paired_inserts_mongo import MongoPairedInserts
 from services.logic.adapters.receipt_store_mongo import MongoReceiptStore
 from services.logic.adapters.timeline_store_mongo import MongoTimelineStore
 from services.logic.adapters.worker_leases_mongo import MongoWorkerLeases
@@ -36,11 +38,14 @@ class Spy(monitoring.CommandListener):
 
     def __init__(self) -> None:
         self.commands: list[tuple[str, Mapping[str, Any]]] = []
+        self.connections: list[int | None] = []
+        """The server's number of the connection of each."""
         self.database = ""
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         if event.database_name == self.database:
             self.commands.append((event.command_name, dict(event.command)))
+            self.connections.append(event.server_connection_id)
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         pass
@@ -78,6 +83,29 @@ async def test_every_read_and_write_is_a_majority_one(
             assert (concern["w"], concern["j"]) == ("majority", True), command
             assert command.get("ordered", False) is False or len(_statements(command)) == 1
         assert command["maxTimeMS"] > 0  # a frozen primary hangs nobody
+
+
+async def test_a_pair_waits_for_one_majority_on_one_connection(
+    spy: Spy, open_database: Any
+) -> None:
+    """The messages for nobody, the entries for the majority, over the same connection."""
+    database = await open_database("pymongo")
+    for store in (MongoMessageStore(database), MongoTimelineStore(database)):
+        await store.prepare()
+    spy.database, spy.commands, spy.connections = database.name, [], []
+    async with MongoPairedInserts(database).pair() as pair:
+        assert pair is not None
+        await pair.insert_messages([MESSAGE])
+        await asyncio.gather(*(MongoTimelineStore(database).heads(["bob"]) for _ in range(5)))
+        await pair.insert_entries([TimelineEntry("bob", 1)])
+    spy.database = ""
+    assert [name for name, _ in spy.commands] == ["insert", *["find"] * 5, "insert"]
+    (_, first), *_, (_, last) = spy.commands
+    assert first["writeConcern"] == {"w": 1}
+    assert last["writeConcern"] == {"w": "majority", "j": True}
+    assert first["maxTimeMS"] > 0
+    assert last["maxTimeMS"] > 0
+    assert spy.connections[0] == spy.connections[-1] not in spy.connections[1:-1]
 
 
 @pytest.mark.parametrize("driver", ["pymongo", "motor"])

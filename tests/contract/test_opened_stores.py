@@ -10,21 +10,16 @@ import pytest
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from redis import exceptions
 
+from tests.stores import own_database
 from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings
 from whimbrel.runtime.stores import Database, open_mongo
 
-DATABASE = "test_opened_stores"
-
 
 @pytest.fixture(params=["pymongo", "motor"])
 async def database(request: pytest.FixtureRequest, mongo_url: str) -> AsyncIterator[Database]:
-    driver: Literal["pymongo", "motor"] = request.param
-    settings = MongoSettings(url=mongo_url, driver=driver, database=f"{DATABASE}_{driver}")
-    async with open_mongo(settings) as opened:
-        await opened.client.drop_database(opened.name)
+    async with own_database(mongo_url, driver=request.param) as opened:
         yield opened
-        await opened.client.drop_database(opened.name)
 
 
 async def test_writes_are_majority_and_journaled_and_reads_are_majority(

@@ -18,7 +18,8 @@ from services.logic.adapters.unread_index_redis import RedisUnreadIndex
 from services.logic.domain.history import UnreadEntry
 from services.logic.domain.model import DeviceCursor
 from services.logic.history_ports import SettingsStore, UnreadIndex
-from services.logic.ports import CursorStore, ReadStore
+from services.logic.ports import CursorStore
+from services.logic.reading_ports import ReadStore
 from services.push.adapters.mark_store_mongo import MongoMarkStore
 from services.push.adapters.unread_counts_redis import RedisUnreadCounts
 from services.push.adapters.wishes_mongo import KEEP_SECONDS, MongoWishes

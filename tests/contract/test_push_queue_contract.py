@@ -40,7 +40,6 @@ async def given(request: pytest.FixtureRequest) -> AsyncIterator[Given]:
         return
     settings = RedisSettings(url=request.getfixturevalue("redis_url"))
     async with open_redis(settings) as redis:
-        await redis.flushall()
 
         async def entries() -> list[PushJob]:
             found: Any = await redis.xrange(STREAM_KEY)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
 
 from services.logic.adapters.read_store_mongo import MongoReadStore
-from services.logic.ports import ReadStore
+from services.logic.reading_ports import ReadStore
+from tests.stores import own_database
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.settings import MongoSettings
 from whimbrel.runtime.stores import open_mongo
@@ -23,17 +23,12 @@ async def reads(request: pytest.FixtureRequest) -> AsyncIterator[ReadStore]:
     if request.param == "memory":
         yield MemoryReadStore()
         return
-    settings = MongoSettings(
-        url=request.getfixturevalue("mongo_url"),
-        database=f"reads_{uuid4().hex[:8]}",
-        driver=request.param,
-    )
-    async with open_mongo(settings) as database:
+    url = request.getfixturevalue("mongo_url")
+    async with own_database(url, driver=request.param) as database:
         store = MongoReadStore(database)
         await store.prepare()
         await store.prepare()
         yield store
-        await database.client.drop_database(settings.database)
 
 
 async def test_a_mark_is_found_with_its_conversation(reads: ReadStore) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from services.logic.adapters.receipt_store_mongo import MongoReceiptStore
 from services.logic.domain.model import ReadReceipt
-from services.logic.ports import ReceiptStore
+from services.logic.reading_ports import ReceiptStore
 from whimbrel.testing.memory_stores.receipt_store import MemoryReceiptStore
 
 TEAM = "g:team"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from uuid import uuid4
 
 import pytest
 
+from tests.stores import own_database
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.revocations import Revocation
 from whimbrel.runtime.revocation_store import MongoRevocationStore, RevocationStore
@@ -26,17 +26,12 @@ async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     if request.param == "memory":
         yield MemoryRevocationStore
         return
-    settings = MongoSettings(
-        url=request.getfixturevalue("mongo_url"),
-        database=f"revocations_{uuid4().hex[:8]}",
-        driver=request.param,
-    )
-    async with open_mongo(settings) as database:
+    url = request.getfixturevalue("mongo_url")
+    async with own_database(url, driver=request.param) as database:
         store = MongoRevocationStore(database)
         await store.prepare()
         await store.prepare()
         yield lambda **of: MongoRevocationStore(database, **of)
-        await database.client.drop_database(settings.database)
 
 
 def one(user: str, at: float = AT, **of: str) -> Revocation:

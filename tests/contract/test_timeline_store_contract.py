@@ -49,6 +49,15 @@ async def test_entries_are_read_as_they_were_written(timelines: TimelineStore) -
     assert await timelines.read("alice", 1, 100) == []
 
 
+async def test_a_page_is_read_whole_however_long_it_is(timelines: TimelineStore) -> None:
+    entries = [entry("bob", seq) for seq in range(1, 301)]
+    await timelines.insert(entries)
+    assert await timelines.read("bob", 1, 257) == entries[:257]
+    assert (await timelines.find_placed(place(one) for one in entries)).keys() == {
+        place(one) for one in entries
+    }
+
+
 async def test_reading_begins_at_its_seq_and_ends_at_its_limit(timelines: TimelineStore) -> None:
     entries = [entry("bob", seq) for seq in (1, 2, 4, 5, 8)]
     await timelines.insert(list(reversed(entries)))

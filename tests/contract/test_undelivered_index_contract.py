@@ -9,7 +9,7 @@ import pytest
 
 from services.logic.adapters.undelivered_index_redis import RedisUndeliveredIndex
 from services.logic.domain.model import UndeliveredEntry
-from services.logic.ports import UndeliveredMarks
+from services.logic.reading_ports import UndeliveredMarks
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
@@ -44,7 +44,6 @@ async def given(request: pytest.FixtureRequest) -> AsyncIterator[Given]:
         return
     settings = RedisSettings(url=request.getfixturevalue("redis_url"))
     async with open_redis(settings) as redis:
-        await redis.flushall()
 
         async def flush() -> None:
             await redis.flushall()
@@ -198,7 +197,6 @@ async def test_the_order_of_adds_acks_and_reads_does_not_matter(given: Given, se
 
 async def test_the_counts_in_redis_are_those_of_the_sets(redis_url: str) -> None:
     async with open_redis(RedisSettings(url=redis_url)) as redis:
-        await redis.flushall()
         index = RedisUndeliveredIndex(redis)
         await index.add([entry(seq) for seq in (1, 2, 3, 3)])
         await index.add([entry(4, conversation=GROUP)])
@@ -211,7 +209,6 @@ async def test_the_counts_in_redis_are_those_of_the_sets(redis_url: str) -> None
 
 async def test_every_key_of_a_user_lies_in_one_slot(redis_url: str) -> None:
     async with open_redis(RedisSettings(url=redis_url)) as redis:
-        await redis.flushall()
         index = RedisUndeliveredIndex(redis)
         await index.add([entry(1), entry(2, conversation=GROUP)])
         await index.acknowledged({"bob": 0})

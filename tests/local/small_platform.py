@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from whimbrel.local.keeper import Part
+from whimbrel.local.part import Part
 from whimbrel.local.platform import LocalPlatform
 from whimbrel.local.supervisor import Supervisor
 

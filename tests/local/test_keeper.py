@@ -14,7 +14,8 @@ import pytest
 from tests.waiting import until
 from whimbrel.local.children import Identity
 from whimbrel.local.errors import StackError
-from whimbrel.local.keeper import Keeper, Part, PartState
+from whimbrel.local.keeper import Keeper
+from whimbrel.local.part import Part, PartState
 from whimbrel.local.supervisor import Supervisor
 
 SLEEPS = "import signal; print('ready', flush=True); signal.alarm(600); signal.pause()"

@@ -13,10 +13,10 @@ from services.access.pending import PendingStatistics
 from services.access.tally import StreamFigures
 from services.logic.metrics import logic_metrics
 from services.logic.usecases.pipeline import PipelineStatistics
+from services.push.lane import LaneStatistics
 from services.push.metrics import push_metrics
 from services.push.usecases.judge_wakes import JudgeStatistics
 from services.push.usecases.schedule_wakes import ScheduleStatistics
-from services.push.usecases.send_wakes import LaneStatistics
 from services.router.load import RouterLoad
 from services.router.metrics import router_metrics
 from tests.expositions import FAMILIES

@@ -16,6 +16,7 @@ from whimbrel.cli import (
     keys_commands,
     media_commands,
     push_commands,
+    rollout_commands,
     stack_commands,
     talk_commands,
     trace_commands,
@@ -61,8 +62,8 @@ app.command(rich_help_panel=_STACK)(stack_commands.pods)
 app.command(rich_help_panel=_STACK)(stack_commands.token)
 app.command(rich_help_panel=_MOVE)(drain_commands.drain)
 app.command(rich_help_panel=_MOVE)(drain_commands.drains)
-app.add_typer(drain_commands.rollout, name="rollout", rich_help_panel=_MOVE)
-app.command(rich_help_panel=_MOVE)(drain_commands.scale)
+app.add_typer(rollout_commands.rollout, name="rollout", rich_help_panel=_MOVE)
+app.command(rich_help_panel=_MOVE)(rollout_commands.scale)
 app.command(rich_help_panel=_TALK)(talk_commands.send)
 app.command(rich_help_panel=_TALK)(talk_commands.listen)
 app.command(rich_help_panel=_TALK)(talk_commands.chat)

@@ -26,7 +26,7 @@ from whimbrel.cli.bench_view import show_table
 if TYPE_CHECKING:
     from bench.run import Workload
     from bench.terms import Terms
-    from whimbrel.local.parts import StackSpec
+    from whimbrel.local.stack_spec import StackSpec
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,6 +66,11 @@ Endpoint = Annotated[
 SecretFile = Annotated[str | None, typer.Option(help="File with the token secret of that cluster.")]
 
 
+_EXPORT_DELAY_MS = "5000"
+"""Between two exports, as in a cluster: a stack on one machine exports 5 times a second, which
+costs more than the spans."""
+
+
 @app.command()
 def throughput(
     rate: Annotated[
@@ -93,7 +98,7 @@ def throughput(
     beside_untraced: Annotated[
         bool,
         typer.Option(
-            help="With --trace-ratio: in turns with a stack that does not trace; "
+            help="With --trace-ratio: at the same time as a stack that does not trace; "
             "tracing_cost_ratio is what it takes of the messages a second."
         ),
     ] = False,
@@ -110,7 +115,7 @@ def throughput(
 
         whimbrel bench throughput --rate 200 --trace-ratio 1
 
-        whimbrel bench throughput --trace-ratio 0.01 --beside-untraced --runs 7 --json
+        whimbrel bench throughput --trace-ratio 0.01 --beside-untraced --runs 60 --seconds 5 --json
     """
     from bench.run import Workload
 
@@ -197,11 +202,17 @@ def _tell(name: str, measuring: Coroutine[Any, Any, dict[str, Any]], as_json: bo
 
 
 def _stack(access: int, logic: int, trace_ratio: float | None = None) -> StackSpec:
-    from whimbrel.local.parts import StackSpec
+    from whimbrel.local.stack_spec import StackSpec
 
-    is_traced = trace_ratio is not None
+    if trace_ratio is None:
+        return StackSpec(access=access, logic=logic, gateway=0)
     return StackSpec(
-        access=access, logic=logic, gateway=0, trace=is_traced, trace_ratio=trace_ratio or 0.0
+        access=access,
+        logic=logic,
+        gateway=0,
+        trace=True,
+        trace_ratio=trace_ratio,
+        environment={"OTEL_BSP_SCHEDULE_DELAY": _EXPORT_DELAY_MS},
     )
 
 

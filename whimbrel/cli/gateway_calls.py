@@ -6,16 +6,17 @@ The token is signed with the stack's own key and holds for a minute.
 from __future__ import annotations
 
 import json
-import ssl
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from whimbrel.cli.edge import CommandError
 from whimbrel.cli.options import folder_of
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+
+if TYPE_CHECKING:
+    import ssl
+    import urllib.error
 
 OPERATOR: Final = "operator"
 """Who the audit log says it was."""
@@ -25,6 +26,8 @@ _CALL_SECONDS: Final = 15.0
 
 def believing(ca_file: str) -> ssl.SSLContext | None:
     """What to speak TLS with to a stack whose authority is in this file; None for no file."""
+    import ssl
+
     return ssl.create_default_context(cafile=ca_file) if ca_file else None
 
 
@@ -33,6 +36,8 @@ class AdminGateway:
 
     def __init__(self, data: Path | None) -> None:
         """Raises StackError when no stack runs, CommandError when it has no gateway."""
+        import urllib.request
+
         folder = folder_of(data)
         record = folder.running()
         self._url = record.gateway
@@ -50,6 +55,9 @@ class AdminGateway:
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """The answer, decoded; None when it has no body. Raises the WhimbrelError that the
         gateway answered, or UNAVAILABLE when it did not."""
+        import urllib.error
+        import urllib.request
+
         from whimbrel.runtime.tokens import sign_token
 
         token = sign_token(self._key, OPERATOR, _TOKEN_SECONDS, now=time.time(), scope="admin")

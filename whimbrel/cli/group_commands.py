@@ -9,25 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-from uuid import uuid4
+from typing import Annotated
 
 import typer
 
 from whimbrel.cli.edge import EdgeGroup
+from whimbrel.cli.group_calls import ask_group, change, say_changed, say_gone
 from whimbrel.cli.group_view import FOR_EVER_MS, group_json, group_lines, muted
-from whimbrel.cli.logic_calls import ask_logic
 from whimbrel.cli.options import As, Ca, Data, Endpoint, Json, Token
 from whimbrel.cli.spans import seconds_of
 from whimbrel.cli.talk import access_of, connected
-
-if TYPE_CHECKING:
-    from whimbrel.api.groups.v1 import groups_pb2
-    from whimbrel.api.groups.v1.groups_pb2_grpc import GroupsServiceStub
-
-T = TypeVar("T")
 
 group = typer.Typer(
     cls=EdgeGroup, no_args_is_help=True, help="Groups: create, look at, change one, end it."
@@ -103,7 +95,7 @@ def show(conversation: Conversation, by: By, data: Data = None, as_json: Json = 
     from whimbrel.api.groups.v1 import groups_pb2
 
     request = groups_pb2.GetGroupRequest(caller_id=by, conversation_id=conversation)
-    found = _ask(data, lambda stub: stub.GetGroup, request).group
+    found = ask_group(data, lambda stub: stub.GetGroup, request).group
     if as_json:
         typer.echo(json.dumps(group_json(found)))
         return
@@ -125,9 +117,11 @@ def invite(
     """
     from whimbrel.api.groups.v1 import groups_pb2
 
-    request = groups_pb2.InviteMembersRequest(**_change(by, conversation), user_ids=users)
-    changed = _ask(data, lambda stub: stub.InviteMembers, request).group
-    _say(changed, f"{', '.join(users)}: invited, {len(changed.members)} members", as_json=as_json)
+    request = groups_pb2.InviteMembersRequest(**change(by, conversation), user_ids=users)
+    changed = ask_group(data, lambda stub: stub.InviteMembers, request).group
+    say_changed(
+        changed, f"{', '.join(users)}: invited, {len(changed.members)} members", as_json=as_json
+    )
 
 
 @group.command()
@@ -138,9 +132,9 @@ def leave(conversation: Conversation, by: By, data: Data = None, as_json: Json =
     """
     from whimbrel.api.groups.v1 import groups_pb2
 
-    request = groups_pb2.LeaveGroupRequest(**_change(by, conversation))
-    _ask(data, lambda stub: stub.LeaveGroup, request)
-    typer.echo(json.dumps({"conversation_id": conversation}) if as_json else f"left {conversation}")
+    request = groups_pb2.LeaveGroupRequest(**change(by, conversation))
+    ask_group(data, lambda stub: stub.LeaveGroup, request)
+    say_gone(conversation, "left", as_json=as_json)
 
 
 @group.command()
@@ -153,9 +147,9 @@ def remove(
     """
     from whimbrel.api.groups.v1 import groups_pb2
 
-    request = groups_pb2.RemoveMemberRequest(**_change(by, conversation), user_id=user)
-    changed = _ask(data, lambda stub: stub.RemoveMember, request).group
-    _say(changed, f"{user}: removed, {len(changed.members)} members", as_json=as_json)
+    request = groups_pb2.RemoveMemberRequest(**change(by, conversation), user_id=user)
+    changed = ask_group(data, lambda stub: stub.RemoveMember, request).group
+    say_changed(changed, f"{user}: removed, {len(changed.members)} members", as_json=as_json)
 
 
 @group.command("role")
@@ -174,9 +168,9 @@ def set_role(
     from whimbrel.api.groups.v1 import groups_pb2
 
     wanted = groups_pb2.ROLE_ADMIN if role is Role.ADMIN else groups_pb2.ROLE_MEMBER
-    request = groups_pb2.SetRoleRequest(**_change(by, conversation), user_id=user, role=wanted)
-    changed = _ask(data, lambda stub: stub.SetRole, request).group
-    _say(changed, f"{user}: {role}", as_json=as_json)
+    request = groups_pb2.SetRoleRequest(**change(by, conversation), user_id=user, role=wanted)
+    changed = ask_group(data, lambda stub: stub.SetRole, request).group
+    say_changed(changed, f"{user}: {role}", as_json=as_json)
 
 
 @group.command()
@@ -215,10 +209,12 @@ def mute(
     if lift:
         until_ms = 0
     request = groups_pb2.MuteRequest(
-        **_change(by, conversation), user_id=user or "", until_ms=until_ms
+        **change(by, conversation), user_id=user or "", until_ms=until_ms
     )
-    changed = _ask(data, lambda stub: stub.Mute, request).group
-    _say(changed, f"{user or 'everybody'}: {muted(until_ms) or 'not muted'}", as_json=as_json)
+    changed = ask_group(data, lambda stub: stub.Mute, request).group
+    say_changed(
+        changed, f"{user or 'everybody'}: {muted(until_ms) or 'not muted'}", as_json=as_json
+    )
 
 
 @group.command()
@@ -229,28 +225,6 @@ def dissolve(conversation: Conversation, by: By, data: Data = None, as_json: Jso
     """
     from whimbrel.api.groups.v1 import groups_pb2
 
-    request = groups_pb2.DissolveGroupRequest(**_change(by, conversation))
-    _ask(data, lambda stub: stub.DissolveGroup, request)
-    _say_gone(conversation, "dissolved", as_json=as_json)
-
-
-def _change(by: str, conversation: str) -> dict[str, Any]:
-    """What every change says. Its own name, so that another pod may be asked the same again."""
-    return {"caller_id": by, "conversation_id": conversation, "request_id": uuid4().hex}
-
-
-def _ask(
-    data: Any, method: Callable[[GroupsServiceStub], Callable[..., Awaitable[T]]], request: object
-) -> T:
-    from whimbrel.api.groups.v1.groups_pb2_grpc import GroupsServiceStub
-
-    return asyncio.run(ask_logic(data, GroupsServiceStub, method, request))
-
-
-def _say(group: groups_pb2.Group, sentence: str, *, as_json: bool) -> None:
-    typer.echo(json.dumps(group_json(group)) if as_json else sentence)
-
-
-def _say_gone(conversation: str, done: str, *, as_json: bool) -> None:
-    said = json.dumps({"conversation_id": conversation}) if as_json else f"{done} {conversation}"
-    typer.echo(said)
+    request = groups_pb2.DissolveGroupRequest(**change(by, conversation))
+    ask_group(data, lambda stub: stub.DissolveGroup, request)
+    say_gone(conversation, "dissolved", as_json=as_json)

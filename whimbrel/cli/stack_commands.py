@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whimbrel.cli.options import Data, Json, folder_of
+from whimbrel.cli.stack_view import status_json, status_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from whimbrel.local.state import StackRecord
 
 
@@ -89,7 +87,7 @@ def up(
         whimbrel up --trace
     """
     from whimbrel.local.daemon import run_detached, run_until_signal
-    from whimbrel.local.parts import StackSpec
+    from whimbrel.local.stack_spec import StackSpec
 
     spec = StackSpec(
         access=access,
@@ -185,27 +183,6 @@ def token(
     typer.echo(sign_token(folder_of(data).signing_key(), user, ttl, now=time.time()))
 
 
-def status_json(record: StackRecord) -> dict[str, Any]:
-    """What `status --json` prints."""
-    parts = {
-        name: {key: value for key, value in asdict(part).items() if key != "started"}
-        for name, part in record.parts.items()
-    }
-    return {
-        "state": record.state,
-        "started_at": record.started_at,
-        "pid": record.supervisor.pid,
-        "endpoints": record.endpoints,
-        "gateway": record.gateway,
-        "traces": record.traces,
-        "router_addresses": record.router_addresses,
-        "mongo_url": record.mongo_url,
-        "redis_url": record.redis_url,
-        "ca_file": record.ca_file,
-        "parts": parts,
-    }
-
-
 def _say(line: str) -> None:
     typer.echo(line)
 
@@ -214,40 +191,6 @@ def _show(record: StackRecord, last: str = "") -> None:
     from rich.console import Console
 
     # A log's path is worth more whole than in a pretty box.
-    Console(soft_wrap=True).print(_table(record))
+    Console(soft_wrap=True).print(status_table(record))
     if last:
         typer.echo(last)
-
-
-def _table(record: StackRecord) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    table = Table("part", "state", "address", "pid", title=f"whimbrel: {record.state}", box=SIMPLE)
-    for name, part in sorted(record.parts.items(), key=lambda item: _rank(item[1].role)):
-        table.add_row(name, part.state, part.address, str(part.pid))
-    table.add_section()
-    table.add_row("endpoints", "", ", ".join(record.endpoints), "")
-    table.add_row("gateway", "", record.gateway, "")
-    if record.traces:
-        table.add_row("traces", "", record.traces, "")
-    table.add_row("router", "", record.router_addresses, "")
-    table.add_row("mongo", "", record.mongo_url, "")
-    table.add_row("redis", "", record.redis_url, "")
-    table.add_row("tls", "", f"believe {record.ca_file}" if record.ca_file else "none", "")
-    return table
-
-
-def _rank(role: str) -> int:
-    order = (
-        "access",
-        "logic",
-        "push",
-        "gateway",
-        "drain",
-        "router",
-        "collector",
-        "redis",
-        "mongod",
-    )
-    return order.index(role) if role in order else len(order)

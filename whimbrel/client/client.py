@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -361,8 +362,9 @@ def _outgoing(
     recipient_id: str | None = None,
 ) -> Outgoing:
     if client_message_id is None:
-        client_message_id = uuid.uuid4().hex
-    check_name(client_message_id, "client_message_id")
+        client_message_id = secrets.token_hex(16)
+    else:
+        check_name(client_message_id, "client_message_id")
     kind = BodyKind.ENCRYPTED if encrypted else BodyKind.BYTES
     if isinstance(body, str):
         kind, body = (kind if encrypted else BodyKind.TEXT), body.encode()

@@ -112,7 +112,8 @@ class Connection:
 
     def poke(self) -> None:
         """The dialogue may have something to write."""
-        if self.stage is Stage.PRESENT:
+        # Of eight messages sent at once the first wakes the writer, and the others need not ask.
+        if self.stage is Stage.PRESENT and self._waker.is_asleep:
             self._waker.poke(self._dialogue.next_deadline())
 
     def retire(self) -> None:

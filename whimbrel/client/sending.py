@@ -16,6 +16,8 @@ from whimbrel.core.outgoing import Outgoing
 _REMEMBERED_ANSWERS: Final = 1_024
 
 Answer = Receipt | WhimbrelError | ConnectionClosed
+_Wait = asyncio.Future[Answer | None]
+"""None: the time is up."""
 
 
 class Sending:
@@ -25,7 +27,7 @@ class Sending:
         self._dialogue = dialogue
         self._store = store
         self._poke = poke
-        self._futures: dict[str, asyncio.Future[Answer]] = {}
+        self._waiting: dict[str, list[_Wait]] = {}
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._closed: ConnectionClosed | None = None
 
@@ -35,17 +37,16 @@ class Sending:
         self._answers[identifier] = answer
         if len(self._answers) > _REMEMBERED_ANSWERS:
             self._answers.popitem(last=False)
-        future = self._futures.pop(identifier, None)
-        if future is not None and not future.done():
-            future.set_result(answer)
+        for future in self._waiting.pop(identifier, ()):
+            _settle(future, answer)
 
     def close(self, reason: ConnectionClosed) -> None:
         """No answer will come any more."""
         self._closed = reason
-        for future in self._futures.values():
-            if not future.done():
-                future.set_result(reason)
-        self._futures.clear()
+        waiting, self._waiting = self._waiting, {}
+        for futures in waiting.values():
+            for future in futures:
+                _settle(future, reason)
 
     async def send(self, message: Outgoing, timeout_seconds: float) -> Receipt:
         """Queue, keep, wait. See Client.send for what is raised."""
@@ -60,14 +61,14 @@ class Sending:
         identifier = message.client_message_id
         outbox = self._dialogue.outbox
         outbox.add(message, held=True)
+        by = asyncio.get_running_loop().time() + timeout_seconds
         is_kept = False
         try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._keep(message)
-                is_kept = True
-                outbox.release(identifier)
-                self._poke()
-                return _receipt(await self._wait(identifier))
+            await self._keep(message, by)
+            is_kept = True
+            outbox.release(identifier)
+            self._poke()
+            return _receipt(await self._wait(identifier, by))
         except TimeoutError:
             answer = self._answers.get(identifier)
             if answer is not None:  # it came in the same turn of the loop as the time's end
@@ -83,7 +84,6 @@ class Sending:
         finally:
             if outbox.holds(identifier) and not (is_kept and self._store.is_durable):
                 outbox.give_up(identifier)
-                self._futures.pop(identifier, None)
                 self._poke()  # it may have held up others
                 if self._closed is None:
                     await self._store.forget_outgoing([identifier])
@@ -96,9 +96,9 @@ class Sending:
         if answer is None:
             if not self._dialogue.outbox.holds(client_message_id):
                 raise WhimbrelError(ErrorCode.NOT_FOUND, f"no message {client_message_id!r} waits")
+            by = asyncio.get_running_loop().time() + timeout_seconds
             try:
-                async with asyncio.timeout(timeout_seconds):
-                    answer = await self._wait(client_message_id)
+                answer = await self._wait(client_message_id, by)
             except TimeoutError:
                 raise WhimbrelError(
                     ErrorCode.DEADLINE_EXCEEDED,
@@ -107,23 +107,48 @@ class Sending:
                 ) from None
         return _receipt(answer)
 
-    async def _keep(self, message: Outgoing) -> None:
+    async def _keep(self, message: Outgoing, by: float) -> None:
+        if not self._store.is_durable:
+            await self._store.add_outgoing(message)  # at once: see ClientStore
+            return
         try:
-            await self._store.add_outgoing(message)
+            async with asyncio.timeout_at(by):
+                await self._store.add_outgoing(message)
         except RuntimeError:  # this side has left meanwhile, and closed the store
             if self._closed is None:
                 raise
             raise again(self._closed) from None
 
-    async def _wait(self, identifier: str) -> Answer:
+    async def _wait(self, identifier: str, by: float) -> Answer:
+        """The answer; TimeoutError when there is none at `by` (loop time)."""
         if self._closed is not None:
             return self._closed
-        future = self._futures.get(identifier)
-        if future is None:
-            future = asyncio.get_running_loop().create_future()
-            self._futures[identifier] = future
-        # Several may wait for one message, and one that gives up must not cancel the others.
-        return await asyncio.shield(future)
+        loop = asyncio.get_running_loop()
+        # Several may wait for one message, each with its own end. A bare timer costs a fifth of
+        # an asyncio.timeout, and there is one for each message.
+        future: _Wait = loop.create_future()
+        self._waiting.setdefault(identifier, []).append(future)
+        timer = loop.call_at(by, _settle, future, None)
+        try:
+            answer = await future
+        finally:
+            timer.cancel()
+            self._forget(identifier, future)
+        if answer is None:
+            raise TimeoutError
+        return answer
+
+    def _forget(self, identifier: str, future: _Wait) -> None:
+        futures = self._waiting.get(identifier)
+        if futures is not None and future in futures:
+            futures.remove(future)
+            if not futures:
+                del self._waiting[identifier]
+
+
+def _settle(future: _Wait, answer: Answer | None) -> None:
+    if not future.done():
+        future.set_result(answer)
 
 
 def again(reason: ConnectionClosed) -> ConnectionClosed:

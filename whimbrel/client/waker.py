@@ -14,9 +14,14 @@ class Waker:
         self._until = -math.inf
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether a poke can matter: there is a sleep that could still become shorter."""
+        return self._until != -math.inf
+
     def wake(self) -> None:
         """End the present sleep, if there is one."""
-        if self._until != -math.inf:
+        if self.is_asleep:
             self._event.set()
 
     def poke(self, deadline: float | None) -> None:

@@ -81,6 +81,11 @@ class AckDebt:
         return self.confirmed < self.acked
 
     @property
+    def has_begun(self) -> bool:
+        """Whether `note` has nothing to note: the time of what is owed counts already."""
+        return self._since is not None
+
+    @property
     def is_missed(self) -> bool:
         """Whether the server waits for the ack that is owed: not for that of our own messages."""
         return self._is_unheard or self._last_of_others > self.acked

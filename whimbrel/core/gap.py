@@ -15,7 +15,16 @@ class Gap:
     one that is merely behind.
     """
 
-    __slots__ = ("_fetch_at", "_fetched_seq", "_first", "_outstanding", "_retry", "_seq", "_since")
+    __slots__ = (
+        "_fetch_at",
+        "_fetched_seq",
+        "_first",
+        "_outstanding",
+        "_patient_until",
+        "_retry",
+        "_seq",
+        "_since",
+    )
 
     def __init__(self, *, first_seconds: float, retry_seconds: float) -> None:
         self._first = first_seconds
@@ -25,6 +34,7 @@ class Gap:
         self._fetch_at = 0.0
         self._fetched_seq = 0
         self._outstanding = False
+        self._patient_until = 0.0
 
     @property
     def outstanding(self) -> bool:
@@ -42,7 +52,11 @@ class Gap:
             return
         self._seq = seq
         self._since = now if live else None
-        self._fetch_at = now + self._first if live else now
+        self._fetch_at = max(now + self._first, self._patient_until) if live else now
+
+    def be_patient(self, until: float) -> None:
+        """What is missing is probably on its way: a live session does not ask for it before."""
+        self._patient_until = until
 
     def close(self) -> None:
         """Nothing is missing."""

@@ -327,7 +327,7 @@ class Inbox(Generic[M]):
             self._stuck_since = now
 
     def _note_debt(self, now: float) -> None:
-        if self._is_attached:
+        if self._is_attached and not self._debt.has_begun:
             self._debt.note(self._ack_target(), now)
 
     def _ack_target(self) -> int:

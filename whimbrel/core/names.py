@@ -42,7 +42,7 @@ def check_platform(value: str) -> str:
 
 def direct_conversation(one: str, other: str) -> ConversationId:
     """The conversation of two users, the same whoever asks."""
-    first, second = sorted((one, other))
+    first, second = (one, other) if one <= other else (other, one)
     return ConversationId(f"d:{first}:{second}")
 
 

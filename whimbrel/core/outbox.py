@@ -28,6 +28,8 @@ _LONGEST_RETRY_SECONDS = 8.0
 @dataclass(slots=True)
 class _Slot:
     message: Outgoing
+    target: str  # as the size: computed once, looked at again and again
+    size: int
     number: int
     due_at: float
     was_sent: bool
@@ -115,10 +117,10 @@ class Outbox:
         identifier = message.client_message_id
         if self.holds(identifier):
             raise invalid(f"the message {identifier!r} waits already")
-        limits = self._limits
+        limits, size = self._limits, message.size
         count = len(self._queued) + len(self._unanswered)
         if count >= limits.capacity_messages or (
-            count and self._bytes + message.size > limits.capacity_bytes
+            count and self._bytes + size > limits.capacity_bytes
         ):
             raise WhimbrelError(
                 ErrorCode.OVERLOADED,
@@ -127,8 +129,9 @@ class Outbox:
             )
         self._numbers += 1
         due_at = math.inf if held else -math.inf
-        self._queued[identifier] = _Slot(message, self._numbers, due_at, was_sent)
-        self._bytes += message.size
+        target = message.target
+        self._queued[identifier] = _Slot(message, target, size, self._numbers, due_at, was_sent)
+        self._bytes += size
 
     def release(self, client_message_id: str) -> None:
         """A held message may go out. Nothing happens when it is gone."""
@@ -206,20 +209,19 @@ class Outbox:
         self._repeat_overdue(now)
         room = self._max_unanswered - len(self._unanswered)
         taken: list[tuple[Outgoing, bool]] = []
-        blocked: set[str] = set()
-        if room <= 0:
+        if room <= 0 or not self._queued:
             return taken
+        blocked: set[str] = set()
         for slot in self._queued.values():
-            message = slot.message
             if slot.due_at > now:
-                blocked.add(message.target)
+                blocked.add(slot.target)
                 continue
-            if message.target in blocked and not slot.was_sent:
+            if slot.target in blocked and not slot.was_sent:
                 continue
-            if taken and (message.size > max_bytes or len(taken) >= room):
+            if taken and (slot.size > max_bytes or len(taken) >= room):
                 break
-            max_bytes -= message.size
-            taken.append((message, slot.was_sent))
+            max_bytes -= slot.size
+            taken.append((slot.message, slot.was_sent))
         for message, was_sent in taken:
             slot = self._queued.pop(message.client_message_id)
             slot.was_sent = True
@@ -243,11 +245,11 @@ class Outbox:
     def _waits(self) -> Iterable[float]:
         blocked: set[str] = set()
         for slot in self._queued.values():
-            if slot.was_sent or slot.message.target not in blocked:
+            if slot.was_sent or slot.target not in blocked:
                 yield slot.due_at
                 if slot.due_at == -math.inf:
                     return
-            blocked.add(slot.message.target)
+            blocked.add(slot.target)
 
     def _repeat_overdue(self, now: float) -> None:
         overdue: list[_Slot] = []
@@ -277,7 +279,7 @@ class Outbox:
                 self._answered.popitem(last=False)
         if slot is None:
             return None
-        self._bytes -= slot.message.size
+        self._bytes -= slot.size
         return slot.message
 
     def _in_order(self) -> list[_Slot]:

@@ -81,10 +81,9 @@ class Sequence(Generic[T]):
 
         An item that `accepts` would refuse is dropped: a repeat, or too much is held already.
         """
-        if not self.accepts(seq):
-            return []
-        if seq > self._next:
-            self._held[seq] = item
+        if seq != self._next or not seq:
+            if self.accepts(seq):
+                self._held[seq] = item
             return []
         self._next = seq + 1
         released = [item]

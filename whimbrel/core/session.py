@@ -174,10 +174,13 @@ class ServerSession(Generic[T]):
         """The outstanding pull was refused, or its answer is lost."""
         self._gap.failed(now)
 
-    def head_news(self, head: int, now: float) -> None:
-        """The timeline reaches at least `head`."""
+    def head_news(self, head: int, now: float, *, is_pushed: bool = False) -> None:
+        """The timeline reaches at least `head`. `is_pushed`: what is new is probably on its way,
+        and asked for only when it has not come a little later."""
         if head > self._head:
             self._head = head
+            if is_pushed:
+                self._gap.be_patient(now + self._limits.news_seconds)
             self._settle(now)
 
     def acknowledge(self, cursor: int, now: float) -> bool:

@@ -27,6 +27,9 @@ class SessionLimits:
     ack_timeout_seconds: float = 10.0
     hole_first_seconds: float = 0.05
     hole_retry_seconds: float = 0.25
+    news_seconds: float = 0.5
+    """What was committed a moment ago is pushed a moment later: a look at the heads that falls in
+    between brings news of what is on its way."""
 
 
 class Pull(NamedTuple):

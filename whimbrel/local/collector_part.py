@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from whimbrel.local.cluster import is_serving
-from whimbrel.local.keeper import Part
+from whimbrel.local.part import Part
 from whimbrel.local.pod_settings import environment_with
 from whimbrel.local.state import DataFolder
 

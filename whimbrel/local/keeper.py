@@ -7,14 +7,12 @@ name and on its port; one that is told to stop gets SIGTERM, its grace, SIGKILL,
 from __future__ import annotations
 
 import asyncio
-import enum
 import signal
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 from whimbrel.local.children import Child, Identity, spawn
 from whimbrel.local.errors import StackError, tail
+from whimbrel.local.part import Part, PartState
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
@@ -23,40 +21,6 @@ STABLE_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _DIES_WITHIN_SECONDS = 10.0
 _ENDING = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT}
-
-
-class PartState(enum.StrEnum):
-    """Where a part is in its life."""
-
-    STARTING = "starting"
-    HEALTHY = "healthy"
-    RESTARTING = "restarting"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True)
-class Part:
-    """One process of the stack. `address` is host:port, the same for all its lives; `revision` is
-    the version of its role's pods that it belongs to, empty for a store."""
-
-    name: str
-    role: str
-    address: str
-    command: tuple[str, ...]
-    log: Path
-    is_ready: Callable[[], Awaitable[bool]]
-    environment: Mapping[str, str] | None = None
-    folder: Path | None = None
-    explain: Callable[[], str | None] = lambda: None
-    """Why it ended at its start, as a sentence; None leaves it to the end of its log."""
-    grace_seconds: float = 20.0
-    """From SIGTERM to SIGKILL when the whole stack stops."""
-    drain_seconds: float | None = None
-    """The same when it alone is stopped, and has somewhere to move its clients to; None: no more
-    than grace_seconds."""
-    ready_seconds: float = 30.0
-    revision: str = ""
 
 
 class Keeper:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,85 +15,18 @@ from whimbrel.local.binaries import explain_loader, find_mongod, find_redis_serv
 from whimbrel.local.cluster import is_serving
 from whimbrel.local.collector_part import Collector, own_collector
 from whimbrel.local.errors import StackError, make_folder, tail
-from whimbrel.local.faketime import require_faketime
-from whimbrel.local.keeper import Part
 from whimbrel.local.links import CLIENTS, Links
 from whimbrel.local.mongod import explain_mongod, mongod_command
+from whimbrel.local.part import Part
 from whimbrel.local.pod_settings import Surroundings, environment_with, pod_settings
 from whimbrel.local.ports import Ports
 from whimbrel.local.redis_server import explain_redis, redis_answers, redis_command, redis_url
 from whimbrel.local.replica_set import is_member, replica_set_url
+from whimbrel.local.stack_spec import FIRST_REVISION, StackSpec
 from whimbrel.local.stack_tls import StackTls
 from whimbrel.local.state import DataFolder
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
-
-ROLES = ("router", "logic", "access", "push", "gateway", "drain")
-OPTIONAL_ROLES = ("push", "gateway", "drain")
-FIRST_REVISION = "r1"
-
-
-@dataclass(frozen=True)
-class StackSpec:
-    """What to start. With `data` None the stack is temporary: its data go when it ends."""
-
-    access: int = 1
-    logic: int = 1
-    router: int = 1
-    push: int = 1
-    gateway: int = 1
-    drain: int = 1
-    data: Path | None = None
-    mongo_members: int = 1
-    """Members of the replica set that is started: 1 or 3."""
-    mongo_url: str | None = None
-    """A MongoDB that runs already; None starts one."""
-    redis_url: str | None = None
-    """A Redis that runs already; None starts one."""
-    restart: bool = True
-    """Whether a part that ends is started again, as Kubernetes would."""
-    first_port: int | None = None
-    """Port of access-0, the others' follow it; None takes free ones, the last run's if possible."""
-    proxied: bool = False
-    """Whether clients reach pods, and pods each other and the stores, through proxies whose links
-    can be made bad. Three mongods are reached directly: a set tells its own addresses."""
-    proxied_sources: tuple[str, ...] = ()
-    """With `proxied`: only the links from these ("clients"); empty means all."""
-    access_processes: int = 1
-    """In how many processes each Access pod runs."""
-    access_grace_seconds: float = 75.0
-    """How long an Access pod that is stopped alone may take to move its clients; then it is killed.
-    A stack that goes down waits less: there is nobody to move to."""
-    tls: bool = False
-    """Whether everything but the stores speaks TLS, with an authority of the stack's own."""
-    clocks: bool = False
-    """Whether the wall clocks of the Logic pods can be stepped; needs libfaketime."""
-    trace: bool = False
-    """Whether a small collector of traces runs beside it, which every service sends to."""
-    otlp_url: str | None = None
-    """A collector that runs already, http:// or https:// URL; instead of `trace`."""
-    trace_ratio: float = 1.0
-    """With one of the two: the share of messages that are traced."""
-    environment: dict[str, str] = field(default_factory=dict)
-    """WHIMBREL_ settings for all services, on top of those that the stack sets itself."""
-    role_environment: dict[str, dict[str, str]] = field(default_factory=dict)
-    """More of them for the pods of one role, by role: a service refuses what it does not know."""
-
-    def __post_init__(self) -> None:
-        for role in ROLES:
-            least = 0 if role in OPTIONAL_ROLES else 1
-            if getattr(self, role) < least:
-                raise StackError(
-                    f"a stack needs at least {least} {role}, not {getattr(self, role)}"
-                )
-        if self.mongo_members not in (1, 3):
-            raise StackError(f"a stack has 1 or 3 MongoDB members, not {self.mongo_members}")
-        if self.mongo_url is not None and self.mongo_members != 1:
-            raise StackError("a MongoDB that runs already brings its own members")
-        if self.clocks:
-            require_faketime()
-        if self.trace and self.otlp_url is not None:
-            raise StackError("a stack sends its traces to its own collector or to another one")
 
 
 class Plan:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from whimbrel.api.platform.v1 import platform_pb2
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid, unavailable
 from whimbrel.local.errors import StackError
-from whimbrel.local.keeper import Keeper, Part, PartState
+from whimbrel.local.keeper import Keeper
+from whimbrel.local.part import Part
+from whimbrel.local.platform_pods import LocalPod, LocalPods
 from whimbrel.local.supervisor import Supervisor
-from whimbrel.local.workloads import PodNow, WantedPods, next_steps
+from whimbrel.local.workloads import WantedPods, next_steps
 
 ROLLED: Final = ("access", "logic", "push", "drain")
 """Roles whose pods may come and go. Routers stay: every other pod was told their addresses."""
@@ -39,16 +41,6 @@ class PartSource(Protocol):
         ...
 
 
-@dataclass
-class _Pod:
-    keeper: Keeper
-    number: int
-    deletion_cost: int = 0
-    drain_wanted: bool = False
-    is_seen_off: bool = False
-    """Somebody waits for its end."""
-
-
 class LocalPlatform:
     """The pods of one stack. `run` owns every start and every end that it asks for."""
 
@@ -65,24 +57,23 @@ class LocalPlatform:
         `pods_changed` is called when one has come, begins to stop, or is gone."""
         self._supervisor = supervisor
         self._source = source
-        self._takes_work = takes_work
         self._pods_changed = pods_changed
         self._report = report
         self._wanted: dict[str, WantedPods] = {}
-        self._pods: dict[str, _Pod] = {}
+        self._pods = LocalPods(takes_work)
         self._numbers: dict[str, int] = {}
         self._stirred = asyncio.Event()
         self._changed = asyncio.Event()
         self._is_over = False
 
-    def adopt(self, role: str, keepers: Iterable[Keeper], revision: str) -> None:
+    def adopt(self, role: str, keepers: Collection[Keeper], revision: str) -> None:
         """The pods of a role with which the stack has begun."""
         if role not in ROLLED:
             return
-        pods = [_Pod(keeper, number) for number, keeper in enumerate(keepers)]
-        self._wanted[role] = WantedPods(role, len(pods), revision)
-        self._numbers[role] = len(pods)
-        self._pods |= {pod.keeper.part.name: pod for pod in pods}
+        for number, keeper in enumerate(keepers):
+            self._pods.add(keeper, number)
+        self._numbers[role] = len(keepers)
+        self._wanted[role] = WantedPods(role, len(keepers), revision)
         self.stir()
 
     def stir(self) -> None:
@@ -112,7 +103,7 @@ class LocalPlatform:
     def view(self) -> platform_pb2.WatchPlatformResponse:
         """Everything at this moment."""
         return platform_pb2.WatchPlatformResponse(
-            pods=[self._seen(pod) for _, pod in sorted(self._pods.items())],
+            pods=self._pods.seen(),
             workloads=[
                 platform_pb2.Workload(role=role, replicas=one.replicas, revision=one.revision)
                 for role, one in sorted(self._wanted.items())
@@ -158,9 +149,9 @@ class LocalPlatform:
     def is_settled(self, role: str) -> bool:
         """Whether the pods of the role are as wanted, all are ready, and none is on its way out."""
         wanted = self._workload(role)
-        pods = [pod for pod in self._pods.values() if pod.keeper.part.role == role]
+        pods = self._pods.of(role)
         return len(pods) == wanted.replicas and all(
-            pod.keeper.part.revision == wanted.revision and self._is_ready(pod) for pod in pods
+            pod.revision == wanted.revision and self._pods.is_ready(pod) for pod in pods
         )
 
     async def wait_settled(self, role: str) -> None:
@@ -168,22 +159,31 @@ class LocalPlatform:
         while not self.is_settled(role):
             await self.wait_changed()
 
+    async def settle_within(self, role: str, timeout_seconds: float) -> None:
+        """`wait_settled`, but raises StackError, with what is there, when it takes longer."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self.wait_settled(role)
+        except TimeoutError:
+            raise StackError(
+                f"the {role} pods are not as wanted after {timeout_seconds:.0f} s: "
+                f"{self._pods.described(role)}"
+            ) from None
+
     # --- inside ----------------------------------------------------------------------
 
     async def _step(self, tasks: asyncio.TaskGroup) -> None:
         """Begin what is to be done now. Raises StackError when a pod cannot be made."""
         for role, wanted in list(self._wanted.items()):
-            steps = next_steps(wanted, self._present(role))
+            steps = next_steps(wanted, self._pods.present(role))
             for name in steps.stop:
-                self._begin_stop(self._pods[name])
+                self._begin_stop(self._pods.find(name))
             for _ in range(steps.start):
                 await self._launch(role, wanted.revision)
-        for pod in self._pods.values():
+        for pod in list(self._pods):
             if pod.keeper.is_stopping and not pod.is_seen_off:
                 pod.is_seen_off = True
-                tasks.create_task(
-                    self._guarded(self._see_off(pod)), name=f"end of {pod.keeper.part.name}"
-                )
+                tasks.create_task(self._guarded(self._see_off(pod)), name=f"end of {pod.name}")
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether the work was done; what went wrong is said, and the platform goes on."""
@@ -203,11 +203,11 @@ class LocalPlatform:
         self._numbers[role] += 1
         part = await self._source.make(f"{role}-{number}", revision)
         keeper = self._supervisor.add(part)
-        self._pods[part.name] = _Pod(keeper, number)
+        self._pods.add(keeper, number)
         keeper.launch()
         self._pods_changed()
 
-    def _begin_stop(self, pod: _Pod) -> None:
+    def _begin_stop(self, pod: LocalPod) -> None:
         part = pod.keeper.part
         pod.keeper.terminate(
             part.grace_seconds if part.drain_seconds is None else part.drain_seconds
@@ -215,38 +215,13 @@ class LocalPlatform:
         self._pods_changed()
         self.stir()
 
-    async def _see_off(self, pod: _Pod) -> None:
+    async def _see_off(self, pod: LocalPod) -> None:
         await pod.keeper.wait_stopped()
-        del self._pods[pod.keeper.part.name]
+        self._pods.remove(pod)
         self._supervisor.remove(pod.keeper)
         self._pods_changed()
         self.stir()
         await self._source.discard(pod.keeper.part)
-
-    def _present(self, role: str) -> list[PodNow]:
-        return [
-            PodNow(
-                name, pod.number, pod.keeper.part.revision, self._is_ready(pod), pod.deletion_cost
-            )
-            for name, pod in self._pods.items()
-            if pod.keeper.part.role == role and not pod.keeper.is_stopping
-        ]
-
-    def _is_ready(self, pod: _Pod) -> bool:
-        return pod.keeper.state is PartState.HEALTHY and self._takes_work(pod.keeper.part.name)
-
-    def _seen(self, pod: _Pod) -> platform_pb2.PlatformPod:
-        part, left = pod.keeper.part, pod.keeper.killed_in_seconds
-        return platform_pb2.PlatformPod(
-            pod_id=part.name,
-            role=part.role,
-            revision=part.revision,
-            ready=self._is_ready(pod),
-            # 0 would say that it is not being stopped.
-            deleted_in_ms=0 if left is None else max(1, round(left * 1000)),
-            drain_wanted=pod.drain_wanted,
-            deletion_cost=pod.deletion_cost,
-        )
 
     def _workload(self, role: str) -> WantedPods:
         self._check_open()
@@ -257,12 +232,9 @@ class LocalPlatform:
             raise WhimbrelError(ErrorCode.NOT_FOUND, f"no workload {role!r}; there are: {known}")
         return self._wanted[role]
 
-    def _pod(self, name: str) -> _Pod:
+    def _pod(self, name: str) -> LocalPod:
         self._check_open()
-        if name not in self._pods:
-            known = ", ".join(sorted(self._pods))
-            raise WhimbrelError(ErrorCode.NOT_FOUND, f"no pod {name!r}; there are: {known}")
-        return self._pods[name]
+        return self._pods.find(name)
 
     def _check_open(self) -> None:
         if self._is_over:

@@ -20,12 +20,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whimbrel.local.children import Identity
 from whimbrel.local.errors import StackError, make_folder
-from whimbrel.runtime.key_ring import KeyRing
-from whimbrel.runtime.token_keys import Key, KeyFileError, signing_key
+
+if TYPE_CHECKING:
+    from whimbrel.runtime.token_keys import Key
 
 MIN_FREE_BYTES = 1024**3
 
@@ -181,6 +182,9 @@ class DataFolder:
 
     def signing_key(self) -> Key:
         """What tokens are signed with now; the stack's pods verify them."""
+        # Here, because most commands look at a stack and sign nothing: 0.2 s to import.
+        from whimbrel.runtime.token_keys import KeyFileError, signing_key  # noqa: PLC0415
+
         try:
             return signing_key(self.signing_file)
         except KeyFileError as error:
@@ -194,6 +198,8 @@ class DataFolder:
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(secrets.token_hex(32) + "\n")
         if not self.signing_file.exists():
+            from whimbrel.runtime.key_ring import KeyRing  # noqa: PLC0415 - as above
+
             KeyRing(self.signing_file, self.keys_file).add()
 
     @contextmanager

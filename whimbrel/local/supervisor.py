@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from whimbrel.local.errors import StackError
-from whimbrel.local.keeper import Keeper, Part, PartState
+from whimbrel.local.keeper import Keeper
+from whimbrel.local.part import Part, PartState
 
 
 class Supervisor:

@@ -1,8 +1,8 @@
 """Natural batching, the pattern of group commit: one batch in flight, the rest is the next.
 
-No timers: an idle system answers a single item at once, a busy one forms larger batches by
-itself. Source: DeWitt et al., "Implementation Techniques for Main Memory Database Systems"
-(1984), group commit. Must not know what it batches.
+An idle system answers a single item at once, a busy one forms larger batches by itself. Source:
+DeWitt et al., "Implementation Techniques for Main Memory Database Systems" (1984), group commit.
+Must not know what it batches.
 """
 
 from __future__ import annotations
@@ -49,11 +49,15 @@ class Batcher(Generic[Q, A]):
         max_items: int,
         max_waiting: int,
         name: str,
+        apart_seconds: float = 0.0,
     ) -> None:
+        """`apart_seconds`: at least so long lies between the beginnings of two batches, where a
+        batch costs much and an item little. After a pause an item still goes at once."""
         self._handle = handle
         self._max_items = max_items
         self._max_waiting = max_waiting
         self._name = name
+        self._apart_seconds = apart_seconds
         self._waiting: deque[tuple[Q, asyncio.Future[A]]] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
@@ -89,9 +93,15 @@ class Batcher(Generic[Q, A]):
     async def run(self) -> None:
         """The owner's task: batches until it is cancelled, then answers whoever still waits."""
         batch: list[tuple[Q, asyncio.Future[A]]] = []
+        clock = asyncio.get_running_loop().time
+        next_at = 0.0
         try:
             while True:
                 await self._arrived.wait()
+                if self._apart_seconds:
+                    if (wait := next_at - clock()) > 0:
+                        await asyncio.sleep(wait)
+                    next_at = clock() + self._apart_seconds
                 batch = self._next_batch()
                 if batch:
                     await self._answer(batch)

@@ -45,7 +45,12 @@ class LogicPods:
 
     def see(self, pods: Mapping[str, router_pb2.Pod]) -> None:
         """The registry's table has changed."""
-        wanted = {pod.address for pod in pods.values() if pod.role == router_pb2.POD_ROLE_LOGIC}
+        wanted = {
+            pod.address
+            for pod in pods.values()
+            # A Router of an earlier version may have taken a pod that cannot be called.
+            if pod.role == router_pb2.POD_ROLE_LOGIC and pod.address
+        }
         for address in set(self._pods) - wanted:
             closing = asyncio.ensure_future(self._pods.pop(address).channel.close(CALL_SECONDS))
             self._closing.add(closing)

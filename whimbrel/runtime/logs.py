@@ -34,7 +34,8 @@ def configure(settings: LogSettings, pod_id: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderers: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # Not its own choice, which shows local variables where rich is installed.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if pretty
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+
+TOGETHER_SECONDS: Final = 0.01
+"""So long after one look at what is due comes the next: streams that came one after the other
+have deadlines one after the other, and waking costs more than what is due."""
 
 
 class Deadlines(Generic[K]):
@@ -67,15 +71,19 @@ class Deadlines(Generic[K]):
         return None
 
     async def run(self, clock: Callable[[], float], on_due: Callable[[K], None]) -> None:
-        """Call `on_due(key)` for each deadline as it comes, until cancelled.
+        """Call `on_due(key)` for each deadline when it has come, at most TOGETHER_SECONDS late,
+        until cancelled.
 
         `on_due` may set deadlines again, also of its own key. What it raises ends the run.
         """
         while True:
-            for key in self.due(clock()):
+            keys = self.due(clock())
+            for key in keys:
                 on_due(key)
             self._wake.clear()
             self._sleeps_until = self.next()
+            if keys and self._sleeps_until is not None:
+                self._sleeps_until = max(self._sleeps_until, clock() + TOGETHER_SECONDS)
             wait = None if self._sleeps_until is None else max(0.0, self._sleeps_until - clock())
             try:
                 async with asyncio.timeout(wait):

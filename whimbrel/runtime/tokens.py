@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import jwt
 
@@ -16,6 +17,9 @@ from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.core.names import UserId, check_name
 from whimbrel.core.revocations import Credential
 from whimbrel.runtime.token_keys import LOCAL, Key, secret_key
+
+_MOST_HEADERS: Final = 64
+"""Of tokens that were good: a signer writes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,17 @@ class TokenVerifier:
         Unix epoch. ValueError for a short secret."""
         self._find = {LOCAL: secret_key(keys)}.get if isinstance(keys, bytes) else keys
         self._clock = clock
+        self._key_ids: dict[str, str] = {}
+        """By the first part of a token, as it came: what names the key is the same in all that a
+        key signs, and is read once."""
 
     def verify(self, token: str) -> Claims:
         """Who the token says the bearer is; raises UNAUTHENTICATED or TOKEN_EXPIRED."""
         try:
-            key_id = jwt.get_unverified_header(token).get("kid", LOCAL)
+            header = token.partition(".")[0]
+            key_id = self._key_ids.get(header)
+            if key_id is None:
+                key_id = jwt.get_unverified_header(token).get("kid", LOCAL)
             key = self._find(key_id) if isinstance(key_id, str) else None
             if key is None:
                 raise _unauthenticated("the token is signed by a key that is not trusted here")
@@ -101,6 +111,8 @@ class TokenVerifier:
             scope, login_id = claims.get("scope", ""), claims.get("sid", "")
             if not (isinstance(scope, str) and isinstance(login_id, str)):
                 raise _unauthenticated("scope and sid must be strings")
+            if header not in self._key_ids and len(self._key_ids) < _MOST_HEADERS:
+                self._key_ids[header] = key_id
         except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError):
             raise _unauthenticated("the token is missing, malformed or not signed here") from None
         except WhimbrelError as error:

@@ -21,7 +21,8 @@ async def running_service(
     """Run the service while the block runs; it is drained at the end, as by SIGTERM.
 
     Yields once it reports SERVING; `chassis.address` is where. What the service raised, at the
-    start or later, is raised here.
+    start or later, is raised here, instead of what the block raises: a block that waits for a
+    service that is gone can only say that it waited. TimeoutError after `start_seconds`.
     """
     stop = asyncio.Event()
     ready: asyncio.Future[Chassis] = asyncio.get_running_loop().create_future()
@@ -31,9 +32,15 @@ async def running_service(
             (ready, running), timeout=start_seconds, return_when=asyncio.FIRST_COMPLETED
         )
         if not ready.done():
-            running.cancel()
-            await running  # raises what was wrong, or CancelledError after start_seconds
-        yield ready.result()
+            if not running.done():
+                raise TimeoutError(f"{spec.name} does not serve after {start_seconds:.0f} s")
+            await running
+        chassis = ready.result()
+        try:
+            yield chassis
+        finally:
+            if chassis.failed.done() or running.done():
+                await running  # while it drains, it is failing already
         stop.set()
         await running
     finally:

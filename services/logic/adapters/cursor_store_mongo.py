@@ -2,7 +2,7 @@
 
     _id ("user/device"; no name has a slash), user, device, cursor
 
-Only $max ever writes a cursor, so reports may arrive in any order and more than once. Push and
+Only $max ever changes a cursor, so reports may arrive in any order and more than once. Push and
 the undelivered index read these rows by user.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from pymongo import ASCENDING
 
-from services.logic.adapters.mongo_bulk import update_unordered
+from services.logic.adapters.mongo_bulk import insert_unordered, update_unordered
 from services.logic.domain.model import DeviceCursor
 from whimbrel.core.errors import unavailable
 from whimbrel.runtime.mongo_errors import reading, writing
@@ -45,13 +45,16 @@ class MongoCursorStore:
             ).to_list(None)
         return {by_id[row["_id"]]: row["cursor"] for row in rows}
 
-    async def highest(self, users: Iterable[str]) -> dict[str, int]:
-        highest: dict[str, int] = {}
-        fields = {"_id": False, "user": True, "cursor": True}
+    async def find_of_users(self, users: Iterable[str]) -> dict[tuple[str, str], int]:
+        fields = {"_id": False, "user": True, "device": True, "cursor": True}
         with reading():
             rows = await self._cursors.find({"user": {"$in": [*users]}}, fields).to_list(None)
-        for row in rows:
-            highest[row["user"]] = max(row["cursor"], highest.get(row["user"], 0))
+        return {(row["user"], row["device"]): row["cursor"] for row in rows}
+
+    async def highest(self, users: Iterable[str]) -> dict[str, int]:
+        highest: dict[str, int] = {}
+        for (user, _), cursor in (await self.find_of_users(users)).items():
+            highest[user] = max(cursor, highest.get(user, 0))
         return highest
 
     async def raise_to(self, cursors: Sequence[DeviceCursor]) -> None:
@@ -61,6 +64,16 @@ class MongoCursorStore:
         again = [updates[index] for index in refused]
         if again and await update_unordered(self._database, COLLECTION, again):
             raise unavailable("some cursors were not stored", outcome_unknown=True)
+
+    async def create(self, cursors: Sequence[DeviceCursor]) -> None:
+        # The server writes what is inserted together at once, and what is updated one by one.
+        rows: list[Document] = [
+            {"_id": _id(user, device), "user": user, "device": device, "cursor": value}
+            for user, device, value in cursors
+        ]
+        refused = await insert_unordered(self._database, COLLECTION, rows)
+        if refused:
+            await self.raise_to([cursors[index] for index in refused])
 
 
 def _id(user: str, device: str) -> str:

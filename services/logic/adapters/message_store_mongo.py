@@ -25,14 +25,20 @@ from services.logic.adapters.message_changes_mongo import (
 from services.logic.adapters.mongo_bulk import insert_unordered, update_unordered
 from services.logic.domain.model import Change, ClientKey, StoredMessage
 from whimbrel.core.ids import COUNTER_BITS, MAX_WORKER, compose
+from whimbrel.runtime.logs import get_logger
 from whimbrel.runtime.mongo_errors import reading, writing
 from whimbrel.runtime.stores import Database, Document
+
+log = get_logger(__name__)
 
 COLLECTION = "messages"
 BY_ID = "_id_"
 SCAN_PAGE = 500
 LOOK_UP_CHUNK = 100
 """Devices, each with its client_message_ids, in one query."""
+_REQUIRED = ("participants", "digest")
+_SHOWN = dict.fromkeys(_REQUIRED, False)
+"""Left out where a message is shown to one who has its entry already."""
 MAX_COMMAND_BYTES = 16 << 20
 """Bodies in one insert: a full batch of full bodies is more than the server takes (48 MB)."""
 
@@ -59,8 +65,8 @@ class MongoMessageStore:
 
     async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
         refused: list[int] = []
-        for start, part in _parts(messages):
-            documents = [_document(message) for message in part]
+        for start, part in parts_of(messages):
+            documents = [document_of(message) for message in part]
             indexes = await insert_unordered(self._database, COLLECTION, documents)
             refused += [start + index for index in indexes]
         return refused
@@ -80,12 +86,23 @@ class MongoMessageStore:
             with reading():
                 cursor = self._messages.find({"$or": either[start : start + LOOK_UP_CHUNK]})
                 rows = await cursor.to_list(None)
-            for row in rows:
-                message = _message(row)
+            for message in _messages(rows):
                 found[message.key] = message
         return found
 
     async def find(self, ids: Mapping[int, str]) -> dict[int, StoredMessage]:
+        return await self._find(ids, None)
+
+    async def show(self, ids: Mapping[int, str]) -> dict[int, StoredMessage]:
+        shown = await self._find(ids, _SHOWN)
+        traced = [one.message_id for one in shown.values() if one.traceparent]
+        if traced:
+            shown |= await self.find({one: ids[one] for one in traced})
+        return shown
+
+    async def _find(
+        self, ids: Mapping[int, str], fields: Mapping[str, bool] | None
+    ) -> dict[int, StoredMessage]:
         if not ids:
             return {}
         # The senders tell a router of a sharded cluster where to look; the ids find the rows.
@@ -94,8 +111,10 @@ class MongoMessageStore:
             "sender": {"$in": [*{*ids.values()}]},
         }
         with reading():
-            rows = await self._messages.find(wanted, hint=BY_ID).to_list(None)
-        return {row["_id"]: _message(row) for row in rows}
+            # All in the first answer: the server keeps back what is beyond 101 rows otherwise.
+            cursor = self._messages.find(wanted, fields, hint=BY_ID).batch_size(len(ids) + 1)
+            rows = await cursor.to_list(None)
+        return {one.message_id: one for one in _messages(rows, _REQUIRED if fields is None else ())}
 
     async def change(self, changes: Sequence[Change]) -> None:
         for start in range(0, len(changes), LOOK_UP_CHUNK):
@@ -130,13 +149,13 @@ class MongoMessageStore:
                 cursor = self._messages.find(matching, hint=BY_ID)
                 rows = await cursor.sort("_id", ASCENDING).limit(SCAN_PAGE).to_list(None)
             if rows:
-                yield [_message(row) for row in rows]
+                yield list(_messages(rows))
             if len(rows) < SCAN_PAGE:
                 return
             first = {"$gt": rows[-1]["_id"]}
 
 
-def _parts(messages: Sequence[StoredMessage]) -> Iterator[tuple[int, Sequence[StoredMessage]]]:
+def parts_of(messages: Sequence[StoredMessage]) -> Iterator[tuple[int, Sequence[StoredMessage]]]:
     """Cut where MAX_COMMAND_BYTES is reached; each part with the index of its first message."""
     start = size = 0
     for index, message in enumerate(messages):
@@ -147,7 +166,8 @@ def _parts(messages: Sequence[StoredMessage]) -> Iterator[tuple[int, Sequence[St
     yield start, messages[start:]
 
 
-def _document(message: StoredMessage) -> Document:
+def document_of(message: StoredMessage) -> Document:
+    """As `messages` keeps it."""
     sender, device, client_message_id = message.key
     document = {
         "_id": Int64(message.message_id),
@@ -168,18 +188,42 @@ def _document(message: StoredMessage) -> Document:
     return document
 
 
+def _messages(
+    rows: Iterable[Mapping[str, Any]], required: Iterable[str] = _REQUIRED
+) -> Iterator[StoredMessage]:
+    """Those of the rows that are messages. One that something else wrote, or that has lost a
+    part, must not cost more than itself: it counts as absent, and the auditor names it."""
+    for row in rows:
+        try:
+            for field in required:
+                row[field]
+            message = _message(row)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            wrong = repr(error) if isinstance(error, KeyError) else type(error).__name__
+        else:
+            yield message
+            continue
+        log.error("message_row_damaged", message_id=str(row["_id"]), wrong=wrong)
+
+
 def _message(row: Mapping[str, Any]) -> StoredMessage:
+    """Raises LookupError, TypeError or ValueError for a row that is none."""
+    get = row.get
+    body = row["body"]
+    if not isinstance(body, bytes):
+        raise TypeError("a body is bytes")
+    # By place, in the order of the fields: half the price, and pages are made of this.
     return StoredMessage(
-        message_id=int(row["_id"]),
-        key=ClientKey(row["sender"], row["device"], row["client_message_id"]),
-        conversation=row["conversation"],
-        participants=tuple(row["participants"]),
-        body_kind=row["body_kind"],
-        body=row["body"],
-        sent_at_ms=int(row["sent_at_ms"]),
-        digest=row["digest"],
-        attributes=attributes_of(row.get("attributes")),
-        recalled_by=int(row.get("recalled_by", 0)),
-        edited_by=int(row.get("edited_by", 0)),
-        traceparent=row.get("traceparent", ""),
+        int(row["_id"]),
+        ClientKey(row["sender"], row["device"], row["client_message_id"]),
+        row["conversation"],
+        tuple(get("participants", ())),
+        row["body_kind"],
+        body,
+        int(row["sent_at_ms"]),
+        get("digest", b""),
+        attributes_of(get("attributes")),
+        int(get("recalled_by", 0)),
+        int(get("edited_by", 0)),
+        get("traceparent", ""),
     )

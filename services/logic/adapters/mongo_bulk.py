@@ -8,7 +8,7 @@ an unknown outcome, and whoever calls repeats the write as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -46,23 +46,33 @@ async def _run(
     database: Database, verb: str, collection: str, field: str, statements: Sequence[Document]
 ) -> list[int]:
     refused: list[int] = []
-    concern: WriteConcern = database.write_concern
     for start in range(0, len(statements), MAX_STATEMENTS):
         chunk = list(islice(statements, start, start + MAX_STATEMENTS))
         with writing():
             reply = await database.command(
-                {
-                    verb: collection,
-                    field: chunk,
-                    "ordered": False,
-                    "writeConcern": concern.document,
-                }
+                write_command(verb, collection, field, chunk, database.write_concern)
             )
-        refused += [start + index for index in _refused(reply)]
+        refused += [start + index for index in refused_of(reply)]
     return refused
 
 
-def _refused(reply: dict[str, Any]) -> list[int]:
+def write_command(
+    verb: str,
+    collection: str,
+    field: str,
+    statements: Sequence[Document],
+    concern: WriteConcern,
+) -> Document:
+    """One unordered write command."""
+    return {
+        verb: collection,
+        field: statements,
+        "ordered": False,
+        "writeConcern": concern.document,
+    }
+
+
+def refused_of(reply: Mapping[str, Any]) -> list[int]:
     """The indexes that a unique index refused. Raises for everything else that went wrong."""
     concern = reply.get("writeConcernError")
     if concern is not None:

@@ -33,6 +33,9 @@ AHEAD_ROWS = 1000
 """Rows that one query for what is ahead may answer with, 10 for each of its users."""
 BY_SEQ = "user_1_seq_1"
 SEQ_ALONE = {"_id": False, "seq": True}
+IN_ONE_TRIP = 10_000
+"""Rows that may come with the first answer. Without it the server keeps back what is beyond 101,
+and asking for the rest costs as much as the question."""
 VOID = "void"
 
 
@@ -56,7 +59,7 @@ class MongoTimelineStore:
             )
 
     async def insert(self, entries: Sequence[TimelineEntry]) -> list[int]:
-        documents = [_document(entry) for entry in entries]
+        documents = [document_of(entry) for entry in entries]
         return await insert_unordered(self._database, COLLECTION, documents)
 
     async def find_placed(self, placements: Iterable[Placement]) -> dict[Placement, int]:
@@ -77,7 +80,8 @@ class MongoTimelineStore:
         for start in range(0, len(branches), LOOK_UP_CHUNK):
             either = branches[start : start + LOOK_UP_CHUNK]
             with reading():
-                rows = await self._timelines.find({"$or": either}, fields).to_list(None)
+                cursor = self._timelines.find({"$or": either}, fields)
+                rows = await cursor.batch_size(IN_ONE_TRIP).to_list(None)
             for row in rows:
                 place = Placement(row["user"], row["conversation"], int(row["message_id"]))
                 placed[place] = row["seq"]
@@ -158,7 +162,8 @@ class MongoTimelineStore:
             cursor = self._timelines.find(
                 {"user": user, "seq": {"$gte": from_seq}}, {"_id": False, "user": False}
             )
-            rows = await cursor.sort("seq", ASCENDING).limit(limit).to_list(None)
+            cursor = cursor.sort("seq", ASCENDING).limit(limit).batch_size(limit + 1)
+            rows = await cursor.to_list(None)
         return [_entry(user, row) for row in rows]
 
     async def read_seqs(self, user: str, from_seq: int, to_seq: int) -> list[int]:
@@ -170,8 +175,9 @@ class MongoTimelineStore:
         return [row["seq"] for row in rows]
 
 
-def _document(entry: TimelineEntry) -> Document:
-    user, seq, message_id, conversation, sender, late = entry
+def document_of(entry: TimelineEntry) -> Document:
+    """As `timelines` keeps it."""
+    user, seq, message_id, conversation, sender, late, _ = entry
     if message_id is None:
         return {"user": user, "seq": seq, "kind": VOID}
     document: Document = {
@@ -187,14 +193,17 @@ def _document(entry: TimelineEntry) -> Document:
 
 
 def _entry(user: str, row: Mapping[str, Any]) -> TimelineEntry:
+    """The entry of a row. One that something else wrote, or that has lost a part, must not cost
+    its readers more than itself."""
     message_id = row.get("message_id")
+    seq: int = row["seq"]
     if message_id is None:
-        return TimelineEntry(user, row["seq"])
-    return TimelineEntry(
-        user,
-        row["seq"],
-        int(message_id),
-        row["conversation"],
-        row["sender"],
-        row.get("late", False),
-    )
+        return TimelineEntry(user, seq, is_damaged=row.get("kind") != VOID)
+    try:
+        conversation, sender = row["conversation"], row["sender"]
+        if isinstance(conversation, str) and isinstance(sender, str):
+            late = row.get("late", False)
+            return TimelineEntry(user, seq, int(message_id), conversation, sender, late)
+    except (LookupError, TypeError, ValueError):
+        pass
+    return TimelineEntry(user, seq, is_damaged=True)

@@ -33,7 +33,8 @@ class Wrong(StrEnum):
     MISSING = "missing"
     """A stored message that a participant has no entry for (promise 1)."""
     UNREADABLE = "unreadable"
-    """A row at or above this seq that is no entry, or whose message is none."""
+    """A row that is no entry, or whose message is none; of a page with such a message its first
+    seq."""
     AHEAD = "ahead"
     """A device has acknowledged more than the timeline has (promise 5)."""
 
@@ -83,7 +84,9 @@ class TimelineAudit:
         for entry in entries:
             self.entries += 1
             self._check_seq(entry)
-            if entry.message_id is None:
+            if entry.is_damaged:
+                self._found(Wrong.UNREADABLE, entry)
+            elif entry.message_id is None:
                 self.voids += 1
             else:
                 self._check_message(entry, entry.message_id, outlines.get(entry.message_id))
@@ -127,6 +130,20 @@ def places_of(outlines: Mapping[int, Outline]) -> Iterator[Placement]:
     for message_id, outline in outlines.items():
         for user in outline.participants:
             yield Placement(user, outline.conversation, message_id)
+
+
+def some_places(outlines: Mapping[int, Outline], at_most: int, salt: int) -> list[Placement]:
+    """`places_of` these, but of each message only so many that there are about `at_most` in all.
+    Which ones, its id and the salt decide: looks with another salt see others."""
+    each = max(1, at_most // max(1, len(outlines)))
+    places: list[Placement] = []
+    for message_id, outline in outlines.items():
+        people = list(outline.participants)
+        if len(people) > each:
+            first = (message_id + salt) % len(people)
+            people = [*people[first:], *people[:first]][:each]
+        places += [Placement(user, outline.conversation, message_id) for user in people]
+    return places[:at_most]
 
 
 def missing_among(places: Iterable[Placement], placed: Collection[Placement]) -> set[Finding]:

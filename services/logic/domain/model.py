@@ -49,10 +49,11 @@ class Draft:
         return blake2b(head + self.body, digest_size=16).digest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredMessage:
     """A message as `messages` keeps it. Its participants are those of the moment of sending:
-    a completion uses this list and no newer one (rule 2)."""
+    a completion uses this list and no newer one (rule 2). Nobody changes one; it is not frozen
+    because that would make it four times as dear, and pages are made of it."""
 
     message_id: int
     key: ClientKey
@@ -94,6 +95,8 @@ class TimelineEntry(NamedTuple):
     conversation: str = ""
     sender: str = ""
     late: bool = False
+    is_damaged: bool = False
+    """Its row says no more than the seq, though it is no void: read only, never stored."""
 
     @property
     def is_void(self) -> bool:

@@ -115,10 +115,7 @@ class AttachSession:
             return [error] * len(batch), Tails({}, {})
 
     async def _find_starts(self, batch: Sequence[Attach]) -> tuple[Sequence[Start], Tails]:
-        stored = await self._cursors.find((one.user, one.device) for one in batch)
-        # Whoever is new starts at the head, which is not far above what other devices have.
-        others = {one.user for one in batch if one.account_scope or _is_new(one, stored)}
-        highest = await self._cursors.highest(others) if others else {}
+        stored, highest = await self._find_cursors(batch)
         tails = await self._read_tails(batch, stored, highest)
         unproven = {
             one.user
@@ -127,7 +124,7 @@ class AttachSession:
         }
         heads = await self._heads(unproven, tails) if unproven else {}
         starts: list[Start] = []
-        raised = []
+        raised, created = [], []
         for one in batch:
             known = stored.get((one.user, one.device))
             start = heads[one.user] if _is_new(one, stored) else max(known or 0, one.cursor or 0)
@@ -142,12 +139,31 @@ class AttachSession:
                     )
                 )
                 continue
-            if known is None or start > known:
+            if known is None:
+                created.append(DeviceCursor(one.user, one.device, start))
+            elif start > known:
                 raised.append(DeviceCursor(one.user, one.device, start))
             starts.append(start)
+        if created:
+            await self._cursors.create(created)
         if raised:
             await self._cursors.raise_to(raised)
         return starts, tails
+
+    async def _find_cursors(
+        self, batch: Sequence[Attach]
+    ) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+        """What is stored, by (user, device); and the highest of the devices of those users for
+        whom that counts. Whoever is new starts at the head, which is not far above it."""
+        users = {one.user for one in batch if one.cursor is None or one.account_scope}
+        stored = await self._cursors.find_of_users(users) if users else {}
+        highest: dict[str, int] = {}
+        for (user, _), cursor in stored.items():
+            highest[user] = max(cursor, highest.get(user, 0))
+        others = [(one.user, one.device) for one in batch if one.user not in users]
+        if others:
+            stored |= await self._cursors.find(others)
+        return stored, highest
 
     async def _read_tails(
         self,
@@ -210,7 +226,9 @@ class AttachSession:
 
     async def _page(self, one: Attach, start: int) -> Page | WhimbrelError:
         try:
-            return await self._reader.read(one.user, start + 1, one.limit, look_back=LOOK_BACK)
+            return await self._reader.read(
+                one.user, start + 1, one.limit, look_back=LOOK_BACK, wants_head=True
+            )
         except WhimbrelError as error:
             return error
 

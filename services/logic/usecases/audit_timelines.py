@@ -7,8 +7,8 @@ places of those in the timelines of all participants; everything has a bound.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from services.logic.audit_ports import MessageOutlines
 from services.logic.domain.audit import (
@@ -17,15 +17,15 @@ from services.logic.domain.audit import (
     TimelineAudit,
     Wrong,
     missing_among,
-    places_of,
+    some_places,
 )
 from services.logic.domain.model import Placement
 from services.logic.ports import CursorStore, TimelineStore
 
 PAGE: Final = 500
 MAX_PLACES: Final = 10_000
-"""Places that one page of messages is looked up at, the oldest messages first: a page of messages
-to groups of 1,000 would have half a million."""
+"""Places that one page of messages is looked up at: a page of messages to groups of 1,000 would
+have half a million, so some participants of each are looked up."""
 
 
 class Look(NamedTuple):
@@ -41,8 +41,14 @@ class AuditTimelines:
     """Looks at timelines and messages."""
 
     def __init__(
-        self, timelines: TimelineStore, cursors: CursorStore, outlines: MessageOutlines
+        self,
+        timelines: TimelineStore,
+        cursors: CursorStore,
+        outlines: MessageOutlines,
+        *,
+        max_places: int = MAX_PLACES,
     ) -> None:
+        self._max_places = max_places
         self._timelines = timelines
         self._cursors = cursors
         self._outlines = outlines
@@ -67,7 +73,7 @@ class AuditTimelines:
             if not page:
                 break
             audit.add(page, outlines)
-            findings |= await self._unplaced(outlines)
+            findings |= await self._unplaced(outlines, crc32(user.encode()))
         else:
             audit.acknowledged(cursor)
         return Look(frozenset(audit.findings | findings), audit.entries, audit.voids, audit.late)
@@ -78,7 +84,7 @@ class AuditTimelines:
         """The first `limit` messages between these ids: who has no entry of them, and their ids,
         ascending. Raises UNAVAILABLE."""
         outlines = await self._outlines.between(above, below, limit)
-        return await self._unplaced(outlines), sorted(outlines)
+        return await self._unplaced(outlines, 0), sorted(outlines)
 
     async def look_again(self, suspects: Collection[Finding], max_entries: int) -> set[Finding]:
         """What is wrong now with those whom the suspects are about. Raises UNAVAILABLE."""
@@ -91,8 +97,8 @@ class AuditTimelines:
             found |= (await self.look_at_user(user, max_entries)).findings
         return found
 
-    async def _unplaced(self, outlines: dict[int, Outline]) -> set[Finding]:
-        places = list(islice(places_of(outlines), MAX_PLACES))
+    async def _unplaced(self, outlines: dict[int, Outline], salt: int) -> set[Finding]:
+        places = some_places(outlines, self._max_places, salt)
         return missing_among(places, (await self._timelines.find_placed(places)).keys())
 
 

@@ -52,6 +52,15 @@ class Followed(Generic[K, V]):
         self._asked = 0
         self._read = 0
 
+    def knows(self, keys: Collection[K]) -> bool:
+        """Whether `get` needs no query for them."""
+        fresh_from = self._clock() - MAX_AGE_SECONDS
+        is_followed = self._followed_at >= fresh_from
+        return all(
+            (known := self._known.get(key)) is not None and (is_followed or known[0] >= fresh_from)
+            for key in keys
+        )
+
     async def get(self, keys: Collection[K]) -> dict[K, V]:
         """The facts of these keys, in at most one query; what is not stored is `absent`."""
         now = self._clock()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from services.logic.domain.history import ConversationSettings
 from services.logic.domain.model import Placement
 from services.logic.history_ports import ConversationHistory, SettingsStore, UnreadIndex
-from services.logic.ports import UndeliveredMarks
+from services.logic.reading_ports import UndeliveredMarks
 from services.logic.usecases.message_bodies import MessageBodies, Shown
 from services.logic.usecases.pull_recent import MAX_BYTES, check_limit
 from services.logic.usecases.read_history import ReadHistory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.logic.domain.model import ReadReceipt
-from services.logic.ports import ReceiptStore
+from services.logic.reading_ports import ReceiptStore
 from services.logic.usecases.groups import Groups
 
 

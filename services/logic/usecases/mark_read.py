@@ -7,7 +7,8 @@ from a read mark that is not there yet (rule 20).
 from __future__ import annotations
 
 from services.logic.history_ports import UnreadIndex
-from services.logic.ports import ReadStore, TimelineStore, UndeliveredMarks
+from services.logic.ports import TimelineStore
+from services.logic.reading_ports import ReadStore, UndeliveredMarks
 from services.logic.usecases.patience import Clock, until_deadline
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from services.logic.domain.model import Placement, ReadReceipt
 from services.logic.domain.signals import Signal
-from services.logic.ports import ReceiptStore, TimelineStore
+from services.logic.ports import TimelineStore
+from services.logic.reading_ports import ReceiptStore
 from services.logic.usecases.mark_read import MarkRead
 
 AT_ONCE = 16

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from services.logic.batch_ports import InsertPair
 from services.logic.domain.model import Placement, TimelineEntry
 from services.logic.domain.reserved import Reserved, Wanted, number
 from services.logic.ports import SeqReservations, TimelineStore
@@ -21,6 +22,15 @@ log = get_logger(__name__)
 
 STALE_RESERVATION_SECONDS = 1.0
 """A reservation not sent within this time is dropped: a reader may void it at 2 s (rule 4)."""
+
+
+class UnconfirmedError(Exception):
+    """What a pair inserted came to nothing, or nobody knows."""
+
+    def __init__(self, entries: Sequence[TimelineEntry], detail: str) -> None:
+        super().__init__(detail)
+        self.entries = entries
+        """All that was to be inserted, voids too."""
 
 
 class PlaceEntries:
@@ -44,9 +54,14 @@ class PlaceEntries:
         deadline: float,
         late: bool = False,
         reserved: Reserved | None = None,
+        pair: InsertPair | None = None,
+        tried: Sequence[TimelineEntry] = (),
     ) -> list[TimelineEntry]:
         """Commit an entry for each of `wanted`, in the order given for each user, at seqs that
         were `reserved` before, where they were; what is left over of those becomes void.
+
+        The first insert is that of the `pair`; raises UnconfirmedError when it came to nothing.
+        Whoever goes on then says what was `tried`, in the place of `reserved`.
 
         Returns them with the seqs at which they stand, in any order. An entry that stood there
         already (an earlier attempt, ours or another process's) is returned with its seq. Raises
@@ -55,12 +70,17 @@ class PlaceEntries:
         """
         placed: list[TimelineEntry] = []
         voids: list[TimelineEntry] = []
-        if reserved is None:
+        if tried:
+            entries = await self._again(tried, wanted, voids, deadline)
+        elif reserved is None:
             entries = await self._propose(wanted, voids, late=late, deadline=deadline)
         else:
             entries = await self._use(reserved, wanted, voids, deadline)
         while entries or voids:
-            refused = await self._insert([*entries, *voids], deadline)
+            if pair is None:
+                refused = await self._insert([*entries, *voids], deadline)
+            else:
+                refused, pair = await _insert_paired(pair, [*entries, *voids]), None
             lost = [entries[index] for index in refused if index < len(entries)]
             refused_set = set(refused)
             placed += [entry for index, entry in enumerate(entries) if index not in refused_set]
@@ -83,6 +103,28 @@ class PlaceEntries:
             await self._raise_to_heads({entry.user for entry in homeless}, deadline)
             entries = await self._propose(again, voids, late=True, deadline=deadline)
         return placed
+
+    async def _again(
+        self,
+        tried: Sequence[TimelineEntry],
+        wanted: Sequence[Wanted],
+        voids: list[TimelineEntry],
+        deadline: float,
+    ) -> list[TimelineEntry]:
+        """The entries that were tried, as they were: they may stand already. Those of messages
+        that are not wanted any more become void."""
+        places = {(want.user, want.message.message_id): want for want in wanted}
+        entries = [entry for entry in tried if (entry.user, entry.message_id) in places]
+        for entry in entries:
+            del places[entry.user, entry.message_id or 0]
+        used = {(entry.user, entry.seq) for entry in entries}
+        voids += [
+            TimelineEntry(entry.user, entry.seq)
+            for entry in tried
+            if (entry.user, entry.seq) not in used
+        ]
+        others = await self._propose([*places.values()], voids, late=False, deadline=deadline)
+        return entries + others
 
     async def _use(
         self,
@@ -179,6 +221,13 @@ class PlaceEntries:
         return await until_deadline(
             lambda: self._timelines.heads(names), deadline=deadline, clock=self._clock
         )
+
+
+async def _insert_paired(pair: InsertPair, entries: Sequence[TimelineEntry]) -> list[int]:
+    try:
+        return await pair.insert_entries(entries)
+    except WhimbrelError as error:
+        raise UnconfirmedError(entries, error.detail) from error
 
 
 def _placement(entry: TimelineEntry) -> Placement:

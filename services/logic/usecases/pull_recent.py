@@ -15,7 +15,7 @@ from typing import NamedTuple
 from services.logic.domain.history import Trimmed, Waiting
 from services.logic.domain.model import Placement
 from services.logic.history_ports import ConversationHistory
-from services.logic.ports import ReadStore, UndeliveredMarks
+from services.logic.reading_ports import ReadStore, UndeliveredMarks
 from services.logic.usecases.message_bodies import MessageBodies
 from services.logic.usecases.patience import Clock, until_deadline
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.logic.domain.model import TimelineEntry, UndeliveredEntry
-from services.logic.ports import CursorStore, ReadStore, TimelineStore, UndeliveredMarks
+from services.logic.ports import CursorStore, TimelineStore
+from services.logic.reading_ports import ReadStore, UndeliveredMarks
 
 PAGE = 500
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from services.logic.domain.history import MAX_COUNTED, unread_entry
 from services.logic.history_ports import ConversationHistory, UnreadIndex
-from services.logic.ports import ReadStore
+from services.logic.reading_ports import ReadStore
 
 PAGE = 200
 """Entries of one conversation in one query. A page without anything unread ends the search: a

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from services.logic.domain.model import DeviceCursor
-from services.logic.ports import CursorStore, UndeliveredIndex
+from services.logic.ports import CursorStore
+from services.logic.reading_ports import UndeliveredIndex
 from services.logic.usecases.patience import Clock, until_deadline
 from services.logic.usecases.pipeline import Pipeline
 from whimbrel.core.errors import WhimbrelError

@@ -157,14 +157,16 @@ class SubmitMessages:
                 self._traces.committed(traced, began, ended, messages=len(part), entries=entries)
 
     async def _publish(self, committed: Sequence[Committed], deadline: float) -> None:
-        """Answer the senders, then hand the messages on: an Accepted reaches the pod of the
-        sender before the delivery of the same message does."""
+        """Hand the messages on and answer the senders, in one turn of the loop. Handing on is
+        first, because then the routes are on their way while the answers are written; they come
+        back in a later turn, so an Accepted reaches the pod of the sender before the delivery of
+        the same message does."""
         await self._changes.apply(committed, deadline=deadline)
+        if committed:
+            self._on_committed(committed)
         for one in committed:
             answer = Answer(one.message.message_id, one.sender_seq)
             self._settle(one.message.key, answer)
-        if committed:
-            self._on_committed(committed)
 
     def _settle(self, key: ClientKey, outcome: Outcome) -> None:
         submission = self._open.pop(key, None)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from services.logic.domain.model import PushJob, StoredMessage, UndeliveredEntry
 from services.logic.history_ports import SettingsStore
-from services.logic.ports import PushQueue, UndeliveredMarks
+from services.logic.ports import PushQueue
+from services.logic.reading_ports import UndeliveredMarks
 from services.logic.usecases.doubts import Doubts
 from services.logic.usecases.message_bodies import MessageBodies
 from services.logic.usecases.pipeline import Pipeline

@@ -1,4 +1,4 @@
-"""The loop of one provider: claim what is due, judge it, send it, settle what came of it.
+"""The loop of one provider: claim what is due, judge it, send it, have settled what came of it.
 
 Each provider has a lane of its own, with its own waiting wakes, its own bound and its own
 breaker, so one that hangs or is down holds up nobody else. What a pod had in hand when it died is
@@ -8,17 +8,17 @@ due again when its lease is over.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from services.push.domain.notification import Notification
-from services.push.domain.outcomes import Follow, Outcome, Result, follow
+from services.push.domain.outcomes import Outcome, Result
 from services.push.domain.wakes import Wake
+from services.push.lane import LaneLimits, LaneStatistics
 from services.push.usecases.judge_wakes import JudgeWakes
+from services.push.usecases.settle_wakes import Answered, SettleWakes
 from services.push.wake_ports import (
-    DeadLetter,
     DeadLetters,
     DeviceStore,
     Provider,
@@ -37,38 +37,6 @@ _log = get_logger(__name__)
 FAILURES_IN_A_ROW: Final = 5
 FIRST_OPEN_SECONDS: Final = 2.0
 LAST_OPEN_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True)
-class LaneLimits:
-    """The figures of a lane."""
-
-    max_in_flight: int = 400
-    """Notifications on their way to the provider."""
-    batch: int = 200
-    """Wakes claimed and judged at once."""
-    linger_seconds: float = 0.05
-    """Between two claims: what becomes due meanwhile is judged together."""
-    idle_seconds: float = 0.25
-    """Between two claims that found nothing."""
-    send_timeout_seconds: float = 10.0
-    """For one notification."""
-    lease_seconds: float = 45.0
-    """After which a wake that was claimed and not settled is due again."""
-    newer_delay_seconds: float = 3.0
-    """When a wake is due that came while an older one of its key was being sent."""
-
-
-@dataclass
-class LaneStatistics:
-    """Counts since the start, and what is there now."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    """Answers of the provider by result; and "buried"."""
-    in_flight: int = 0
-    is_open: bool = False
-    """Whether the breaker holds everything back."""
-    times_opened: int = 0
 
 
 class SendWakes:
@@ -95,20 +63,25 @@ class SendWakes:
         self._provider = provider
         self._queue = queue
         self._judge = judge
-        self._memory = memory
-        self._devices = devices
-        self._dead_letters = dead_letters
         self._clock = clock
         self._wall_clock = wall_clock
-        self._dice = dice
         self._limits = limits or LaneLimits()
+        self._settler = SettleWakes(
+            name,
+            queue=queue,
+            memory=memory,
+            devices=devices,
+            dead_letters=dead_letters,
+            dice=dice,
+            newer_delay_seconds=self._limits.newer_delay_seconds,
+        )
         self._traces = traces
         self._breaker = Breaker(FAILURES_IN_A_ROW, FIRST_OPEN_SECONDS, LAST_OPEN_SECONDS)
         self._counts = LaneStatistics()
         self._in_flight = 0
         self._claimed: list[Wake] = []
         self._claimed_at = 0.0
-        self._answered: deque[tuple[Wake, PushDevice, Outcome]] = deque()
+        self._answered: deque[Answered] = deque()
         self._something = asyncio.Event()
         self._stopping = False
         self._ended = asyncio.Event()
@@ -198,7 +171,7 @@ class SendWakes:
             self._heed(outcome)
             if notification.wake.traceparent and self._traces is not None:
                 self._traces.sent(self.name, notification.wake, outcome, began)
-            self._answered.append((notification.wake, device, outcome))
+            self._answered.append(Answered(notification.wake, device, outcome))
         finally:
             self._in_flight -= 1
             self._something.set()
@@ -230,36 +203,6 @@ class SendWakes:
         elif was_open and not self._breaker.is_open:
             _log.info("provider_available", provider=self.name)
 
-    async def _settle(self) -> None:
-        """Settle what was answered; what fails stays and is settled at the next step."""
-        answered = list(self._answered)
-        if not answered:
-            return
-        now_ms = self._now_ms()
-        newer_ms = now_ms + round(self._limits.newer_delay_seconds * 1000)
-        settlements: list[Settlement] = []
-        buried: list[DeadLetter] = []
-        done: list[Wake] = []
-        for wake, device, outcome in answered:
-            then = follow(outcome, wake.tries, self._dice())
-            if then.forgets_token and await self._devices.forget_token(device):
-                _log.info("token_forgotten", provider=self.name, reason=outcome.reason)
-            if then.is_buried:
-                buried.append(DeadLetter("", self.name, outcome.reason, wake, now_ms))
-            if outcome.result is Result.DELIVERED:
-                done.append(wake)
-            settlements.append(_settlement(wake, then, now_ms, newer_ms))
-        # Remembered before they leave the queue: in between, a double finds one or the other.
-        await self._memory.remember(done)
-        if buried:
-            await self._dead_letters.add(buried)
-            self._counts.outcomes["buried"] += len(buried)
-            reasons = Counter(letter.reason for letter in buried)
-            _log.error("wakes_buried", provider=self.name, reasons=dict(reasons))
-        await self._queue.settle(self.name, settlements)
-        for _ in answered:
-            self._answered.popleft()
-
     async def _wait(self, *, is_busy: bool) -> None:
         """Until there is something to do; and a moment longer, for more of it to be there."""
         if not is_busy and not self._answered:
@@ -271,12 +214,16 @@ class SendWakes:
                 return
         await asyncio.sleep(self._limits.linger_seconds)
 
+    async def _settle(self) -> None:
+        """Settle what was answered; what fails stays and is settled at the next step."""
+        answered = list(self._answered)
+        if not answered:
+            return
+        buried = await self._settler.settle(answered, self._now_ms())
+        if buried:
+            self._counts.outcomes["buried"] += buried
+        for _ in answered:
+            self._answered.popleft()
+
     def _now_ms(self) -> int:
         return round(self._wall_clock() * 1000)
-
-
-def _settlement(wake: Wake, then: Follow, now_ms: int, newer_ms: int) -> Settlement:
-    if then.again_in_seconds is None:
-        return Settlement(wake, None, newer_ms)
-    again = wake._replace(tries=wake.tries + then.counts_as_try)
-    return Settlement(wake, again, now_ms + round(then.again_in_seconds * 1000))

@@ -24,7 +24,8 @@ from whimbrel.client import (
     connect,
 )
 from whimbrel.core.errors import ErrorCode
-from whimbrel.testing.scripted_access import ScriptedAccess, ScriptedStream
+from whimbrel.testing.scripted_access import ScriptedAccess
+from whimbrel.testing.scripted_stream import ScriptedStream
 
 QUICK = ClientSettings(reconnect=ReconnectPolicy(cap_seconds=0.01))
 

@@ -9,7 +9,8 @@ import pytest
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.client import ClientState, CloseCode, ConnectionClosed, connect
 from whimbrel.core.errors import WhimbrelError
-from whimbrel.testing.scripted_access import ScriptedAccess, ScriptedStream
+from whimbrel.testing.scripted_access import ScriptedAccess
+from whimbrel.testing.scripted_stream import ScriptedStream
 
 pytestmark = pytest.mark.timeout(60)
 

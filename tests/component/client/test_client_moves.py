@@ -12,7 +12,8 @@ from tests.waiting import until
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.client import Client, ClientSettings, MessageEvent, ReconnectPolicy, connect
 from whimbrel.core.errors import CloseCode, ErrorCode
-from whimbrel.testing.scripted_access import ScriptedAccess, ScriptedStream
+from whimbrel.testing.scripted_access import ScriptedAccess
+from whimbrel.testing.scripted_stream import ScriptedStream
 
 QUICK = ClientSettings(
     reconnect=ReconnectPolicy(cap_seconds=0.01), welcome_timeout_seconds=1, fin_timeout_seconds=1

@@ -19,7 +19,8 @@ from whimbrel.client import (
 )
 from whimbrel.core.errors import ErrorCode
 from whimbrel.core.nat_probe import Learned, ProbePolicy
-from whimbrel.testing.scripted_access import ScriptedAccess, ScriptedStream
+from whimbrel.testing.scripted_access import ScriptedAccess
+from whimbrel.testing.scripted_stream import ScriptedStream
 
 BOUNDS = {"background_heartbeat_min_ms": 40, "background_heartbeat_max_ms": 100}
 PROBE = ProbePolicy(minimum_probes=2, step_seconds=0.02, margin_seconds=0.01)

@@ -21,7 +21,8 @@ from whimbrel.client import (
 )
 from whimbrel.core.errors import ErrorCode
 from whimbrel.core.outgoing import OutboxLimits
-from whimbrel.testing.scripted_access import ScriptedAccess, ScriptedStream
+from whimbrel.testing.scripted_access import ScriptedAccess
+from whimbrel.testing.scripted_stream import ScriptedStream
 
 QUICK = ClientSettings(
     reconnect=ReconnectPolicy(cap_seconds=0.01), outbox=OutboxLimits(capacity_messages=100)

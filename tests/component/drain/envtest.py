@@ -1,7 +1,7 @@
 """A real kube-apiserver with etcd, from the folder that KUBEBUILDER_ASSETS names.
 
 The usual convention of controller tests: the folder holds the programs `etcd` and
-`kube-apiserver` (of any version since 1.32). Nothing runs pods there: what a controller or a
+`kube-apiserver` (tried with 1.31). Nothing runs pods there: what a controller or a
 kubelet would do, tests do.
 """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.component.drain.controller_world import World, until, world
-from whimbrel.cli import drain_commands
+from whimbrel.cli import drain_commands, rollout_commands
 from whimbrel.cli.controllers import Controllers
 from whimbrel.cli.edge import CommandError
 from whimbrel.core.drain.pod_drain_types import DrainPhase
@@ -54,9 +54,9 @@ async def test_a_drain_is_followed_to_its_end(
         await drain_commands._abort("access-0", where, as_json=False)
         assert "access-0 works again; 600 sessions had moved" in capsys.readouterr().out
         await until(lambda: made.pods["access-0"].phase is DrainPhase.ACTIVE)
-        await drain_commands._scale("access", 3, where, as_json=False)
+        await rollout_commands._scale("access", 3, where, as_json=False)
         assert "access: 3 pods, 2 before" in capsys.readouterr().out
-        await drain_commands._restart("access", 1, where, as_json=False)
+        await rollout_commands._restart("access", 1, where, as_json=False)
         assert "are being replaced by new ones" in capsys.readouterr().out
         assert (await first.plans()).leads
 
@@ -111,8 +111,8 @@ async def test_a_stack_that_runs_elsewhere_is_reached_by_address(
         await drain("access-0", where)
         out = capsys.readouterr().out
         assert json.loads(out[out.index("{\n") :])["moved"] == 60
-        await drain_commands._scale("access", 3, where, as_json=False)
-        await drain_commands._restart("access", 1, where, as_json=False)
+        await rollout_commands._scale("access", 3, where, as_json=False)
+        await rollout_commands._restart("access", 1, where, as_json=False)
         assert "access: 3 pods, 2 before" in capsys.readouterr().out
 
 

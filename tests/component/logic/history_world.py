@@ -15,6 +15,7 @@ from services.logic.bootstrap import SERVICE as LOGIC
 from services.logic.settings import LogicSettings
 from services.router.bootstrap import SERVICE as ROUTER
 from services.router.settings import RouterSettings
+from tests.stores import own_stores
 from tests.waiting import until
 from whimbrel.api.history.v1 import history_pb2 as pb
 from whimbrel.api.history.v1 import history_pb2_grpc
@@ -23,10 +24,9 @@ from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.names import direct_conversation
 from whimbrel.local.cluster import wait_registered
 from whimbrel.runtime.channels import open_channel
-from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
 from whimbrel.runtime.settings_group import SettingsGroup
-from whimbrel.runtime.stores import Database, open_mongo
+from whimbrel.runtime.stores import Database
 from whimbrel.testing.servers import running_service
 
 CHAT = direct_conversation("alice", "bob")
@@ -53,6 +53,7 @@ class HistoryWorld:
         self._logic = logic
         self._outgoing: asyncio.Queue[logic_pb2.LinkRequest] = asyncio.Queue()
         self._answers: dict[int, asyncio.Future[logic_pb2.SendResult]] = {}
+        self._pages: dict[int, asyncio.Future[Any]] = {}
         self._stored: dict[tuple[str, str], int] = {}
         self._news = asyncio.Condition()
         self._ref = 0
@@ -72,6 +73,9 @@ class HistoryWorld:
             async for frame in call:
                 for result in frame.results:
                     self._answers.pop(result.ref).set_result(result)
+                pages: list[Any] = [*frame.fetch_results, *frame.attach_results]
+                for page in pages:
+                    self._pages.pop(page.ref).set_result(page)
                 async with self._news:
                     for cursor in frame.stored_cursors:
                         self._stored[cursor.user_id, cursor.device_id] = cursor.cursor
@@ -114,6 +118,30 @@ class HistoryWorld:
         self._outgoing.put_nowait(logic_pb2.LinkRequest(cursors=[update]))
         async with asyncio.timeout(WAIT_SECONDS), self._news:
             await self._news.wait_for(lambda: self._stored.get((user, device), 0) >= cursor)
+
+    async def fetch(self, user: str) -> list[types_pb2.Entry]:
+        """The first page of a timeline, as an Access pod reads it."""
+        request = logic_pb2.FetchRequest(ref=self._next_ref(), user_id=user, from_seq=1, limit=100)
+        return await self._page(request.ref, logic_pb2.LinkRequest(fetches=[request]))
+
+    async def attach(self, user: str) -> list[types_pb2.Entry]:
+        """The same for a device that attaches and has nothing."""
+        request = logic_pb2.AttachRequest(
+            ref=self._next_ref(), user_id=user, device_id="laptop", epoch=1, cursor=0, limit=100
+        )
+        return await self._page(request.ref, logic_pb2.LinkRequest(attaches=[request]))
+
+    def _next_ref(self) -> int:
+        self._ref += 1
+        return self._ref
+
+    async def _page(self, ref: int, request: logic_pb2.LinkRequest) -> list[types_pb2.Entry]:
+        page = self._pages[ref] = asyncio.get_running_loop().create_future()
+        self._outgoing.put_nowait(request)
+        async with asyncio.timeout(WAIT_SECONDS):
+            result = await page
+        assert not result.HasField("refused"), result
+        return list(result.entries)
 
     async def group(self, *members: str) -> str:
         """A group of Alice and these."""
@@ -180,9 +208,8 @@ async def history_world(
 ) -> AsyncIterator[HistoryWorld]:
     """Everything up and empty; `changed` are groups of Logic's settings."""
     redis_settings = RedisSettings(url=redis_url)
-    mongo = MongoSettings(url=mongo_url, database=f"history_{uuid4().hex[:8]}")
-    async with open_redis(redis_settings) as redis, open_mongo(mongo) as database:
-        await redis.flushall()
+    async with own_stores(redis_url, mongo_url) as (redis, database):
+        mongo = MongoSettings(url=mongo_url, database=database.name)
         async with (
             running_service(ROUTER, RouterSettings(redis=redis_settings)) as router,
             running_service(
@@ -211,4 +238,3 @@ async def history_world(
             finally:
                 link.cancel()
                 await asyncio.wait((link,))
-        await database.client.drop_database(mongo.database)

@@ -72,7 +72,6 @@ class World:
 async def world(redis_url: str) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(open_redis(RedisSettings(url=redis_url)))
-        await redis.flushall()
         settings = RouterSettings(redis=RedisSettings(url=redis_url))
         chassis = await stack.enter_async_context(running_service(SERVICE, settings))
         channel = await stack.enter_async_context(open_channel(chassis.address))

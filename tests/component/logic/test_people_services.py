@@ -17,6 +17,7 @@ from services.logic.bootstrap import SERVICE
 from services.logic.settings import LogicSettings
 from services.router.bootstrap import SERVICE as ROUTER
 from services.router.settings import RouterSettings
+from tests.stores import own_database
 from tests.waiting import until
 from whimbrel.api.groups.v1 import groups_pb2, groups_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
@@ -25,9 +26,8 @@ from whimbrel.api.social.v1 import social_pb2, social_pb2_grpc
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.errors import error_from_rpc
-from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
-from whimbrel.runtime.stores import Database, open_mongo
+from whimbrel.runtime.stores import Database
 from whimbrel.testing.servers import running_service
 
 
@@ -86,12 +86,9 @@ class World:
 @pytest.fixture
 async def world(redis_url: str, mongo_url: str) -> AsyncIterator[World]:
     redis = RedisSettings(url=redis_url)
-    mongo = MongoSettings(url=mongo_url, database=f"people_{uuid4().hex[:8]}")
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(open_redis(redis))
-        await client.flushall()
-        database = await stack.enter_async_context(open_mongo(mongo))
-        stack.push_async_callback(database.client.drop_database, mongo.database)
+        database = await stack.enter_async_context(own_database(mongo_url))
+        mongo = MongoSettings(url=mongo_url, database=database.name)
         router = await stack.enter_async_context(
             running_service(ROUTER, RouterSettings(redis=redis))
         )

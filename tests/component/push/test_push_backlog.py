@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
 
@@ -15,6 +14,7 @@ from services.logic.domain.model import ClientKey, DeviceCursor, StoredMessage, 
 from services.push.adapters.backlog_mongo import CONVERSATIONS_PER_USER, MongoBacklog
 from services.push.adapters.mark_store_mongo import MongoMarkStore
 from services.push.domain.sifting import Marks
+from tests.stores import own_database
 from whimbrel.core.attributes import Attributes
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 from whimbrel.runtime.push_stream import StreamJob
@@ -26,16 +26,11 @@ CHAT = "d:alice:bob"
 
 @pytest.fixture(params=["pymongo", "motor"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    settings = MongoSettings(
-        url=request.getfixturevalue("mongo_url"),
-        database=f"push_{uuid4().hex[:8]}",
-        driver=request.param,
-    )
-    async with open_mongo(settings) as opened:
+    url = request.getfixturevalue("mongo_url")
+    async with own_database(url, driver=request.param) as opened:
         for store in (MongoCursorStore(opened), MongoTimelineStore(opened), MongoReadStore(opened)):
             await store.prepare()
         yield opened
-        await opened.client.drop_database(settings.database)
 
 
 def entry(user: str, seq: int, *, conversation: str = CHAT, sender: str = "alice") -> TimelineEntry:

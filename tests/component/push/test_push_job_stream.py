@@ -29,7 +29,6 @@ def job(seq: int) -> StreamJob:
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     async with open_redis(RedisSettings(url=redis_url)) as client:
-        await client.flushall()
         yield client
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import NamedTuple
-from uuid import uuid4
 
 import grpc
 import pytest
@@ -20,15 +19,14 @@ from services.push.domain.wakes import Wake
 from services.push.provider_settings import WebhookProviderSettings
 from services.push.settings import PushSettings
 from services.push.wake_ports import DeadLetter
+from tests.stores import own_stores
 from tests.waiting import until
 from whimbrel.api.push.v1 import push_pb2
 from whimbrel.api.push.v1.push_pb2_grpc import PushServiceStub
 from whimbrel.core.errors import ErrorCode
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.errors import error_from_rpc
-from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import MongoSettings, PodSettings, RedisSettings, RouterTarget
-from whimbrel.runtime.stores import open_mongo
 from whimbrel.testing.push_providers.http_server import HttpReply
 from whimbrel.testing.push_providers.web_servers import SECRET, WebhookServer, running_webhook
 from whimbrel.testing.servers import running_service
@@ -48,14 +46,11 @@ async def world(
 ) -> AsyncIterator[World]:
     secret = tmp_path_factory.mktemp("keys") / "webhook"
     secret.write_text(SECRET)
-    mongo = MongoSettings(url=mongo_url, database=f"push_{uuid4().hex[:8]}")
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(open_redis(RedisSettings(url=redis_url)))
-        await redis.flushall()
-        database = await stack.enter_async_context(open_mongo(mongo))
+        redis, database = await stack.enter_async_context(own_stores(redis_url, mongo_url))
         settings = PushSettings(
             pod=PodSettings(grace_seconds=2.0),
-            mongo=mongo,
+            mongo=MongoSettings(url=mongo_url, database=database.name),
             redis=RedisSettings(url=redis_url),
             router=RouterTarget(addresses="127.0.0.1:1"),
             webhook=WebhookProviderSettings(secret_file=secret, allows_private_networks=True),
@@ -67,7 +62,6 @@ async def world(
         await devices.prepare()
         wakes = RedisWakeQueue(redis)
         yield World(PushServiceStub(channel), hooks, devices, RedisDeadLetters(redis), wakes)
-        await database.client.drop_database(mongo.database)
 
 
 def letter(seq: int, at_ms: int) -> DeadLetter:

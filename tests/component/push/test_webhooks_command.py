@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import pytest
 from aiohttp import web
@@ -27,11 +26,12 @@ from services.push.settings import PushSettings
 from services.router.bootstrap import SERVICE as ROUTER
 from services.router.settings import RouterSettings
 from tests.component.logic.test_history_command import write_record
+from tests.stores import own_database
 from tests.waiting import until
 from whimbrel.cli.app import app
 from whimbrel.local.cluster import wait_registered
 from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
-from whimbrel.runtime.stores import Database, open_mongo
+from whimbrel.runtime.stores import Database
 from whimbrel.runtime.webhook_settings import WebhookSettings
 from whimbrel.testing.servers import running_service
 
@@ -96,12 +96,11 @@ async def world(redis_url: str, mongo_url: str, tmp_path: Path) -> AsyncIterator
         events_give_up_seconds=60,
         secrets_file=secrets,
     )
-    mongo = MongoSettings(url=mongo_url, database=f"test_{uuid4().hex[:12]}")
     redis = RedisSettings(url=redis_url)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
-        database = await stack.enter_async_context(open_mongo(mongo))
-        stack.push_async_callback(database.client.drop_database, mongo.database)
+        database = await stack.enter_async_context(own_database(mongo_url))
+        mongo = MongoSettings(url=mongo_url, database=database.name)
         router = await stack.enter_async_context(
             running_service(ROUTER, RouterSettings(redis=redis))
         )

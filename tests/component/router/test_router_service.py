@@ -30,13 +30,6 @@ from whimbrel.testing.servers import running_service
 Stub = router_pb2_grpc.RouterServiceStub
 
 
-@pytest.fixture
-async def clean_redis(redis_url: str) -> str:
-    async with open_redis(RedisSettings(url=redis_url)) as redis:
-        await redis.flushdb()
-    return redis_url
-
-
 @asynccontextmanager
 async def router(url: str) -> AsyncIterator[Stub]:
     settings = RouterSettings(redis=RedisSettings(url=url))
@@ -71,8 +64,8 @@ def session(**fields: str | int) -> router_pb2.Session:
     return one
 
 
-async def test_a_session_is_attached_found_asserted_and_detached(clean_redis: str) -> None:
-    async with router(clean_redis) as stub:
+async def test_a_session_is_attached_found_asserted_and_detached(redis_url: str) -> None:
+    async with router(redis_url) as stub:
         answer = await stub.Attach(router_pb2.AttachRequest(sessions=[session()]), timeout=5)
         epoch = answer.attachments[0].epoch
         assert epoch > 0
@@ -87,8 +80,8 @@ async def test_a_session_is_attached_found_asserted_and_detached(clean_redis: st
         assert not (await stub.Locate(where, timeout=5)).users[0].routes
 
 
-async def test_clients_are_sent_to_registered_access_pods(clean_redis: str) -> None:
-    async with router(clean_redis) as stub:
+async def test_clients_are_sent_to_registered_access_pods(redis_url: str) -> None:
+    async with router(redis_url) as stub:
         tables = stub.WatchPods(router_pb2.WatchPodsRequest(roles=[router_pb2.POD_ROLE_ACCESS]))
         await stub.Register(router_pb2.RegisterRequest(pod=access("access-0")), timeout=5)
         async with asyncio.timeout(5):
@@ -101,15 +94,15 @@ async def test_clients_are_sent_to_registered_access_pods(clean_redis: str) -> N
         assert list(chosen.endpoints) == ["access-0:1"]
 
 
-async def test_the_router_is_in_its_own_registry(clean_redis: str) -> None:
-    async with router(clean_redis) as stub, asyncio.timeout(5):
+async def test_the_router_is_in_its_own_registry(redis_url: str) -> None:
+    async with router(redis_url) as stub, asyncio.timeout(5):
         async for table in stub.WatchPods(router_pb2.WatchPodsRequest()):
             if [pod.pod_id for pod in table.pods] == ["router-0"]:
                 break
 
 
-async def test_a_flushall_is_noticed_within_a_second(clean_redis: str) -> None:
-    async with router(clean_redis) as stub:
+async def test_a_flushall_is_noticed_within_a_second(redis_url: str) -> None:
+    async with router(redis_url) as stub:
         lost, seen = asyncio.Event(), asyncio.Event()
         registration = Registration(stub, lambda: access("access-0"), watch_roles=[])
         registration.on_lost(lost.set)
@@ -118,7 +111,7 @@ async def test_a_flushall_is_noticed_within_a_second(clean_redis: str) -> None:
         try:
             async with asyncio.timeout(5):
                 await seen.wait()
-            async with open_redis(RedisSettings(url=clean_redis)) as redis:
+            async with open_redis(RedisSettings(url=redis_url)) as redis:
                 await redis.flushall()
             # Renewals come every 3 s: within 2 s (1 s and a slow machine) it was the watch.
             async with asyncio.timeout(2):
@@ -141,9 +134,9 @@ async def test_a_flushall_is_noticed_within_a_second(clean_redis: str) -> None:
     ],
 )
 async def test_names_that_would_break_a_route_are_refused(
-    clean_redis: str, odd: dict[str, str]
+    redis_url: str, odd: dict[str, str]
 ) -> None:
-    async with router(clean_redis) as stub:
+    async with router(redis_url) as stub:
         for ask in (
             stub.Attach(router_pb2.AttachRequest(sessions=[session(**odd)]), timeout=5),
             stub.Assert(router_pb2.AssertRequest(sessions=[session(**odd)]), timeout=5),
@@ -153,8 +146,8 @@ async def test_names_that_would_break_a_route_are_refused(
             assert error_from_rpc(error.value).code is ErrorCode.INVALID_ARGUMENT
 
 
-async def test_too_much_at_once_is_refused(clean_redis: str) -> None:
-    async with router(clean_redis) as stub:
+async def test_too_much_at_once_is_refused(redis_url: str) -> None:
+    async with router(redis_url) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await stub.Attach(router_pb2.AttachRequest(sessions=[session()] * 1_001), timeout=5)
         assert error_from_rpc(error.value).code is ErrorCode.INVALID_ARGUMENT
@@ -205,9 +198,9 @@ async def _process(*arguments: str, **variables: str) -> Process:
 
 
 async def test_as_a_process_it_stops_cleanly_and_says_why_it_does_not_start(
-    clean_redis: str,
+    redis_url: str,
 ) -> None:
-    redis = {"WHIMBREL_REDIS__URL": clean_redis}
+    redis = {"WHIMBREL_REDIS__URL": redis_url}
     process = await _process(**redis)
     try:
         await _started(process)
@@ -225,7 +218,7 @@ async def test_as_a_process_it_stops_cleanly_and_says_why_it_does_not_start(
     assert bad.returncode == 2
     assert err.decode().splitlines()[0].startswith("WHIMBREL_REDIS__TIMEOUT is not a setting")
 
-    settings = RouterSettings(redis=RedisSettings(url=clean_redis))
+    settings = RouterSettings(redis=RedisSettings(url=redis_url))
     async with running_service(SERVICE, settings) as chassis:
         second = await _process(WHIMBREL_POD__LISTEN=chassis.address, **redis)
         out, err = await asyncio.wait_for(second.communicate(), 20)

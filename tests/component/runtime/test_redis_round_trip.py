@@ -23,7 +23,6 @@ async def redis(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator
     # One connection, or one of four that is held: whoever comes next gets the one left behind.
     settings = RedisSettings(url=redis_url, max_connections=request.param)
     async with open_redis(settings) as opened:
-        await opened.flushdb()
         yield opened
 
 

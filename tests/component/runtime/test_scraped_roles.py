@@ -3,10 +3,6 @@ its own figures and nobody else's. Access and the controller are scraped where t
 
 from __future__ import annotations
 
-from uuid import uuid4
-
-from redis.asyncio import Redis
-
 from services.logic.bootstrap import SERVICE as LOGIC
 from services.logic.settings import LogicSettings
 from services.push.bootstrap import SERVICE as PUSH
@@ -15,6 +11,7 @@ from services.router.bootstrap import SERVICE as ROUTER
 from services.router.settings import RouterSettings
 from tests.expositions import SERIES
 from tests.scraping import scrape, value
+from tests.stores import own_database
 from tests.waiting import until
 from whimbrel.runtime.chassis import Chassis
 from whimbrel.runtime.settings import (
@@ -36,13 +33,12 @@ async def roles_shown(chassis: Chassis) -> set[str]:
 
 
 async def test_each_role_shows_its_own_figures(redis_url: str, mongo_url: str) -> None:
-    async with Redis.from_url(redis_url) as client:
-        await client.flushdb()
     redis = RedisSettings(url=redis_url)
-    mongo = MongoSettings(url=mongo_url, database=f"m{uuid4().hex}")
-    async with running_service(
-        ROUTER, RouterSettings(pod=POD, metrics=METRICS, redis=redis)
-    ) as router:
+    async with (
+        own_database(mongo_url) as database,
+        running_service(ROUTER, RouterSettings(pod=POD, metrics=METRICS, redis=redis)) as router,
+    ):
+        mongo = MongoSettings(url=mongo_url, database=database.name)
         target = RouterTarget(addresses=router.address)
         logic_settings = LogicSettings(
             pod=POD, metrics=METRICS, redis=redis, mongo=mongo, router=target

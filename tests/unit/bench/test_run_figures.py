@@ -10,7 +10,7 @@ from bench.figures import figures_of
 from bench.histogram import Latencies
 from bench.load import LoadResult
 from bench.runs import medians, ratio
-from bench.throughput import bare_keys, with_ratios
+from bench.throughput import bare_keys, paced, with_ratios
 
 WIRE = WireLimits(
     frames_per_second=10_000.0,
@@ -21,7 +21,12 @@ WIRE = WireLimits(
     kib_per_stream=39.0,
 )
 STORE = StoreResult(
-    insert_p50_ms=1.5, insert_p99_ms=3.0, inserts=900, documents_per_second=30_000.0
+    insert_p50_ms=1.5,
+    insert_p99_ms=3.0,
+    inserts=900,
+    paced_insert_p50_ms=2.0,
+    paced_insert_p99_ms=4.0,
+    documents_per_second=30_000.0,
 )
 
 
@@ -94,6 +99,10 @@ def test_a_figure_stands_beside_how_many_times_the_bare_limit_it_is() -> None:
     assert rated["core_ms_per_message_ratio"] == 5.0
     assert (rated["p50_ms_ratio"], rated["p99_ms_ratio"]) == (4.0, 5.0)
     assert rated["p99_ms_to_insert_p50_ratio"] == 10.0
+    assert paced(found, STORE) == {
+        "p50_ms_to_paced_insert_ratio": 3.0,
+        "p99_ms_to_paced_insert_p50_ratio": 7.5,
+    }
     assert bare_keys(WIRE, STORE)["bare_kib_per_stream"] == 39.0
 
 

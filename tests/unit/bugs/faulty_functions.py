@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.logic.domain.holes import HoleLedger
 from services.logic.usecases.attach_session import AttachSession
 from services.logic.usecases.check_sends import CheckSends
 from services.logic.usecases.clean_up import CleanUp
+from services.logic.usecases.commit_messages import CommitMessages
 from services.logic.usecases.mint_ids import MintIds
 from whimbrel import wire
 from whimbrel.core.errors import ErrorCode, WhimbrelError
@@ -47,6 +49,22 @@ def resume_above_the_cursor(patch: pytest.MonkeyPatch) -> None:
         return [one + 1 if isinstance(one, int) and one else one for one in found], tails
 
     patch.setattr(AttachSession, "_find_starts", starts)
+
+
+def answer_what_a_lost_primary_had(patch: pytest.MonkeyPatch) -> None:
+    """A commit whose primary was lost goes on with the entries alone."""
+    sound = CommitMessages._write
+
+    async def write(self: Any, minted: Any, *more: Any, tried: Any = (), **pair: Any) -> Any:
+        if not tried:
+            return await sound(self, minted, *more, **pair)
+        self._store = lambda *_: asyncio.sleep(0, ([message for _, message in minted], [], {}))
+        try:
+            return await sound(self, minted, *more, tried=tried)
+        finally:
+            del self._store
+
+    patch.setattr(CommitMessages, "_write", write)
 
 
 def forget_the_resend_check(patch: pytest.MonkeyPatch) -> None:

@@ -80,9 +80,9 @@ class VoidsOverwrite(OverwritesEntries):
 class WithoutClientKeys(MemoryMessageStore):
     """Lacks the unique index (sender, device, client_message_id)."""
 
-    async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
+    async def _take(self, messages: Sequence[StoredMessage], *, is_durable: bool) -> list[int]:
         self._by_key.clear()
-        return await super().insert(messages)
+        return await super()._take(messages, is_durable=is_durable)
 
     async def find_by_client_keys(
         self, keys: Iterable[ClientKey]
@@ -93,12 +93,12 @@ class WithoutClientKeys(MemoryMessageStore):
 class OverwritesMessages(MemoryMessageStore):
     """Writes over the message that has the same id."""
 
-    async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
+    async def _take(self, messages: Sequence[StoredMessage], *, is_durable: bool) -> list[int]:
         for message in messages:
             there = self.by_id.get(message.message_id)
             if there is not None and there.key != message.key:
                 del self.by_id[message.message_id]
-        return await super().insert(messages)
+        return await super()._take(messages, is_durable=is_durable)
 
 
 class TodaysMembers(MemoryMessageStore):
@@ -140,13 +140,25 @@ class ReadsAStaleReplica(MemoryCursorStore):
         self._past: deque[tuple[float, dict[tuple[str, str], int]]] = deque()
 
     async def find(self, devices: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        now = asyncio.get_running_loop().time()
-        found = await super().find(devices)
-        past = [cursors for at, cursors in self._past if at <= now - 1.0]
-        return {one: (past[-1] if past else {}).get(one, 0) for one in found}
+        return self._as_they_were(await super().find(devices))
+
+    async def find_of_users(self, users: Iterable[str]) -> dict[tuple[str, str], int]:
+        return self._as_they_were(await super().find_of_users(users))
 
     async def raise_to(self, cursors: Sequence[DeviceCursor]) -> None:
         await super().raise_to(cursors)
+        self._remember()
+
+    async def create(self, cursors: Sequence[DeviceCursor]) -> None:
+        await super().create(cursors)
+        self._remember()
+
+    def _as_they_were(self, found: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        now = asyncio.get_running_loop().time()
+        past = [cursors for at, cursors in self._past if at <= now - 1.0]
+        return {one: (past[-1] if past else {}).get(one, 0) for one in found}
+
+    def _remember(self) -> None:
         self._past.append((asyncio.get_running_loop().time(), dict(self.cursors)))
 
 

@@ -68,6 +68,12 @@ BUGS = (
         _F.void_one_too_many,
         make_stores=_S.with_stores(timelines=_S.VoidsOverwrite),
     ),
+    Bug(
+        "answer_what_a_lost_primary_had",
+        "timelines",
+        STORES_FAIL,
+        _F.answer_what_a_lost_primary_had,
+    ),
     Bug("leave_half_done_what_a_dead_logic_left", "timelines", BLACKOUTS, _F.leave_the_dead_alone),
     # Promise 2: dense.
     Bug("forget_the_hole", "holes", REDIS_LOST, _F.forget_the_hole),

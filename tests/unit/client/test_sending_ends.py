@@ -14,6 +14,7 @@ from whimbrel.client.sending import Sending
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.store import ClientStore, MemoryStore
 from whimbrel.client.store_sqlite import SqliteStore
+from whimbrel.core.errors import WhimbrelError
 from whimbrel.core.outgoing import BodyKind, Outgoing
 
 MESSAGE = Outgoing("m1", BodyKind.TEXT, b"hi", None, "bob")
@@ -30,7 +31,7 @@ def sending_of(store: ClientStore) -> tuple[Dialogue, Sending]:
 async def test_an_answer_in_the_turn_in_which_the_time_ends_is_the_answer() -> None:
     dialogue, sending = sending_of(MemoryStore())
     task = asyncio.create_task(sending.send(MESSAGE, timeout_seconds=0.01))
-    while not sending._futures:
+    while not sending._waiting:
         await asyncio.sleep(0)
     over = asyncio.get_running_loop().time() + 0.01
     while asyncio.get_running_loop().time() <= over:
@@ -59,3 +60,44 @@ async def test_leaving_while_a_message_is_being_kept_is_a_closed_connection(
     _, store.sending = sending_of(store)
     with pytest.raises(ConnectionClosed, match="has left"):
         await store.sending.send(MESSAGE, timeout_seconds=5)
+
+
+async def test_who_gives_up_takes_the_answer_from_nobody_else() -> None:
+    dialogue, sending = sending_of(MemoryStore())
+    patient = asyncio.create_task(sending.send(MESSAGE, timeout_seconds=5))
+    while not sending._waiting:
+        await asyncio.sleep(0)
+    with pytest.raises(WhimbrelError, match="DEADLINE_EXCEEDED"):
+        await sending.receipt("m1", timeout_seconds=0.001)
+    hurried = asyncio.create_task(sending.receipt("m1", timeout_seconds=5))
+    while len(sending._waiting["m1"]) < 2:
+        await asyncio.sleep(0)
+    hurried.cancel()
+    await asyncio.wait((hurried,))
+    other = asyncio.create_task(sending.receipt("m1", timeout_seconds=5))
+    while len(sending._waiting["m1"]) < 2:
+        await asyncio.sleep(0)
+    dialogue.outbox.accepted("m1")
+    sending.answered(Outcome("m1", RECEIPT))
+    assert [await patient, await other] == [RECEIPT, RECEIPT]
+    assert not sending._waiting
+
+
+class StuckStore(SqliteStore):
+    """Its disk does not answer."""
+
+    async def add_outgoing(self, message: Outgoing) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_message_that_a_durable_store_does_not_keep_in_time_is_not_sent(
+    tmp_path: Path,
+) -> None:
+    store = StuckStore(tmp_path / "store.sqlite3")
+    await store.load()
+    dialogue, sending = sending_of(store)
+    with pytest.raises(WhimbrelError, match="DEADLINE_EXCEEDED") as refused:
+        await sending.send(MESSAGE, timeout_seconds=0.01)
+    assert not refused.value.outcome_unknown
+    assert not dialogue.outbox.holds("m1")
+    await store.close()

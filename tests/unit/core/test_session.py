@@ -258,6 +258,19 @@ def test_head_news_is_pulled() -> None:
     assert session.take_ready(1.1, ALL) == [6, 7]
 
 
+def test_news_of_what_is_on_its_way_is_asked_for_only_when_it_does_not_come() -> None:
+    session = live()
+    session.head_news(2, 1.0, is_pushed=True)
+    assert session.next_pull(1.4) is None
+    push(session, [1], 1.45)
+    assert session.next_pull(1.49) is None, "of the second one the same was said"
+    push(session, [2], 1.49)
+    assert session.next_pull(9.0) is None
+    session.head_news(3, 10.0, is_pushed=True)
+    assert session.next_deadline() == 10.5
+    assert session.next_pull(10.5) == Pull(3, 1, 500)
+
+
 def test_a_long_backlog_is_no_hole_however_long_it_takes() -> None:
     session: ServerSession[int] = ServerSession(LIMITS)
     session.attach(0, 100, page(range(1, 9)), 0.0)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from services.logic.assemble import assemble
 from services.logic.domain.model import (
@@ -31,6 +32,7 @@ from whimbrel.testing.memory_stores.cursor_store import MemoryCursorStore
 from whimbrel.testing.memory_stores.history_stores import memory_history_stores
 from whimbrel.testing.memory_stores.media_rights import MemoryMediaRights
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.paired_inserts import MemoryPairedInserts
 from whimbrel.testing.memory_stores.people import memory_people
 from whimbrel.testing.memory_stores.presence_stores import (
     MemoryLastSeenStore,
@@ -179,8 +181,11 @@ class World:
         """Another process; `changed` puts other stores in the place of the shared ones."""
         stores = replace(self.stores, **changed)  # type: ignore[arg-type]
         opening = MemoryBatchOpening(stores.memory, stores.reservations)
+        messages = cast(MemoryMessageStore, stores.messages)
+        timelines = cast(MemoryTimelineStore, stores.timelines)
+        pairs = stores.pairs or MemoryPairedInserts(messages, timelines)
         return assemble(
-            replace(stores, opening=opening),
+            replace(stores, opening=opening, pairs=pairs),
             self.outlet,
             holder=holder,
             clock=self.clock,

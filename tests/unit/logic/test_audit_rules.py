@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from services.logic.domain.audit import Finding, Wrong, confirmed
+from services.logic.domain.audit import (
+    Finding,
+    Outline,
+    Wrong,
+    confirmed,
+    places_of,
+    some_places,
+)
 from services.logic.domain.model import DeviceCursor, TimelineEntry
 from services.logic.settings import AuditSettings
 from services.logic.usecases.audit_timelines import AuditTimelines
@@ -108,7 +115,18 @@ async def test_each_kind_of_damage_is_found(
     )
 
 
-async def test_a_row_that_is_no_entry_is_a_finding_and_no_crash() -> None:
+async def test_a_row_that_is_no_entry_is_named_and_the_others_are_looked_at() -> None:
+    world = Auditors()
+    ids = await world.talk()
+    world.timelines.entries["bob"][2] = TimelineEntry("bob", 2, is_damaged=True)
+    lose = world.messages.by_id.pop(ids[2])
+    assert await world.wrong() == [
+        Finding(Wrong.ORPHAN, "bob", 3, lose.message_id, CHAT),
+        Finding(Wrong.UNREADABLE, "bob", 2),
+    ]
+
+
+async def test_a_page_that_cannot_be_read_is_a_finding_and_no_crash() -> None:
     world = Auditors()
     await world.talk()
 
@@ -118,6 +136,17 @@ async def test_a_row_that_is_no_entry_is_a_finding_and_no_crash() -> None:
 
     world.timelines.faults.pause = garble
     assert await world.wrong() == [Finding(Wrong.UNREADABLE, "bob", 1)]
+
+
+def test_of_a_large_group_a_look_sees_some_and_all_looks_together_all() -> None:
+    people = [f"user-{number}" for number in range(1000)]
+    outlines = {(1 << 60) + n: Outline("user-0", "g:team", people) for n in range(100)}
+    seen = [some_places(outlines, 1000, salt) for salt in range(0, 1000, 10)]
+    assert {len(places) for places in seen} == {1000}
+    assert set().union(*seen) == set(places_of(outlines))
+    few = {1: Outline("alice", CHAT, ("alice", "bob"))}
+    assert some_places(few, 1000, 7) == list(places_of(few))
+    assert some_places({}, 1000, 7) == []
 
 
 async def test_a_cursor_above_the_head_is_found() -> None:

@@ -304,17 +304,17 @@ async def test_a_colliding_id_draws_another() -> None:
     class Collides(MemoryMessageStore):
         seen: list[int]
 
-        async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
+        async def _take(self, messages: Sequence[StoredMessage], *, is_durable: bool) -> list[int]:
             self.seen = [*getattr(self, "seen", []), *(one.message_id for one in messages)]
-            if len(self.seen) == 1:
+            if messages[0].message_id == self.seen[0]:
                 return [0]
-            return await super().insert(messages)
+            return await super()._take(messages, is_durable=is_durable)
 
     world.messages = Collides()
     async with running(world.logic()) as logic:
         answer = await send(logic, draft())
     assert isinstance(answer, Answer)
-    assert answer.message_id == world.messages.seen[1] != world.messages.seen[0]
+    assert answer.message_id == world.messages.seen[-1] != world.messages.seen[0]
 
 
 @pytest.mark.parametrize("resend", [False, True])

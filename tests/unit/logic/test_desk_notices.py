@@ -40,8 +40,9 @@ async def test_what_leaves_on_a_link_has_been_seen_whoever_minted_it() -> None:
         answer = await send(elsewhere, draft())
     assert isinstance(answer, Answer)
     link = AccessLink(here.ids)
-    assert link.page(await here.use_cases.read.read("bob", 1, 10))
-    link.frame(0)
+    result = link.frame(0).fetch_results.add()
+    assert link.fill(result.entries, await here.use_cases.read.read("bob", 1, 10)) == []
+    assert [entry.message.message_id for entry in result.entries] == [answer.message_id]
     frame = await link.next_frame()
     assert frame is not None
     assert frame.highest_message_id >= answer.message_id

@@ -106,3 +106,14 @@ async def test_it_remembers_a_bounded_number_of_facts() -> None:
     world = World(capacity=3)
     await world.facts.get([f"u{number}" for number in range(10)])
     assert world.facts.statistics().known == 3
+
+
+async def test_what_is_known_is_what_needs_no_query() -> None:
+    world = World()
+    await world.facts.follow()
+    assert not world.facts.knows(["bob"])
+    await world.of("bob")
+    assert world.facts.knows(["bob"])
+    assert not world.facts.knows(["bob", "eve"])
+    world.now += 10
+    assert not world.facts.knows(["bob"]), "nobody has looked for changes since"

@@ -105,9 +105,9 @@ async def test_a_reservation_that_got_old_while_the_message_was_stored_is_droppe
     world = World()
 
     class Slow(MemoryMessageStore):
-        async def insert(self, messages: Sequence[StoredMessage]) -> list[int]:
+        async def _take(self, messages: Sequence[StoredMessage], *, is_durable: bool) -> list[int]:
             world.clock.now += 1.5
-            return await super().insert(messages)
+            return await super()._take(messages, is_durable=is_durable)
 
     world.messages = Slow()
     await known(world)

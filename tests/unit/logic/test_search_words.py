@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from services.logic.domain.search_words import MAX_WORD, MAX_WORDS, Query, query_of, words_of
@@ -22,6 +24,13 @@ from services.logic.domain.search_words import MAX_WORD, MAX_WORDS, Query, query
 )
 def test_a_text_is_found_by_its_folded_words(text: str, words: tuple[str, ...]) -> None:
     assert words_of(text) == words
+
+
+def test_a_text_of_ascii_is_found_by_the_same_words_as_beside_others() -> None:
+    chance = random.Random(7)
+    for length in range(300):
+        text = "".join(chr(chance.randrange(128)) for _ in range(length)) + "."
+        assert (*words_of(text), "今") == words_of(text + "今"), repr(text)
 
 
 def test_a_text_has_a_bounded_number_of_bounded_words() -> None:

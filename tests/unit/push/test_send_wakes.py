@@ -14,9 +14,10 @@ from services.push.domain.outcomes import DELIVERED, MAX_TRIES, Outcome, Result
 from services.push.domain.quiet_hours import QuietHours
 from services.push.domain.sifting import Marks, ReceivedJob
 from services.push.domain.wakes import Wake
+from services.push.lane import LaneLimits
 from services.push.usecases.judge_wakes import JudgeWakes
 from services.push.usecases.schedule_wakes import ScheduleWakes
-from services.push.usecases.send_wakes import FAILURES_IN_A_ROW, LaneLimits, SendWakes
+from services.push.usecases.send_wakes import FAILURES_IN_A_ROW, SendWakes
 from services.push.wake_ports import PushDevice
 from tests.waiting import until
 from whimbrel.core.errors import unavailable

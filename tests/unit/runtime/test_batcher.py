@@ -60,6 +60,23 @@ async def test_what_arrives_during_a_batch_is_the_next_batch() -> None:
     assert (statistics.batches, statistics.items, statistics.largest) == (2, 4, 3)
 
 
+async def test_those_who_come_soon_after_a_batch_share_the_next_one() -> None:
+    desk = Desk()
+    desk.open.set()
+    batcher = Batcher(desk.handle, max_items=100, max_waiting=100, name="desk", apart_seconds=1.0)
+    clock = asyncio.get_running_loop().time
+    async with running(batcher), asyncio.TaskGroup() as group:
+        began = clock()
+        assert await batcher.submit(1) == 10
+        second = group.create_task(batcher.submit(2))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        third = group.create_task(batcher.submit(3))
+        assert [await second, await third] == [20, 30]
+        assert clock() - began >= 1.0
+    assert desk.batches == [[1], [2, 3]]
+
+
 async def test_a_batch_holds_at_most_max_items() -> None:
     desk = Desk()
     desk.open.set()

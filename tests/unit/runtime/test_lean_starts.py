@@ -9,8 +9,10 @@ import sys
 import pytest
 
 _SAYS_WHAT_IS_LOADED = """
-import importlib, json, sys
-importlib.import_module("services." + sys.argv[1] + ".bootstrap")
+import contextlib, io, json, runpy, sys
+role, sys.argv = sys.argv[1], ["", "--check-config"]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    runpy.run_module("services." + role, run_name="__main__")
 print(json.dumps(sorted(sys.modules)))
 """
 # What a setting asks for is loaded where the setting is read.
@@ -18,14 +20,18 @@ FOR_NOBODY = {
     "PIL",
     "aiobotocore",
     "aiohttp",
+    "attr",
     "google.auth",
     "h2",
     "httpx",
     "kubernetes",
     "motor",
     "opentelemetry.exporter",
+    "opentelemetry.sdk",
+    "pygments",
     "pywebpush",
     "requests",
+    "rich",
     "standardwebhooks",
     "whimbrel.cli",
     "whimbrel.local",

@@ -67,3 +67,15 @@ def test_pretty_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     configure(LogSettings(format="pretty"), "access-7")
     get_logger("m").info("service_started")
     assert "service_started" in capsys.readouterr().out
+
+
+def test_a_pretty_traceback_shows_no_local_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSettings(format="pretty"), "access-7")
+    body = "what alice wrote"
+    try:
+        body.index("?")
+    except ValueError:
+        get_logger("some.module").exception("service_failed")
+    shown = capsys.readouterr().out
+    assert "ValueError" in shown
+    assert body not in shown

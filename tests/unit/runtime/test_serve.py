@@ -14,7 +14,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from whimbrel.runtime.channels import open_channel
 from whimbrel.runtime.chassis import Chassis
-from whimbrel.runtime.serve import ServiceFailedError, ServiceSpec, main, serve
+from whimbrel.runtime.program import main
+from whimbrel.runtime.serve import ServiceFailedError, ServiceSpec, serve
 from whimbrel.runtime.settings import PodSettings, ServiceSettings
 from whimbrel.testing.servers import running_service
 

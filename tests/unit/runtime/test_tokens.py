@@ -62,6 +62,19 @@ def test_no_signature_another_algorithm_and_another_key_are_unauthenticated() ->
     assert refusal(other) is ErrorCode.UNAUTHENTICATED
 
 
+def test_a_header_that_was_good_once_proves_nothing() -> None:
+    verifier = TokenVerifier(SECRET, clock=lambda: NOW)
+    good = sign_token(SECRET, "alice", 60, now=NOW)
+    assert verifier.verify(good).user_id == "alice"
+    forged = sign_token(b"t" * 32, "alice", 60, now=NOW)
+    assert forged.partition(".")[0] == good.partition(".")[0]
+    header, payload, _ = sign_token(SECRET, "bob", 60, now=NOW).split(".")
+    for bad in (forged, f"{header}.{payload}.{good.rpartition('.')[2]}", f"{header}."):
+        with pytest.raises(WhimbrelError, match="UNAUTHENTICATED"):
+            verifier.verify(bad)
+    assert verifier.verify(sign_token(SECRET, "bob", 60, now=NOW)).user_id == "bob"
+
+
 def test_a_refusal_does_not_repeat_the_token() -> None:
     token = sign_token(b"t" * 32, "alice", 60, now=NOW)
     with pytest.raises(WhimbrelError) as error:

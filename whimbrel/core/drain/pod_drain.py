@@ -23,117 +23,18 @@ at `next_deadline` and when the number of sessions has changed, and acts on `may
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
-from whimbrel.core.drain.drain_clock import DrainClock
-from whimbrel.core.drain.pacing import TokenBucket
-from whimbrel.core.drain.pod_drain_types import (
-    DrainPhase,
-    DrainStatistics,
-    DrainTimes,
-    StaleTermError,
-)
+from whimbrel.core.drain.drain_counts import DrainCounts
+from whimbrel.core.drain.pod_drain_types import DrainPhase, StaleTermError
+from whimbrel.core.drain.pod_drain_view import PodDrainView
 
-_CORDONED: Final = frozenset(DrainPhase) - {DrainPhase.ACTIVE}
 _ASKING: Final = (DrainPhase.DRAINING, DrainPhase.STRAGGLERS)
 _BUSY: Final = (DrainPhase.CORDONED, DrainPhase.DRAINING, DrainPhase.STRAGGLERS)
 
 
-@dataclass
-class _Counts:
-    planned: int = 0
-    advised: int = 0
-    moved: int = 0
-    deferred: int = 0
-    failed: int = 0
-    forced: int = 0
-    waiting: int = 0
-    """Asked, and not answered by a move, a deferral or a failure."""
-
-
-class PodDrain:
+class PodDrain(PodDrainView):
     """One pod's machine, for the life of the process."""
-
-    def __init__(self, times: DrainTimes | None = None) -> None:
-        self._times = times or DrainTimes()
-        self._phase = DrainPhase.ACTIVE
-        self._term = 0
-        self._plan_id = ""
-        self._counts = _Counts()
-        self._shed: int | None = None
-        self._stopping = False
-        self._cause = ""
-        self._clock = DrainClock(self._times)
-        self._sessions = 0
-        self._unasked = 0
-        self._own_rate = 0.0
-        self._granted_until = -math.inf
-        self._bucket = TokenBucket(0.0, 1.0, 0.0)
-
-    # --- what the driver may look at -------------------------------------------------
-
-    @property
-    def phase(self) -> DrainPhase:
-        """See the module."""
-        return self._phase
-
-    @property
-    def term(self) -> int:
-        """The highest term of an order; 0 before the first."""
-        return self._term
-
-    @property
-    def plan_id(self) -> str:
-        """The plan that is followed; empty without one."""
-        return self._plan_id
-
-    @property
-    def cause(self) -> str:
-        """Why it drains, for people."""
-        return self._cause
-
-    @property
-    def is_cordoned(self) -> bool:
-        """Whether new sessions are sent elsewhere."""
-        return self._phase in _CORDONED
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether the process ends after this."""
-        return self._stopping
-
-    @property
-    def is_shedding(self) -> bool:
-        """Whether some sessions are asked although the pod stays."""
-        return self._shed is not None
-
-    @property
-    def deadline(self) -> float:
-        """When the last stream is ended; infinite without a drain."""
-        return self._clock.deadline
-
-    @property
-    def stop_deadline(self) -> float:
-        """When the process that is being stopped must be empty, whatever was ordered; infinite
-        while it is not being stopped."""
-        return self._clock.stop_deadline
-
-    def statistics(self) -> DrainStatistics:
-        """The figures for the report."""
-        counts = self._counts
-        return DrainStatistics(
-            phase=self._phase,
-            term=self._term,
-            plan_id=self._plan_id,
-            planned=counts.planned,
-            advised=counts.advised,
-            moved=counts.moved,
-            deferred=counts.deferred,
-            failed=counts.failed,
-            forced=counts.forced,
-            rate_per_second=self._bucket.rate_per_second,
-        )
 
     # --- orders ----------------------------------------------------------------------
 
@@ -155,7 +56,7 @@ class PodDrain:
             self._begin(cause, now)
         self._plan_id = plan_id
         self._clock.ordered_deadline = now + max(0.0, deadline_seconds)
-        self._grant(rate_per_second, now)
+        self._rate.grant(rate_per_second, now)
 
     def order_shed(
         self, term: int, plan_id: str, count: int, rate_per_second: float, now: float
@@ -168,10 +69,10 @@ class PodDrain:
         if self._phase is not DrainPhase.ACTIVE or self._plan_id != plan_id:
             self._abort(now)
             self._plan_id = plan_id
-            self._counts = _Counts()
+            self._counts = DrainCounts()
         self._shed = count
         self._counts.planned = count
-        self._grant(rate_per_second, now)
+        self._rate.grant(rate_per_second, now)
 
     def order_rest(self, term: int, now: float) -> None:
         """Nothing is wanted. What `stop` began goes on, at the own share."""
@@ -179,7 +80,7 @@ class PodDrain:
         if self._phase is DrainPhase.RELEASED:
             return
         if self._stopping:
-            self._withdraw_grant(now)
+            self._rate.withdraw_grant(now, is_draining=True)
             self._clock.ordered_deadline = math.inf
         elif self._plan_id:
             self._abort(now)
@@ -201,22 +102,19 @@ class PodDrain:
     def set_own_rate(self, rate_per_second: float, now: float) -> None:
         """The pod's own share of the targets' budgets (`pacing.own_share`), for when nobody has
         granted a rate or the grant has run out."""
-        self._own_rate = rate_per_second
-        if now >= self._granted_until and self.is_cordoned:
-            self._set_rate(rate_per_second, now)
+        self._rate.set_own(rate_per_second, now, is_draining=self.is_cordoned)
 
     # --- what happens ----------------------------------------------------------------
 
     def tick(self, sessions: int, unasked: int, now: float) -> None:
         """So many sessions are held, `unasked` of which have not been asked under this plan."""
         self._sessions, self._unasked = sessions, unasked
-        if now >= self._granted_until and self._granted_until > -math.inf:
-            self._withdraw_grant(now)
+        if self._rate.has_run_out(now):
+            self._rate.withdraw_grant(now, is_draining=self.is_cordoned)
         if not self.is_cordoned or self._phase is DrainPhase.RELEASED:
             return
-        self._counts.planned = max(
-            self._counts.planned, sessions + self._counts.moved + self._counts.forced
-        )
+        counts = self._counts
+        counts.planned = max(counts.planned, sessions + counts.moved + counts.forced)
         if self._phase is DrainPhase.CORDONED and now >= self._clock.settled_at:
             self._phase = DrainPhase.DRAINING
         if self._phase is DrainPhase.DRAINING and (unasked == 0 or now >= self._clock.last_call_at):
@@ -229,7 +127,7 @@ class PodDrain:
 
     def advised(self, count: int, now: float) -> None:
         """So many were asked; at most what `may_advise` said."""
-        self._bucket.take_up_to(count, now)
+        self._rate.take(count, now)
         self._counts.advised += min(count, self._unasked)
         self._unasked -= min(count, self._unasked)
         self._counts.waiting += count
@@ -237,22 +135,22 @@ class PodDrain:
     def moved(self, count: int = 1) -> None:
         """So many are attached elsewhere."""
         self._counts.moved += count
-        self._answered(count)
+        self._counts.answered(count)
 
     def deferred(self, count: int = 1) -> None:
         """So many want to be asked later."""
         self._counts.deferred += count
-        self._answered(count)
+        self._counts.answered(count)
 
     def failed(self, count: int = 1) -> None:
         """So many could not move."""
         self._counts.failed += count
-        self._answered(count)
+        self._counts.answered(count)
 
     def forced(self, count: int = 1) -> None:
         """So many were ended without having moved."""
         self._counts.forced += count
-        self._answered(count)
+        self._counts.answered(count)
 
     def release(self) -> None:
         """Nothing holds the process any more. Raises ValueError unless it is EMPTY."""
@@ -265,11 +163,11 @@ class PodDrain:
     def may_advise(self, now: float) -> int:
         """How many sessions may be asked to move now; say with `advised` how many were."""
         if self._phase in _ASKING:
-            return self._bucket.available(now)
+            return self._rate.available(now)
         if self._shed is None or self._phase is not DrainPhase.ACTIVE:
             return 0
         wanted = self._shed - self._counts.moved - self._counts.waiting
-        return max(0, min(wanted, self._bucket.available(now)))
+        return max(0, min(wanted, self._rate.available(now)))
 
     def re_advise_due(self, now: float) -> bool:
         """True once at half and once at four fifths of the deadline: whoever was asked and is
@@ -282,13 +180,14 @@ class PodDrain:
 
     def next_deadline(self, now: float) -> float | None:
         """When to call `tick` if nothing happens before; None when time changes nothing."""
-        moments = [self._granted_until] if self._granted_until > now else []
+        granted_until = self._rate.granted_until
+        moments = [granted_until] if granted_until > now else []
         if self._phase in _BUSY:
             moments.append(self._clock.next_mark(self._sessions, now))
             if self._phase is DrainPhase.CORDONED:
                 moments.append(max(now, self._clock.settled_at))
         if (self._unasked and self._phase in _ASKING) or self._wants_more():
-            token_at = self._bucket.next_at(now)
+            token_at = self._rate.next_at(now)
             moments += [token_at] if token_at is not None else []
         return min((moment for moment in moments if moment < math.inf), default=None)
 
@@ -303,34 +202,18 @@ class PodDrain:
         self._phase = DrainPhase.CORDONED
         self._cause = cause
         self._shed = None
-        self._counts = _Counts()
+        self._counts = DrainCounts()
         self._clock.begin(now)
-        self._set_rate(self._own_rate, now)
+        self._rate.begin(now)
 
     def _abort(self, now: float) -> None:
         self._phase = DrainPhase.ACTIVE
         self._plan_id = ""
         self._cause = ""
         self._shed = None
-        self._counts = _Counts()
+        self._counts = DrainCounts()
         self._clock.ordered_deadline = math.inf
-        self._granted_until = -math.inf
-        self._set_rate(0.0, now)
-
-    def _grant(self, rate_per_second: float, now: float) -> None:
-        self._granted_until = now + self._times.grant_seconds
-        self._set_rate(rate_per_second, now)
-
-    def _withdraw_grant(self, now: float) -> None:
-        self._granted_until = -math.inf
-        self._set_rate(self._own_rate if self.is_cordoned else 0.0, now)
-
-    def _set_rate(self, rate_per_second: float, now: float) -> None:
-        burst = max(1.0, rate_per_second * self._times.burst_seconds)
-        self._bucket.set_rate(rate_per_second, now, burst)
-
-    def _answered(self, count: int) -> None:
-        self._counts.waiting = max(0, self._counts.waiting - count)
+        self._rate.stop(now)
 
     def _wants_more(self) -> bool:
         counts = self._counts

@@ -38,9 +38,5 @@ async def _heal(stack: Stack, timeout_seconds: float) -> None:
             await stack.kill(name, signal.SIGCONT)
         if stack.spec.clocks and name.startswith("logic-"):
             step_clock(stack.folder.clock(name), 0.0)
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            await stack.platform.wait_settled("access")
-    except TimeoutError:
-        raise StackError("the access pods are not as wanted") from None
+    await stack.platform.settle_within("access", timeout_seconds)
     await stack.wait_healthy(timeout_seconds)

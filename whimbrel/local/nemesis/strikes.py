@@ -74,9 +74,8 @@ async def _rolled_out(stack: Stack, _: Fault) -> AsyncIterator[None]:
 
 async def _settled(stack: Stack) -> None:
     """Until the Access pods are as wanted; other faults may keep that from happening."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_ROLLS_WITHIN_SECONDS):
-            await stack.platform.wait_settled("access")
+    with suppress(StackError):
+        await stack.platform.settle_within("access", _ROLLS_WITHIN_SECONDS)
 
 
 def present(stack: Stack, name: str) -> str:

@@ -15,30 +15,15 @@ from random import Random
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.types.v1 import types_pb2
 from whimbrel.client.dialogue import Dialogue
-from whimbrel.client.events import Receipt
 from whimbrel.client.farewell import Farewell
 from whimbrel.client.settings import ClientSettings
-from whimbrel.core.errors import CloseCode
 from whimbrel.core.inbox_types import Received, RemoteProtocolError
 from whimbrel.core.outgoing import BodyKind, Outgoing
-from whimbrel.testing.memory_cluster.record import Given, Record, Reply, digest
+from whimbrel.testing.memory_cluster.device_record import DeviceRecord
+from whimbrel.testing.memory_cluster.record import Record
 from whimbrel.testing.memory_cluster.streams import ClientEnd
-from whimbrel.testing.soak.events import (
-    Attached,
-    Confirmed,
-    Delivered,
-    Fail,
-    Info,
-    Invoked,
-    Ok,
-    Started,
-    Stopped,
-)
 
 WELCOME_SECONDS = 11.0
-_PEACEFUL = frozenset(
-    (CloseCode.SHUTDOWN, CloseCode.UNAVAILABLE, CloseCode.OVERLOADED, CloseCode.HEARTBEAT_TIMEOUT)
-)
 Heard = Callable[["Device", Received[types_pb2.Message]], None]
 
 
@@ -62,7 +47,7 @@ class Device:
         self.waiting: dict[str, Outgoing] = {}
         """Messages without an answer."""
         self._connect = connect
-        self._record = record
+        self._record = DeviceRecord(record, self.client)
         self._random = random
         self._think_seconds = think_seconds
         self._on_heard = on_heard
@@ -91,13 +76,7 @@ class Device:
         message = Outgoing(identifier, BodyKind.TEXT, text.encode(), conversation)
         self.dialogue.outbox.add(message)
         self.waiting[identifier] = message
-        self._record.add(
-            Invoked(
-                self._record.now(), self.client, identifier, conversation, members, digest(text)
-            )
-        )
-        if after:
-            self._record.replies.append(Reply(identifier, after))
+        self._record.said(identifier, conversation, members, text, after)
         self._changed.set()
 
     def cut(self) -> None:
@@ -115,11 +94,11 @@ class Device:
         self.cut()
         if self._life is not None:
             self._life.cancel()
-        now, cursor = self._record.now(), self.dialogue.inbox.cursor
-        self._record.add(Stopped(now, self.client, "abandoned"))
+        cursor = self.dialogue.inbox.cursor
+        self._record.stopped()
         if forgets:
             for identifier in self.waiting:
-                self._record.add(Info(now, self.client, identifier, "forgotten"))
+                self._record.forgot(identifier)
             self.waiting.clear()
             self._highest.clear()
             cursor = None
@@ -138,8 +117,7 @@ class Device:
 
     def _begin(self, cursor: int | None, *, durable: bool) -> Dialogue:
         self._lives += 1
-        now = self._record.now()
-        self._record.add(Started(now, self.client, "prompt", durable))
+        self._record.started(durable=durable)
         return Dialogue(
             device_id=self.name,
             instance_id=f"{self.user}.{self.name}.{self._lives}",
@@ -167,7 +145,7 @@ class Device:
                 await call.write(self.dialogue.hello(self.user))
                 first = await call.read()
             if first is None or not first.HasField("welcome"):
-                self._judge(None if first is None else self.dialogue.farewell(first))
+                self._closed(None if first is None else self.dialogue.farewell(first))
                 return
             self._welcomed(first.welcome)
             async with asyncio.TaskGroup() as tasks:
@@ -184,25 +162,25 @@ class Device:
         now = self._record.now()
         self.dialogue.welcomed(welcome, now)
         self._since = now
-        self._record.add(Attached(now, self.client, welcome.first_seq, welcome.head, welcome.epoch))
+        self._record.welcomed(welcome, now)
 
     async def _read(self, call: ClientEnd) -> None:
         while (frame := await call.read()) is not None:
             now = self._record.now()
-            self._check_order(frame)
+            self._record.check_order(frame)
             try:
                 farewell = self.dialogue.received(frame, now)
             except RemoteProtocolError as error:
-                self._record.broken_words.append(f"{self.client}: {error}")
+                self._record.broken(str(error))
                 return
-            confirmed = frame.confirmed_cursor or frame.ack_confirmed.cursor
-            if confirmed:
-                self._record.add(Confirmed(now, self.client, confirmed))
-            self._note_answers(now)
+            self._record.heard(frame, now)
+            for identifier, answer in self.dialogue.take_outcomes():
+                self.waiting.pop(identifier, None)
+                self._record.answered(identifier, answer, now)
             self._changed.set()
             self._arrived.set()
             if farewell is not None:
-                self._judge(farewell)
+                self._closed(farewell)
                 return
 
     async def _write(self, call: ClientEnd) -> None:
@@ -237,57 +215,9 @@ class Device:
                 await asyncio.sleep(self._think_seconds * self._random.random())
             inbox.finish(self._record.now())
             self._changed.set()
-            self._note_event(received, now, max(since, idle_since))
+            self._record.given(received, now, max(since, idle_since))
             idle_since = self._record.now()
             self._on_heard(self, received)
 
-    # --- the record --------------------------------------------------------------------
-
-    def _note_event(self, received: Received[types_pb2.Message], at: float, since: float) -> None:
-        message = received.message
-        self._record.given.append(Given(at, self.client, since, message.message_id))
-        self._record.add(
-            Delivered(
-                self._record.now(),
-                self.client,
-                received.seq,
-                message.message_id,
-                message.conversation_id,
-                received.is_late,
-                f"{message.sender_id}/{message.sender_device_id}",
-                message.client_message_id,
-                digest(message.body.content.decode()),
-            )
-        )
-
-    def _note_answers(self, now: float) -> None:
-        for identifier, answer in self.dialogue.take_outcomes():
-            self.waiting.pop(identifier, None)
-            if isinstance(answer, Receipt):
-                self._record.accepted_at.setdefault(answer.message_id, now)
-                self._record.add(
-                    Ok(
-                        now,
-                        self.client,
-                        identifier,
-                        answer.message_id,
-                        answer.seq,
-                        answer.conversation_id,
-                    )
-                )
-            else:
-                kind = Info if answer.outcome_unknown else Fail
-                self._record.add(kind(now, self.client, identifier, answer.code.name))
-
-    def _check_order(self, frame: access_pb2.ConnectResponse) -> None:
-        seqs = [entry.seq for entry in frame.deliver.entries]
-        if seqs != sorted(seqs):
-            self._record.broken_words.append(f"{self.client}: a frame delivered {seqs[:8]}")
-
-    def _judge(self, farewell: Farewell | None) -> None:
-        code = None if farewell is None else farewell.code
-        # A Hello of an earlier life may still be under way, and arrive as the newest.
-        is_own_past = code is CloseCode.SUPERSEDED and self._lives > 1
-        if farewell is not None and code is not None and code not in _PEACEFUL and not is_own_past:
-            words = f"{self.client}: closed with {code.name}: {farewell.detail}"
-            self._record.broken_words.append(words)
+    def _closed(self, farewell: Farewell | None) -> None:
+        self._record.closed(farewell, has_past=self._lives > 1)

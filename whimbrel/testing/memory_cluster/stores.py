@@ -22,6 +22,7 @@ from whimbrel.testing.memory_stores.history_stores import memory_history_stores
 from whimbrel.testing.memory_stores.media_rights import MemoryMediaRights
 from whimbrel.testing.memory_stores.message_cache import MemoryMessageCache
 from whimbrel.testing.memory_stores.message_store import MemoryMessageStore
+from whimbrel.testing.memory_stores.paired_inserts import MemoryPairedInserts
 from whimbrel.testing.memory_stores.people import memory_people
 from whimbrel.testing.memory_stores.presence_stores import (
     MemoryLastSeenStore,
@@ -97,6 +98,7 @@ class WorldStores:
             history=self.history,
             media=self.media,
             opening=MemoryBatchOpening(self.memory, self.reservations),
+            pairs=MemoryPairedInserts(self.messages, self.timelines),
         )
 
     def slow_down(self, wait: Callable[[], float], halves: HalfWrites, random: Random) -> None:

@@ -5,11 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from whimbrel.testing.soak.events import Delivered, user_of
-from whimbrel.testing.soak.state import Device, Operation, Timeline
+from whimbrel.testing.soak.send_checks import check_place, exist
+from whimbrel.testing.soak.state import Device, Operation, Seen, Timeline
 from whimbrel.testing.soak.verdict import Violations
 
 
-def check_repeat(device: Device, event: Delivered, line: int, violations: Violations) -> None:
+def check_delivered(seen: Seen, event: Delivered) -> None:
+    """A device was given a message."""
+    seen.delivered += 1
+    device = seen.device(event.client)
+    _check_repeat(device, event, seen.line, seen.violations)
+    _check_order(device, event, seen.line, seen.violations)
+    check_place(seen, user_of(event.client), event.seq, event.message_id)
+    operation = seen.operations.get((event.sender, event.id))
+    if operation is None:
+        seen.violations.add(
+            "phantoms",
+            f"{event.client} was given {event.sender} {event.id}, which was never sent",
+            seen.line,
+        )
+    else:
+        _check_content(operation, event, seen.line, seen.violations)
+        exist(seen, operation, event.message_id, event.t)
+        _note_time(seen, device, operation, event)
+    device.given[event.message_id] = (device.run, seen.line)
+    device.last_at = event.t
+
+
+def _check_repeat(device: Device, event: Delivered, line: int, violations: Violations) -> None:
     """Whether this device was given the message before, and may be given it again."""
     before = device.given.get(event.message_id)
     if before is None:
@@ -29,7 +52,7 @@ def check_repeat(device: Device, event: Delivered, line: int, violations: Violat
         )
 
 
-def check_order(device: Device, event: Delivered, line: int, violations: Violations) -> None:
+def _check_order(device: Device, event: Delivered, line: int, violations: Violations) -> None:
     """Whether it comes in the order of the timeline and of its conversation; notes its place."""
     conversation, message_id = event.conversation, event.message_id
     is_repeat = message_id in device.given
@@ -66,7 +89,7 @@ def check_order(device: Device, event: Delivered, line: int, violations: Violati
         device.max_seq = event.seq
 
 
-def check_content(
+def _check_content(
     operation: Operation, event: Delivered, line: int, violations: Violations
 ) -> None:
     """Whether it is what was sent, and for this user."""
@@ -81,6 +104,17 @@ def check_content(
         violations.add("phantoms", f"{name}, which is not for it", *lines)
     if operation.outcome == "fail":
         violations.add("phantoms", f"{name}, which was refused", *lines)
+
+
+def _note_time(seen: Seen, device: Device, operation: Operation, event: Delivered) -> None:
+    if device.due.pop(event.message_id, None) is None:
+        return
+    seen.outstanding -= 1
+    seen.timing.was_due(event.t)
+    if device.reader == "prompt":
+        due_at = event.t if operation.due_at is None else operation.due_at
+        seen.timing.gap(event.t - max(due_at, device.last_at, device.started_at))
+        seen.timing.delivered(event.t, operation.invoked.t)
 
 
 def note_lost(device: Device, violations: Violations) -> None:

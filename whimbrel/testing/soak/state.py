@@ -6,10 +6,13 @@ history does.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from whimbrel.testing.soak.events import Invoked
+from whimbrel.testing.soak.events import Invoked, user_of
+from whimbrel.testing.soak.timing import Timing
+from whimbrel.testing.soak.verdict import Violations
 
 
 class Place(NamedTuple):
@@ -68,3 +71,34 @@ class Timeline:
     by_seq: dict[int, Place] = field(default_factory=dict)
     by_message: dict[int, Place] = field(default_factory=dict)
     devices: list[Device] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Seen:
+    """All that a history has said so far."""
+
+    line: int = 0
+    """Of the event that is looked at."""
+    operations: dict[tuple[str, str], Operation] = field(default_factory=dict)
+    """By client and client_message_id, everything that was sent."""
+    messages: dict[int, Operation] = field(default_factory=dict)
+    """By message_id, everything accepted or delivered."""
+    sent: dict[int, Operation] = field(default_factory=dict)
+    """By message_id, everything accepted."""
+    devices: dict[str, Device] = field(default_factory=dict)
+    """By client."""
+    timelines: dict[str, Timeline] = field(default_factory=lambda: defaultdict(Timeline))
+    """By user."""
+    outstanding: int = 0
+    """Deliveries that are due and have not come."""
+    delivered: int = 0
+    timing: Timing = field(default_factory=Timing)
+    violations: Violations = field(default_factory=Violations)
+
+    def device(self, client: str) -> Device:
+        """This client's, new or not."""
+        device = self.devices.get(client)
+        if device is None:
+            device = self.devices[client] = Device(client)
+            self.timelines[user_of(client)].devices.append(device)
+        return device

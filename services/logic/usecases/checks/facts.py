@@ -49,6 +49,15 @@ class Asked:
     """What is stored instead of the body that was sent."""
 
 
+Answers = tuple[
+    dict[str, Standing],
+    dict[str, Ban],
+    dict[str, Risk],
+    dict[Pair, Relation],
+    dict[str, Privacy],
+]
+
+
 class GatherFacts:
     """Reads what is not known yet."""
 
@@ -83,16 +92,27 @@ class GatherFacts:
                 groups.add(one.draft.conversation)
         senders = {one.sender for one in asked}
         written_to = {one.pair.other(one.sender) for one in asked if one.pair is not None}
+
+        async def ask() -> Answers:
+            if groups or not self._knows(senders, pairs, written_to):
+                return await asyncio.gather(
+                    self._groups.standings(groups),
+                    self._bans.get(senders),
+                    self._risks.get(senders),
+                    self._relations.get(pairs),
+                    self._privacy.get(written_to),
+                )
+            # Nothing is waited for: five tasks would be turns of the loop for nothing.
+            return (
+                {},
+                await self._bans.get(senders),
+                await self._risks.get(senders),
+                await self._relations.get(pairs),
+                await self._privacy.get(written_to),
+            )
+
         standings, bans, risks, relations, privacy = await until_deadline(
-            lambda: asyncio.gather(
-                self._groups.standings(groups),
-                self._bans.get(senders),
-                self._risks.get(senders),
-                self._relations.get(pairs),
-                self._privacy.get(written_to),
-            ),
-            deadline=deadline,
-            clock=self._clock,
+            ask, deadline=deadline, clock=self._clock
         )
         for one in asked:
             one.ban, one.risk = bans[one.sender], risks[one.sender]
@@ -103,6 +123,14 @@ class GatherFacts:
                 one.standing = standings.get(one.draft.conversation)
                 one.participants = one.standing.members if one.standing else None
         return asked
+
+    def _knows(self, senders: set[str], pairs: set[Pair], written_to: set[str]) -> bool:
+        return (
+            self._bans.knows(senders)
+            and self._risks.knows(senders)
+            and self._relations.knows(pairs)
+            and self._privacy.knows(written_to)
+        )
 
     @staticmethod
     def _name(one: Asked) -> None:
