@@ -79,7 +79,7 @@ def call_metrics(load: CallLoad) -> Iterator[Metric]:
     yield counter(
         "whimbrel_service_calls_total",
         "Unary gRPC calls that have ended, by method and by gRPC's status in small letters.",
-        {labels: count for labels, count in load.ended.items()},
+        {(method, status): count for (method, status), count in load.ended.items()},
         labels=("method", "status"),
     )
     yield histogram(

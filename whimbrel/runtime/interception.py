@@ -68,11 +68,13 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             f"{'stream' if handler.response_streaming else 'unary'}"
         )
         inner = getattr(handler, kind)
-        generates = handler.response_streaming and inspect.isasyncgenfunction(inner)
         guarded: Callable[[Any, _Context], Any]
-        guarded = self._generator(inner, method) if generates else self._coroutine(inner, method)
         if kind == "unary_unary":
-            guarded = self.load.measured(guarded, method)
+            guarded = self.load.measured(self._coroutine(inner, method), method)
+        elif handler.response_streaming and inspect.isasyncgenfunction(inner):
+            guarded = self._generator(inner, method)
+        else:
+            guarded = self._coroutine(inner, method)
         build = getattr(grpc, f"{kind}_rpc_method_handler")
         rebuilt: _Handler = build(
             guarded, handler.request_deserializer, handler.response_serializer
