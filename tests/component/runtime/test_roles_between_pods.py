@@ -192,3 +192,19 @@ async def test_where_nobody_shows_a_certificate_nobody_is_asked_for_a_role(
             for name, _ in await scrape(chassis.metrics_address)
             if name.startswith("whimbrel_service_callers")
         ]
+
+
+async def test_a_certificate_without_the_name_of_pods_opens_calls_and_answers_none(
+    authority: Authority,
+) -> None:
+    """An operator's, on Kubernetes."""
+    operator = authority.issue("operator", "an-operator", role="operator")
+    async with running_service(POD, settings(strict(authority.issue("pod")))) as chassis:
+        assert set(await refused(operator, chassis.address)) == {"Attach", "Link", "ListReads"}
+    async with (
+        running_service(POD, settings(operator)) as chassis,
+        dialer(authority.issue("access-0", role="access"))(chassis.address) as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await calls(channel)
+        assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
