@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psutil
@@ -26,8 +26,6 @@ from whimbrel.local.stack import Stack, StackSpec
 
 START_SECONDS = 60.0
 ATTACH_SECONDS = 300.0
-SETTLE_SECONDS = 3.0
-"""Until what attaching has left behind is done: cursors, heads, the renewal of leases."""
 _POD = "access-0"
 
 
@@ -41,6 +39,8 @@ class ConnectionsWorkload:
     at_once: int = 16
     """Attaches under way at a time."""
     tls: bool = False
+    settle_seconds: float = 3.0
+    """Until what attaching has left behind is done: cursors, heads, the renewal of leases."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,15 @@ class ConnectionsFigures:
 
 async def measure_connections(terms: Terms, wire: WireLimits) -> dict[str, Any]:
     """Plain, with the ratios to bare grpc.aio; and with TLS, under keys with tls_."""
-    streams, warm_up = terms.sized(2_000, 20), terms.sized(200, 5)
-    terms.say(f"connections: {streams} streams, plain …")
-    plain = await run(ConnectionsWorkload(streams, warm_up))
-    terms.say(f"connections: {streams} streams with TLS …")
-    secured = await run(ConnectionsWorkload(streams, warm_up, tls=True))
+    workload = ConnectionsWorkload(
+        terms.sized(2_000, 20),
+        terms.sized(200, 5),
+        settle_seconds=ConnectionsWorkload.settle_seconds * min(1.0, terms.size * 10),
+    )
+    terms.say(f"connections: {workload.streams} streams, plain …")
+    plain = await run(workload)
+    terms.say(f"connections: {workload.streams} streams with TLS …")
+    secured = await run(replace(workload, tls=True))
     return {
         **asdict(plain),
         "kib_per_stream_ratio": ratio(plain.kib_per_stream, wire.kib_per_stream),
@@ -96,13 +100,13 @@ async def run(workload: ConnectionsWorkload) -> ConnectionsFigures:
             write(process, json.dumps(asdict(plan)))
             await expect(process, READY, START_SECONDS)
             await _batch(process)
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(workload.settle_seconds)
             pids = stack.server_pids()
             memory = psutil.Process(pids[_POD])
             cpu_before, rss_before = core_ms_of(pids), memory.memory_info().rss
             result = await _batch(process)
             cpu_after = core_ms_of(pids)
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(workload.settle_seconds)
             rss_after = memory.memory_info().rss
         finally:
             if process.returncode is None:

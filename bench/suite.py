@@ -1,7 +1,8 @@
 """All benches one after the other, within a budget: what `whimbrel bench all` is.
 
 The figures of the first bench stand at the top, those of the others under their names, beside
-`bare`, `machine` and `skipped`. In the smoke form the benches share one stack.
+`bare`, `machine` and `skipped`. In the smoke form the benches share one stack, and those that need
+their own run beside them.
 """
 
 from __future__ import annotations
@@ -78,18 +79,36 @@ async def _measure(bench: Bench, terms: Terms, wire: WireLimits) -> dict[str, An
 async def smoke_all(terms: Terms, benches: Sequence[Bench] = BENCHES) -> dict[str, Any]:
     """Those that have a small form, on one stack where they can share it."""
     wire = await wire_limits(terms.bare)
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            shared = lanes.create_task(_smoke_shared(terms, benches, wire))
+            own = lanes.create_task(_smoke_own(terms, benches, wire))
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+    found = {**shared.result(), **own.result()}
+    return {**found, "bare": asdict(wire), "machine": describe(), "skipped": [], "failed": {}}
+
+
+async def _smoke_shared(terms: Terms, benches: Sequence[Bench], wire: WireLimits) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    on_stack = [bench for bench in benches if isinstance(bench, OnStack)]
+    if not on_stack:
+        return found
     async with Stack.start(_SHARED) as stack:
-        for bench in benches:
-            if isinstance(bench, OnStack):
-                terms.say(f"{bench.name} …")
-                figures = await bench.measure(stack, terms, wire)
-                found = found | {bench.name: figures} if found else dict(figures)
+        for bench in on_stack:
+            terms.say(f"{bench.name} …")
+            figures = await bench.measure(stack, terms, wire)
+            found = found | {bench.name: figures} if found else dict(figures)
+    return found
+
+
+async def _smoke_own(terms: Terms, benches: Sequence[Bench], wire: WireLimits) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for bench in benches:
         if isinstance(bench, OnItsOwn) and bench.has_smoke_form:
             terms.say(f"{bench.name} …")
             found[bench.name] = await bench.measure(terms, wire)
-    return {**found, "bare": asdict(wire), "machine": describe(), "skipped": [], "failed": {}}
+    return found
 
 
 def lost_in(found: dict[str, Any]) -> int:

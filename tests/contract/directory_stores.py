@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -11,6 +10,7 @@ from redis.asyncio import Redis
 
 from services.router.adapters.directory_redis import RedisDirectory
 from services.router.ports import Directory
+from tests.waiting import until
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
@@ -82,9 +82,12 @@ async def redis_store(url: str, stack: AsyncExitStack) -> Store:
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def let_pass(seconds: float) -> None:
-        until = await now_ms() + seconds * 1000
-        while await now_ms() <= until:  # Redis's own clock is the only one that counts
-            await asyncio.sleep(0.002)
+        end = await now_ms() + seconds * 1000
+
+        async def is_over() -> bool:  # Redis's own clock is the only one that counts
+            return await now_ms() > end
+
+        await until(is_over)
 
     return Store(make, redis.flushdb, now_ms, let_pass, unreachable)
 

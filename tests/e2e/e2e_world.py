@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
@@ -36,6 +37,20 @@ async def talk_during(crowd: Crowd, event: Awaitable[Any]) -> None:
         await crowd.talk(200, at_once=20)
     await happening
     await crowd.talk(200, at_once=20)
+
+
+async def drains_itself(stack: Stack, crowd: Crowd, *, one_in: int) -> None:
+    """A pod of a stack with no controller is told to end while the crowd talks: nobody is without
+    a stream, and at least one client in so many has moved."""
+
+    async def stop() -> None:
+        await stack.kill("access-1", signal.SIGTERM)
+        await stack.wait_healthy(60, "access-1")
+
+    await talk_during(crowd, stop())
+    await held(stack, crowd)
+    assert crowd.losses == 0
+    assert sum(crowd.moves) >= len(crowd.moves) // one_in
 
 
 async def command(data: Path, *words: str) -> Any:

@@ -15,6 +15,7 @@ from h2.connection import H2Connection
 from h2.settings import SettingCodes
 
 from bench.abuse_load import CONNECT
+from tests.waiting import Every
 
 Abuse = Callable[["RawHttp2"], Awaitable[None]]
 
@@ -101,9 +102,10 @@ class RawHttp2:
         """A header block that never ends, a few bytes at a time (CVE-2024-27316)."""
         await self.say(_PREFACE + frame(_SETTINGS, 0, 0, b""))
         await self.say(frame(_HEADERS_FRAME, 0, 1, self._block()))
-        while self.goes_on:
+        async for _ in Every(0.001):
+            if not self.goes_on:
+                break
             await self.say(frame(_CONTINUATION, 0, 1, b"\x00\x01a\x01b"))
-            await asyncio.sleep(0.001)
 
     async def send_huge_frames(self) -> None:
         """Frames larger than the server permits."""

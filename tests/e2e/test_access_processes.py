@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from services.access.processes.shared_port import free_port
-from tests.e2e.e2e_world import command, crowd_of, held, talk_during
+from tests.e2e.e2e_world import command, crowd_of, drains_itself, held, talk_during
 from tests.scraping import scrape, value
 from tests.waiting import until
 from whimbrel.api.router.v1 import router_pb2
@@ -95,15 +95,7 @@ async def test_a_rolling_restart_of_pods_with_two_processes_moves_each_client_on
 @pytest.mark.slow
 async def test_a_pod_with_two_processes_drains_itself_with_no_controller_at_all() -> None:
     async with world(access=2, drain=0) as (stack, crowd):
-
-        async def stop() -> None:
-            await stack.kill("access-1", signal.SIGTERM)
-            await stack.wait_healthy(60, "access-1")
-
-        await talk_during(crowd, stop())
-        await held(stack, crowd)
-        assert crowd.losses == 0
-        assert sum(crowd.moves) >= len(crowd.moves) // 4
+        await drains_itself(stack, crowd, one_in=4)
 
 
 async def test_a_parent_that_is_killed_leaves_no_process_behind() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.e2e_world import command, crowd_of, held, talk_during
+from tests.e2e.e2e_world import command, crowd_of, drains_itself, held, talk_during
 from whimbrel.local.stack import Stack, StackSpec
 
 pytestmark = pytest.mark.timeout(180)
@@ -56,15 +56,7 @@ async def test_a_rollout_goes_on_when_its_controller_is_killed() -> None:
 
 async def test_a_pod_drains_itself_with_no_controller_at_all() -> None:
     async with world(drain=0) as (stack, crowd):
-
-        async def stop() -> None:
-            await stack.kill("access-1", signal.SIGTERM)
-            await stack.wait_healthy(60, "access-1")
-
-        await talk_during(crowd, stop())
-        await held(stack, crowd)
-        assert crowd.losses == 0
-        assert sum(crowd.moves) >= len(crowd.moves) // 3
+        await drains_itself(stack, crowd, one_in=3)
 
 
 @pytest.mark.slow

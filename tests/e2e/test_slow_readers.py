@@ -10,7 +10,7 @@ import grpc
 import psutil
 import pytest
 
-from tests.waiting import until
+from tests.waiting import Every, until
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.client import Client, connect
 from whimbrel.local.stack import Stack, StackSpec
@@ -44,11 +44,12 @@ async def flood(alice: Client, groups: list[str], seconds: float, rss: list[int]
     sent = 0
     end = time.monotonic() + seconds
     process = psutil.Process(pid)
-    while time.monotonic() < end:
+    async for _ in Every(len(groups) / 20):
+        if time.monotonic() >= end:
+            break
         await asyncio.gather(*(alice.send_to(group, BODY) for group in groups))
         sent += len(groups)
         rss.append(process.memory_info().rss)
-        await asyncio.sleep(len(groups) / 20)
     return sent
 
 

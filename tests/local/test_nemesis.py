@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
 from tests.waiting import until
+from whimbrel.core.ids import unix_ms_of
 from whimbrel.local.children import Identity
 from whimbrel.local.errors import StackError
+from whimbrel.local.faketime import step_clock
 from whimbrel.local.nemesis import KINDS, FaultEvent, Nemesis, endpoints_for_clients, kinds_of
 from whimbrel.local.proxy import CUT, PASS
 from whimbrel.local.proxy_connection import ModeKind
@@ -205,11 +208,25 @@ async def test_the_clock_of_a_logic_pod_steps_and_ids_never_go_back() -> None:
         assert float(clock.read_text()) == 0.0
         users = ["alice", "bob"]
         async with Crowd(users, stack.endpoints, stack.token) as crowd:
-            for step in (3600.0, -60.0, 0.0):
-                clock.write_text(f"{step:+.3f}\n")
-                await asyncio.sleep(2.1)  # the library looks each second
+            sent = crowd.history.sent
+
+            async def minted_ms(messages: int) -> int:
+                await crowd.talk(messages, at_once=1)
+                return unix_ms_of(max(sent))
+
+            async def is_ahead() -> bool:
+                return await minted_ms(1) / 1000 - time.time() > 3000
+
+            async def is_behind() -> bool:
+                """Ids carry the time that was reached, while real time goes on."""
+                before = await minted_ms(1)
+                return await minted_ms(10) - before <= 1
+
+            for step, is_seen in ((-60.0, is_behind), (3600.0, is_ahead), (0.0, is_behind)):
+                step_clock(clock, step)
+                await until(is_seen)
                 await crowd.talk(20, at_once=1)
-            ids = list(crowd.history.sent)
+            ids = list(sent)
             assert ids == sorted(ids)
             await crowd.wait_delivered(20)
             assert crowd.history.verdict().violations == 0

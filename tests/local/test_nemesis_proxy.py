@@ -141,11 +141,16 @@ async def test_an_end_in_a_dead_direction_is_not_seen_by_the_other_side() -> Non
         proxy.set_mode(half_open("up"))
         pair[1].transport.abort()
         await until(lambda: proxy.counts.bytes_forwarded == 10)
-        await asyncio.sleep(0.05)  # nothing signals what does not happen
+        await until(lambda: proxy.counts.ends_swallowed == 1)
+        later = await dial(proxy)
+        await until(lambda: len(echo.writers) == 2)
+        echo.writers[1].write(b"later")  # what comes after the end has come, and it has not
+        assert await later[0].readexactly(5) == b"later"
         assert echo.ended == 0
-        assert proxy.connections == 1
+        assert proxy.connections == 2
         proxy.set_mode(PASS)
-        await until(lambda: echo.ended == 1 and proxy.connections == 0)
+        await until(lambda: echo.ended == 1 and proxy.connections == 1)
+        later[1].close()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])

@@ -42,6 +42,7 @@ class ProxyCounts:
     connections: int = 0
     bytes_forwarded: int = 0
     bytes_swallowed: int = 0
+    ends_swallowed: int = 0
     resets: int = 0
 
 

@@ -132,6 +132,7 @@ class End(asyncio.Protocol):
         self.is_gone = True
         if self._connection.proxy.mode.dead is self._direction:
             self._connection.swallowed = True  # the other side is not to know yet
+            self._connection.proxy.counts.ends_swallowed += 1
         elif exc is not None:
             self.peer.abort()
         else:

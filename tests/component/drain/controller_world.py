@@ -47,6 +47,7 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 40.0
 LEASE_SECONDS = 1.5
+_LOOP_SECONDS = 0.02
 
 
 class Controller:
@@ -210,11 +211,10 @@ class World:
 
     async def run(self) -> None:
         """A kubelet and every pod's registration."""
-        while True:
+        async for _ in waiting.Every(_LOOP_SECONDS):
             self.sync()
             for pod in self.pods.values():
                 await self.directory.register(pod.registered())
-            await asyncio.sleep(0.02)
 
     def sync(self) -> None:
         """Start what the platform wants, stop what it does not want any more."""

@@ -12,11 +12,10 @@ import secrets
 import socket
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.component.drain.kube_world import ApiServer
+from tests.waiting import until_blocking
 
 VARIABLE: Final = "KUBEBUILDER_ASSETS"
 PROGRAMS: Final = ("etcd", "kube-apiserver")
@@ -105,15 +105,18 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _wait_ready(url: str, token: str, server: subprocess.Popen[bytes], log: Path) -> None:
     context = ssl._create_unverified_context()
     request = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {token}"})
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            break
+
+    def is_ready() -> bool:
         try:
             with urllib.request.urlopen(request, context=context, timeout=2):
-                return
+                return True
         except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+            return False
+
+    with suppress(TimeoutError):
+        until_blocking(lambda: server.poll() is not None or is_ready(), seconds=_START_SECONDS)
+        if server.poll() is None:
+            return
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
     raise RuntimeError(f"kube-apiserver did not become ready; its last words:\n{tail}")
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import grpc
 
+from tests.waiting import Every
 from whimbrel.api.drain.v1 import drain_pb2, drain_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2
 from whimbrel.core.drain.candidates import Candidate
@@ -100,7 +101,7 @@ class FakePod:
     async def run(self) -> None:
         """The pod's own loop."""
         self.drain.set_own_rate(BUDGET / 4, time.monotonic())
-        while True:
+        async for _ in Every(TICK_SECONDS):
             before = self.drain.phase
             self._chooser.see(
                 [pod.candidate() for pod in self._others.values() if pod.role == "access"],
@@ -111,7 +112,6 @@ class FakePod:
             self.tick(time.monotonic())
             if self.drain.phase is not before:
                 self._news()
-            await asyncio.sleep(TICK_SECONDS)
 
     def end(self) -> None:
         """The process ends by itself: last words, then half-closed streams."""
@@ -120,7 +120,9 @@ class FakePod:
 
     async def attend(self, address: str) -> None:
         """Its stream to one controller, opened again whenever it breaks."""
-        while not self._is_ending:
+        async for _ in Every(TICK_SECONDS):
+            if self._is_ending:
+                return
             async with open_channel(address) as channel:
                 call = drain_pb2_grpc.DrainServiceStub(channel).Attend(self._reports())
                 try:
@@ -128,7 +130,6 @@ class FakePod:
                         self._obey(order)
                 except grpc.aio.AioRpcError:
                     check_cancelled()
-                    await asyncio.sleep(TICK_SECONDS)
                 finally:
                     call.cancel()
 

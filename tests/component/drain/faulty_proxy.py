@@ -46,6 +46,13 @@ class Before:
 
 
 @dataclass(frozen=True)
+class Slow:
+    """Let the request through after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stall:
     """Of a watch: open it, and pass nothing on after so many lines."""
 
@@ -71,7 +78,7 @@ class GoneEvent:
     """Of a watch: an ERROR event with 410, as the server says it within a stream."""
 
 
-Fault = Answer | Hang | Lost | Before | Stall | Cut | End | GoneEvent
+Fault = Answer | Hang | Lost | Before | Slow | Stall | Cut | End | GoneEvent
 
 
 @dataclass
@@ -152,6 +159,8 @@ class FaultyProxy:
                 await asyncio.Event().wait()
             case Before(act):
                 await act()
+            case Slow(seconds):
+                await asyncio.sleep(seconds)
         return await self._forward(request, entry, fault)
 
     async def _forward(

@@ -24,6 +24,7 @@ from typing import Any
 from tests.component.drain import kube_objects as make
 from tests.component.drain.envtest import free_port
 from tests.component.drain.kube_world import Json, KubeWorld
+from tests.waiting import Every
 from whimbrel.local.children import Child, spawn
 from whimbrel.local.cluster import is_serving
 from whimbrel.local.pod_settings import environment_with
@@ -61,7 +62,7 @@ class ProcessKubelet:
             await asyncio.gather(sync, *self._pods.values(), return_exceptions=True)
 
     async def _sync(self) -> None:
-        while True:
+        async for _ in Every(_POLL_SECONDS):
             answer = await self._world.request("GET", "pods", "")
             for pod in answer["items"]:
                 name = pod["metadata"]["name"]
@@ -74,7 +75,6 @@ class ProcessKubelet:
                 if killed_at is not None and not self._deleted[name].done():
                     left = datetime.fromisoformat(killed_at) - datetime.now(UTC)
                     self._deleted[name].set_result(max(0.0, left.total_seconds()))
-            await asyncio.sleep(_POLL_SECONDS)
 
     async def _run(self, pod: Json) -> None:
         """A pod's whole life."""
@@ -124,9 +124,8 @@ class ProcessKubelet:
 
     async def _probe(self, name: str, address: str) -> None:
         shown: bool | None = None
-        while True:
+        async for _ in Every(_POLL_SECONDS):
             is_ready = await is_serving(address)
             if is_ready != shown:
                 await self._world.change("pods/status", name, make.ready(is_ready))
                 shown = is_ready
-            await asyncio.sleep(_POLL_SECONDS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from services.drain.ports import Leadership, Tenure
-from tests.component.drain.faulty_proxy import Answer, Before, Hang, Lost
+from tests.component.drain.faulty_proxy import Answer, Before, Hang, Lost, Slow
 from tests.component.drain.kube_world import Json, KubeWorld
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 
@@ -265,7 +265,7 @@ async def test_a_renewal_that_is_slow_and_in_dispute_ends_before_the_lease_does(
     one = await contender(world, "one", lease_seconds=3)
     await one.hold(0)
     # Each call is within its own time, all of them together are not.
-    world.proxy.spoil("get", "leases", Before(lambda: asyncio.sleep(0.7)), times=10)
+    world.proxy.spoil("get", "leases", Slow(0.7), times=10)
     world.proxy.spoil("update", "leases", Answer(409), times=10)
     with pytest.raises(WhimbrelError, match="not renewed in time"):
         await one.hold(0)

@@ -16,7 +16,7 @@ from services.logic.usecases.ask_host import MAX_ASKED, AskHost
 from services.logic.usecases.commit_messages import Addressed
 from tests.unit.logic.logic_world import draft
 from whimbrel.core.breaker import Breaker
-from whimbrel.testing.memory_cluster.virtual_time import run_simulated
+from whimbrel.testing.memory_cluster.virtual_time import let_pass, run_simulated
 from whimbrel.testing.memory_stores.host_opinion import MemoryHostOpinion
 
 TIMEOUT = 0.3
@@ -95,7 +95,7 @@ async def test_nobody_waits_longer_than_the_deadline_behind_a_request_that_hangs
         ask.opinion.seconds = NEVER
         for number in range(100):
             ask.send(f"m{number}", sender=f"user{number % 3}")
-            await asyncio.sleep(0.013)
+            await let_pass(0.013)
         assert await ask.host.wait_idle(10)
         assert len(ask.waited) == 100
         assert max(ask.waited.values()) <= TIMEOUT + 1e-6
@@ -107,7 +107,7 @@ async def test_a_backend_that_is_slow_and_well_is_asked_and_heard() -> None:
         ask.opinion.seconds = 0.2
         for number in range(200):
             ask.send(f"m{number}", sender=f"user{number % 3}")
-            await asyncio.sleep(0.013)
+            await let_pass(0.013)
         assert await ask.host.wait_idle(10)
         assert ask.host.outcomes == {"allowed": 200}
 
@@ -119,12 +119,12 @@ async def test_the_policy_decides_at_the_deadline_and_the_answer_that_comes_late
     async with asking(rejects=True) as ask:
         ask.opinion.seconds = 0.2
         ask.send("first")
-        await asyncio.sleep(0.01)
+        await let_pass(0.01)
         ask.send("waits")  # for 0.19 s, and could be answered after 0.39 s
         assert await ask.host.wait_idle(10)
         assert ask.refused == {"waits"}
         assert ask.host.outcomes == {"allowed": 1, "failed": 1}
-        await asyncio.sleep(1)
+        await let_pass(1)
         assert len(ask.decided) == 2
 
 
@@ -150,7 +150,7 @@ async def test_while_the_breaker_is_open_nobody_waits_at_all() -> None:
         assert ask.host.is_open
         ask.send("skips")
         assert ask.waited["skips"] == 0
-        await asyncio.sleep(5)
+        await let_pass(5)
         ask.send("probe")
         assert await ask.host.wait_idle(10)
         assert not ask.host.is_open
@@ -178,7 +178,7 @@ def test_what_one_says_in_one_conversation_stays_in_order(seed: int) -> None:
                 sender = dice.choice(list(sent))
                 sent[sender].append(f"m{number}")
                 ask.send(f"m{number}", sender)
-                await asyncio.sleep(dice.choice([0, 0.001, 0.1]))
+                await let_pass(dice.choice([0, 0.001, 0.1]))
             assert await ask.host.wait_idle(10)
             for sender, texts in sent.items():
                 assert [text for who, text in ask.decided if who == sender] == texts

@@ -11,7 +11,7 @@ import pytest
 
 from whimbrel.local import soak
 from whimbrel.local.soak import EXTRA_SECONDS, Order, Outcome, Soak
-from whimbrel.testing.memory_cluster.virtual_time import run_simulated
+from whimbrel.testing.memory_cluster.virtual_time import let_pass, run_simulated
 from whimbrel.testing.soak.device import Target
 from whimbrel.testing.soak.plan import SoakSpec
 
@@ -38,13 +38,13 @@ class SlowWorld:
                 await stop.wait()
 
             async def settle(me, _: float) -> bool:  # noqa: N805
-                await asyncio.sleep(settling)
+                await let_pass(settling)
                 self.settled = True
                 return True
 
         @asynccontextmanager
         async def target(_: Soak) -> AsyncIterator[tuple[Target, None]]:
-            await asyncio.sleep(start)
+            await let_pass(start)
             yield Target(lambda: (), lambda user: ""), None
 
         async def here(work: Callable[..., object], *arguments: object, **named: object) -> object:

@@ -46,6 +46,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
 
+async def let_pass(seconds: float) -> None:
+    """Let so many simulated seconds pass. TypeError in a loop whose time is real."""
+    if not isinstance(asyncio.get_running_loop(), VirtualLoop):
+        raise TypeError("the time of this loop is real: wait for a condition")
+    await asyncio.sleep(seconds)
+
+
 def run_simulated(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run the coroutine in simulated time; its result. The caller must not be in a loop."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
