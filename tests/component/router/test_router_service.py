@@ -147,6 +147,15 @@ async def test_names_that_would_break_a_route_are_refused(
             assert error_from_rpc(error.value).code is ErrorCode.INVALID_ARGUMENT
 
 
+async def test_a_pod_that_nobody_could_call_is_not_registered(redis_url: str) -> None:
+    nowhere = access("access-0")
+    nowhere.address = ""
+    async with router(redis_url) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await stub.Register(router_pb2.RegisterRequest(pod=nowhere), timeout=5)
+        assert error_from_rpc(error.value).code is ErrorCode.INVALID_ARGUMENT
+
+
 async def test_too_much_at_once_is_refused(redis_url: str) -> None:
     async with router(redis_url) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as error:
