@@ -42,6 +42,7 @@ from services.router.load import RouterLoad
 from services.router.metrics import router_metrics
 from whimbrel.core.drain.pacing import PaceStatistics
 from whimbrel.core.drain.pod_drain import PodDrain
+from whimbrel.runtime.call_load import CallLoad, call_metrics
 from whimbrel.runtime.callers import Callers, caller_metrics
 from whimbrel.runtime.service_metrics import service_metrics
 from whimbrel.runtime.tls_settings import TlsSettings
@@ -75,8 +76,15 @@ def _gateway() -> list[Metric]:
     return list(gateway_metrics(load))
 
 
+def _calls() -> list[Metric]:
+    load = CallLoad()
+    load.count("SocialService.ListFriends", "ok", 0.01)
+    return list(call_metrics(load))
+
+
 EVERY: Final[list[Metric]] = [
     *service_metrics(0.0, {}),
+    *_calls(),
     *caller_metrics(Callers(TlsSettings())),
 ]
 """What all roles show."""

@@ -1,7 +1,8 @@
 """One client's stream: what it is attached as, what comes for it, and how it ends.
 
 Glue between pure machines (ServerSession, Outbound) and the pod; no business rules, no I/O:
-`stream_driver` moves the frames, `handshake` attaches, `incoming` handles what the client says.
+`stream_driver` moves the frames, `handshake` attaches, `incoming` handles what the client says,
+`fencing` lets the newest attachment win, `leaving` gives back what it held.
 Everything here runs without waiting, so nothing can come in between.
 """
 
@@ -16,12 +17,11 @@ from services.access.announcements import Announcements
 from services.access.frames import Item, Outbound
 from services.access.stream_clock import StreamClock
 from whimbrel.api.access.v1 import access_pb2
-from whimbrel.core.ack_timer import SeqRange
 from whimbrel.core.drain.session_move import SessionMove
-from whimbrel.core.errors import CloseCode, ErrorCode, WhimbrelError
+from whimbrel.core.errors import CloseCode, WhimbrelError
 from whimbrel.core.revocations import Credential
 from whimbrel.core.session import ServerSession
-from whimbrel.core.session_types import Mode, SessionStatistics
+from whimbrel.core.session_types import Mode
 from whimbrel.core.window import Numbered
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ class ClientStream:
 
     __slots__ = (
         "_armed",
-        "_fin_at",
-        "_kicked_epoch",
         "announced",
         "arrived_at",
         "attempt",
@@ -47,12 +45,14 @@ class ClientStream:
         "end_reason",
         "epoch",
         "expires_at",
+        "fin_at",
         "final",
         "instance_id",
         "is_background",
         "is_kicked",
         "is_over",
         "is_superseded",
+        "kicked_epoch",
         "migrates",
         "move",
         "opened_at",
@@ -103,7 +103,7 @@ class ClientStream:
         self.end_reason = ""
         self.is_superseded = False
         self.is_kicked = False
-        self._kicked_epoch = 0
+        self.kicked_epoch = 0
         self.is_over = False
         self.unanswered = 0
         self.sent = 0
@@ -112,7 +112,7 @@ class ClientStream:
         self.traced: dict[int, EntryTrace] = {}
         """In flight and traced, by seq."""
         self.wake = wake
-        self._fin_at = math.inf
+        self.fin_at = math.inf
         self._armed = math.inf
         self.arm()
 
@@ -120,11 +120,6 @@ class ClientStream:
     def key(self) -> str:
         """Names the session, the same on every pod."""
         return f"{self.user_id}/{self.device_id}"
-
-    @property
-    def is_idle(self) -> bool:
-        """Nothing is under way, and nobody looks at it."""
-        return self.is_background and not self.unanswered
 
     @property
     def is_attached(self) -> bool:
@@ -192,46 +187,6 @@ class ClientStream:
             if not self.outbound.empty:
                 self.wake()
 
-    def set_app_state(self, state: access_pb2.AppState, now: float) -> None:
-        """Where the app is, and how often it will ping: silence is judged by that from now on."""
-        self.is_background = state.background
-        interval = self.services.settings.heartbeat_of(
-            background=state.background, interval_ms=state.heartbeat_interval_ms
-        )
-        self.clock.set_heartbeat(interval, now)
-        self.arm()
-
-    def supersede(self, epoch: int, instance_id: str) -> None:
-        """The device is attached elsewhere with a higher epoch (rule 14)."""
-        if self.is_superseded or epoch <= self.epoch:
-            return
-        self.is_superseded = True
-        if instance_id == self.instance_id:
-            self.services.moves.rose(self)
-            self._fin_at = self.services.clock() + self.services.linger_seconds
-            self.arm()
-        else:
-            self.close(CloseCode.SUPERSEDED, "another instance has attached as this device")
-
-    def resume(self, epoch: int, head: int, now: float) -> None:
-        """The session has come back to this stream: what it missed meanwhile is fetched."""
-        self.epoch = epoch
-        self.is_superseded = False
-        self._fin_at = math.inf
-        self.services.moves.resumed(self, now)
-        self.outbound.resumed(epoch)
-        self.session.head_news(head, now)
-        self.turn(now)
-        self.wake()
-
-    def kick(self, epoch: int) -> None:
-        """Another device has taken the place that this one had with this epoch. Remembered when
-        it overtakes the Router's answer to our own attach, after which 0 looks again."""
-        self._kicked_epoch = max(self._kicked_epoch, epoch)
-        if not self.is_kicked and 0 < self.epoch <= self._kicked_epoch:
-            self.is_kicked = True
-            self.close(CloseCode.KICKED, "another device of this platform has taken the place")
-
     def close(self, code: CloseCode, detail: str, retry_after_ms: int = 0) -> None:
         """End the stream with this Close, unless it is ending already."""
         self.end(frames.close(code, detail, retry_after_ms), code.name.lower())
@@ -259,8 +214,7 @@ class ClientStream:
         session = self.session
         if self.is_over:
             return
-        pull = session.next_pull(now)
-        if pull is not None:
+        if (pull := session.next_pull(now)) is not None:
             self.services.requests.fetch(self, self.user_id, pull, now)
         if session.wants_write or not self.outbound.empty:
             self.wake()
@@ -268,7 +222,7 @@ class ClientStream:
 
     def arm(self) -> None:
         """See to it that `on_deadline` is called in time. Moving later is left to itself."""
-        at = min(self.clock.deadline(), self._fin_at)
+        at = min(self.clock.deadline(), self.fin_at)
         session_at = self.session.next_deadline()
         if session_at is not None and session_at < at:
             at = session_at
@@ -284,50 +238,12 @@ class ClientStream:
         if self.clock.is_stuck(now):
             self.finish("stuck")
             return
-        if now >= self._fin_at:
-            self._fin_at = math.inf
+        if now >= self.fin_at:
+            self.fin_at = math.inf
             self.end(frames.fin(self.session.written), "fin")
-        if self.final is None:
-            late = self.clock.lateness(now)
-            if late is not None:
-                self.close(CloseCode.HEARTBEAT_TIMEOUT, late)
+        if self.final is None and (late := self.clock.lateness(now)) is not None:
+            self.close(CloseCode.HEARTBEAT_TIMEOUT, late)
         self.session.tick(now)
-        missed = self.session.take_unacknowledged()
-        if missed is not None:
+        if (missed := self.session.take_unacknowledged()) is not None:
             self.services.requests.unacknowledged(self.user_id, self.device_id, missed)
         self.turn(now)
-
-    def leave(self) -> None:
-        """The stream has ended, however it did: give back everything. Harmless twice."""
-        self.finish("gone")
-        self.wake = _nobody  # else the two hold each other until a collection
-        services = self.services
-        services.deadlines.set(self, None)
-        services.table.remove(self)
-        services.moves.ended(self)
-        services.signals.close(self)
-        if self.traced and services.delivery_traces is not None:
-            services.delivery_traces.left(self, services.clock())
-        if self.is_superseded or not self.epoch:
-            return
-        services.departures.add(self)
-        if self.session.cursor < self.session.written:
-            services.requests.unacknowledged(
-                self.user_id,
-                self.device_id,
-                SeqRange(self.session.cursor + 1, self.session.written),
-            )
-
-    def stale(self) -> WhimbrelError | None:
-        """Why this stream may not send any more, if so."""
-        if self.is_superseded or self.is_kicked:
-            return WhimbrelError(ErrorCode.STALE_EPOCH, "a newer attachment has taken over")
-        return None
-
-    def statistics(self) -> SessionStatistics:
-        """What the session holds at this moment."""
-        return self.session.statistics()
-
-
-def _nobody() -> None:
-    """There is nobody to wake any more."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from services.access import fencing, incoming
 from services.access.admission import Admission
 from services.access.client_stream import ClientStream
 from services.access.frames import detached, fin, numbered
@@ -89,7 +90,7 @@ class Handshake:
             self._tell(stream, previous)
         page = numbered(detached(result).entries, stream.services.delivery_traces, now)
         stream.session.attach(result.cursor, result.head, page, now)
-        stream.set_app_state(hello.app_state, now)
+        incoming.set_app_state(stream, hello.app_state, now)
         stream.services.signals.open(stream, hello, now)
         stream.outbound.welcome(self._welcome(stream))
         stream.turn(now)
@@ -121,7 +122,7 @@ class Handshake:
         except WhimbrelError as error:
             raise _unavailable(error.detail) from None
         else:
-            stream.resume(stream.epoch, result.head, stream.services.clock())
+            fencing.resume(stream, stream.epoch, result.head, stream.services.clock())
 
     async def _attach_route(self, stream: ClientStream, epoch: int, ticket_epoch: int) -> str:
         """Swap the route; the pod that held it before."""
@@ -133,7 +134,7 @@ class Handshake:
         table = stream.services.table
         for other in table.of_device(stream.user_id, stream.device_id):
             # Attached in the same moment, and later: then it is the one that holds the device.
-            stream.supersede(other.epoch, other.instance_id)
+            fencing.supersede(stream, other.epoch, other.instance_id)
         table.supersede(stream.user_id, stream.device_id, stream.epoch, stream.instance_id)
         return attachment.previous_pod_id
 

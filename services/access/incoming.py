@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.access import fencing
 from services.access.client_stream import ClientStream
 from services.access.pending import PendingSend
 from services.access.refusals import StreamRefusedError
@@ -38,7 +39,7 @@ def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -
     elif kind == "sync":
         _sync(stream, frame.sync.from_seq, now)
     elif kind == "app_state":
-        stream.set_app_state(frame.app_state, now)
+        set_app_state(stream, frame.app_state, now)
     elif kind in {"read", "typing", "watch"}:
         stream.services.signals.said(stream, frame, now)
     elif kind == "migrate_ack":
@@ -52,10 +53,20 @@ def handle(stream: ClientStream, frame: access_pb2.ConnectRequest, now: float) -
     return True
 
 
+def set_app_state(stream: ClientStream, state: access_pb2.AppState, now: float) -> None:
+    """Where the app is, and how often it will ping: silence is judged by that from now on."""
+    stream.is_background = state.background
+    interval = stream.services.settings.heartbeat_of(
+        background=state.background, interval_ms=state.heartbeat_interval_ms
+    )
+    stream.clock.set_heartbeat(interval, now)
+    stream.arm()
+
+
 def _send(stream: ClientStream, message: access_pb2.OutgoingMessage, now: float) -> None:
     services = stream.services
     try:
-        stale = stream.stale()
+        stale = fencing.stale(stream)
         if stale is not None:
             raise stale
         conversation_id = conversation_of(message, stream.user_id, services.settings.max_body_bytes)

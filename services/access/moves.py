@@ -164,9 +164,9 @@ class Moves:
         and no other (they are the same after a controller was started again)."""
         here = [stream for stream in self._table if _is_here(stream)]
         if not self._drain.is_shedding:
-            return sorted(here, key=lambda stream: not stream.is_idle)
+            return sorted(here, key=lambda stream: not _is_idle(stream))
         by_key = {stream.key: stream for stream in here if stream.migrates}
-        movers = [Mover(s.key, s.arrived_at, s.is_idle) for s in by_key.values()]
+        movers = [Mover(s.key, s.arrived_at, _is_idle(s)) for s in by_key.values()]
         receivers = self._targets.receivers(self._clock())
         order = choose_movers(movers, receivers, len(movers), self._clock())
         return [by_key[key] for key in order]
@@ -211,6 +211,11 @@ class Moves:
                 return
         spread_ms = self._settings.close_spread_seconds * 1000
         stream.close(CloseCode.SHUTDOWN, "the pod stops", round(spread_ms * random.random()))
+
+
+def _is_idle(stream: ClientStream) -> bool:
+    """Nothing is under way, and nobody looks at it."""
+    return stream.is_background and not stream.unanswered
 
 
 def _is_here(stream: ClientStream) -> bool:

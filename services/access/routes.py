@@ -12,10 +12,12 @@ from typing import Final, NamedTuple
 
 import grpc
 
+from services.access import fencing
 from services.access.attach_call import AttachCall
 from services.access.client_stream import ClientStream
 from services.access.head_checks import HeadChecks
 from services.access.kicks import Kicks
+from services.access.leaving import leave
 from services.access.session_table import SessionTable
 from services.access.settings import DeviceSettings
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
@@ -115,10 +117,10 @@ class Routes:
             # Before anything waits again: a stream that ended meanwhile still has a route now,
             # and has taken the place of others all the same.
             wish.stream.epoch = attachment.epoch
-            wish.stream.kick(0)
+            fencing.kick(wish.stream, 0)
             self._kicks.tell(wish.stream.user_id, attachment.kicked)
             if wish.stream.is_over:
-                wish.stream.leave()
+                leave(wish.stream)
         return attachments
 
     def assert_soon(self) -> None:
@@ -159,10 +161,11 @@ class Routes:
                 return False
         for stream, assertion in zip(streams, answer.assertions, strict=False):
             if assertion.epoch > stream.epoch and not assertion.instance_id:
-                stream.kick(assertion.epoch)  # nobody holds the device: the notice did not come
+                # Nobody holds the device: the notice did not come.
+                fencing.kick(stream, assertion.epoch)
             else:
-                stream.supersede(assertion.epoch, assertion.instance_id)
+                fencing.supersede(stream, assertion.epoch, assertion.instance_id)
             if stream.is_over:
                 # It left while the assert was underway, which may have written its route again.
-                stream.leave()
+                leave(stream)
         return True

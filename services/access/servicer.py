@@ -10,6 +10,7 @@ import grpc
 
 from services.access.client_stream import ClientStream
 from services.access.handshake import Handshake
+from services.access.leaving import leave
 from services.access.links import Links
 from services.access.refusals import StreamRefusedError
 from services.access.revocations import REVOKED
@@ -64,7 +65,7 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         finally:
             # However it ends, also by a second cancellation: no await from here on.
             shell.leave(driver.stream)
-            driver.stream.leave()
+            leave(driver.stream)
             self.open_streams.discard(driver.stream)
             self._services.tally.end(driver.stream)
             _log_end(driver.stream, self._services.clock())
@@ -137,7 +138,7 @@ def _log_end(stream: ClientStream, now: float) -> None:
     of those that nobody let in writes none."""
     if stream.end_reason == _FLOOD and not stream.user_id:
         return
-    stats = stream.statistics()
+    stats = stream.session.statistics()
     traffic = stream.session.traffic
     _log.info(
         "stream_closed",

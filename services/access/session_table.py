@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from services.access import fencing
+
 if TYPE_CHECKING:
     from services.access.client_stream import ClientStream
 
@@ -54,10 +56,10 @@ class SessionTable:
         """The device has lost its place, which it had with this epoch: end its streams, except
         for one that has attached since."""
         for stream in self.of_device(user_id, device_id):
-            stream.kick(epoch)
+            fencing.kick(stream, epoch)
 
     def supersede(self, user_id: str, device_id: str, epoch: int, instance_id: str) -> None:
         """The device is attached with this epoch by this instance: end its older streams."""
         for stream in self.of_device(user_id, device_id):
             if stream.epoch < epoch:
-                stream.supersede(epoch, instance_id)
+                fencing.supersede(stream, epoch, instance_id)

@@ -53,8 +53,9 @@ class PlatformView:
 
 class Platform(Protocol):
     """Whatever runs the pods. Every method raises WhimbrelError: UNAVAILABLE when the platform
-    does not answer, NOT_FOUND for what it does not have, INVALID_ARGUMENT for what it refuses.
-    Every method is safe to repeat."""
+    does not answer, NOT_FOUND for what it does not have, INVALID_ARGUMENT for what it refuses,
+    PERMISSION_DENIED, with what is lacking, when it does not let this controller: whoever asked
+    for it did nothing wrong. Every method is safe to repeat."""
 
     def watch(self) -> AsyncIterator[PlatformView]:
         """The view as it is, then again after each change and at least every 5 minutes. Raises

@@ -163,7 +163,7 @@ def test_the_dashboard_has_its_rows_and_no_two_panels_in_one_place() -> None:
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     assert rows == [
         *("People", "Messages", "Commit", "Delivery", "Drain"),
-        *("Push and webhooks", "Processes"),
+        *("Push and webhooks", "Calls", "Processes"),
     ]
     places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in DASHBOARD["panels"]]
     assert len(places) == len(set(places))

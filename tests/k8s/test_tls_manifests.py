@@ -9,6 +9,7 @@ import pytest
 from services.gateway.settings import GatewaySettings
 from tests.k8s.kustomization import render
 from tests.k8s.manifests import K8S, ROLES, Manifests, settings_of, variant
+from whimbrel.runtime.call_rights import MAY_CALL
 from whimbrel.runtime.callers import role_name
 from whimbrel.runtime.tls_settings import TlsSettings
 
@@ -59,7 +60,20 @@ def test_the_authority_signs_pods_alone_and_no_pod_has_its_key() -> None:
             assert all(secret not in secrets_of(manifests, role).values() for role in ROLES)
         else:
             assert certificates(manifests)[issuer["ca"]["secretName"]]["isCA"]
-    assert len(certificates(manifests)) == len(ROLES) + 1
+    of_roles = {f"{role}-pod-tls" for role in ROLES}
+    assert set(certificates(manifests)) == of_roles | {"whimbrel-pod-authority", "operator-tls"}
+
+
+def test_an_operator_has_a_certificate_that_is_no_pod_s_and_that_none_mounts() -> None:
+    manifests = variant("tls")
+    certificate = certificates(manifests)["operator-tls"]
+    # Without the name of all pods: nobody who calls one believes it.
+    assert certificate["dnsNames"] == [role_name("operator", TlsSettings().name)]
+    assert "operator" in MAY_CALL
+    assert set(certificate["usages"]) == {"digital signature", "client auth"}
+    assert certificate["issuerRef"]["name"] == "whimbrel-pods"
+    for role in ROLES:
+        assert "operator-tls" not in secrets_of(manifests, role).values()
 
 
 @pytest.mark.parametrize("role", ["access", "gateway"])

@@ -10,6 +10,16 @@ from tests.local.test_command import Terminal, terminal
 __all__ = ["terminal"]
 
 
+def secret_of(name: str, data: Path) -> Path:
+    """A folder with this certificate of the stack's, as a Secret of cert-manager has it."""
+    folder = data / "secrets" / name
+    folder.mkdir(parents=True)
+    files = {"tls.crt": f"{name}.pem", "tls.key": f"{name}.key", "ca.crt": "ca.pem"}
+    for file, made in files.items():
+        (folder / file).write_bytes((data / "tls" / made).read_bytes())
+    return folder
+
+
 async def test_the_commands_talk_to_a_stack_with_tls(terminal: Terminal, tmp_path: Path) -> None:
     started = await terminal.done("up", "--detach", "--tls", "--push", "0")
     assert "believe" in started
@@ -32,6 +42,20 @@ async def test_the_commands_talk_to_a_stack_with_tls(terminal: Terminal, tmp_pat
     picture.write_text("a note")
     await terminal.done("upload", str(picture), "--as", "alice")
     assert "hello" in await terminal.done("history", "alice", "--as", "bob")
+
+    # As an operator elsewhere, with the files that Kubernetes keeps in a Secret.
+    (address,) = (pod["address"] for pod in pods if pod["pod"] == "drain-0")
+    asked = ("drains", "--json", "--controller", address)
+    operator = secret_of("operator", tmp_path)
+    shown = await terminal.done(*asked, "--certificates", str(operator))
+    assert json.loads(shown)["plans"] == []
+    other = await terminal.run(*asked, "--certificates", str(secret_of("logic-0", tmp_path)))
+    assert (other.status, "only operator may" in other.err) == (1, True), other.err
+    plain = await terminal.run(*asked)
+    assert (plain.status, "--certificates" in plain.err) == (1, True), plain.err
+    (operator / "tls.key").unlink()
+    torn = await terminal.run(*asked, "--certificates", str(operator))
+    assert (torn.status, "operator/tls.key" in torn.err) == (1, True), torn.err
 
     # As a client elsewhere: it is told where, as whom, and whom to believe.
     token = (await terminal.done("token", "carol")).strip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,11 +20,11 @@ from whimbrel.cli.bench_media import media
 from whimbrel.cli.bench_push import push
 from whimbrel.cli.bench_recents import recents
 from whimbrel.cli.bench_results import compare_results, report
+from whimbrel.cli.bench_targets import on_cluster, on_own_stack, on_two_stacks, stack_of
 from whimbrel.cli.bench_view import show_table
 
 if TYPE_CHECKING:
     from bench.run import Workload
-    from bench.terms import Terms
     from whimbrel.local.stack_spec import StackSpec
 
 app = typer.Typer(
@@ -64,11 +63,6 @@ Endpoint = Annotated[
     typer.Option(help="host:port of a running cluster (again for more); needs --secret-file."),
 ]
 SecretFile = Annotated[str | None, typer.Option(help="File with the token secret of that cluster.")]
-
-
-_EXPORT_DELAY_MS = "5000"
-"""Between two exports, as in a cluster: a stack on one machine exports 5 times a second, which
-costs more than the spans."""
 
 
 @app.command()
@@ -124,7 +118,7 @@ def throughput(
         raise typer.BadParameter("--trace-ratio is for a stack of its own, not for --endpoint")
     if beside_untraced and trace_ratio is None:
         raise typer.BadParameter("--beside-untraced needs --trace-ratio")
-    spec = _stack(access, logic, trace_ratio)
+    spec = stack_of(access, logic, trace_ratio)
     if beside_untraced:
         _measure_cost(workload, spec, runs, as_json)
         return
@@ -152,7 +146,7 @@ def latency(
 
     workload = Workload(pairs=pairs, rate=rate, seconds=seconds)
     _measure(
-        "latency", workload, _stack(access, logic), runs, profile, endpoint, secret_file, as_json
+        "latency", workload, stack_of(access, logic), runs, profile, endpoint, secret_file, as_json
     )
 
 
@@ -172,16 +166,16 @@ def _measure(
         raise typer.BadParameter("--profile is for a stack of its own, not for --endpoint")
     terms = Terms(runs=runs, seconds=workload.seconds, profile=profile, say=_say)
     if endpoints:
-        _tell(name, _against(workload, terms, endpoints, secret_file), as_json)
+        _tell(name, on_cluster(workload, terms, endpoints, secret_file), as_json)
     else:
-        _tell(name, _own_stack(workload, terms, spec), as_json)
+        _tell(name, on_own_stack(workload, terms, spec), as_json)
 
 
 def _measure_cost(workload: Workload, spec: StackSpec, runs: int, as_json: bool) -> None:
     from bench.terms import Terms
 
     terms = Terms(runs=runs, seconds=workload.seconds, say=_say)
-    _tell("throughput", _two_stacks(workload, terms, spec), as_json)
+    _tell("throughput", on_two_stacks(workload, terms, spec), as_json)
 
 
 def _tell(name: str, measuring: Coroutine[Any, Any, dict[str, Any]], as_json: bool) -> None:
@@ -199,60 +193,6 @@ def _tell(name: str, measuring: Coroutine[Any, Any, dict[str, Any]], as_json: bo
         show_table(name, found)
     if found["lost"] or found["duplicated"]:
         raise typer.Exit(1)
-
-
-def _stack(access: int, logic: int, trace_ratio: float | None = None) -> StackSpec:
-    from whimbrel.local.stack_spec import StackSpec
-
-    if trace_ratio is None:
-        return StackSpec(access=access, logic=logic, gateway=0)
-    return StackSpec(
-        access=access,
-        logic=logic,
-        gateway=0,
-        trace=True,
-        trace_ratio=trace_ratio,
-        environment={"OTEL_BSP_SCHEDULE_DELAY": _EXPORT_DELAY_MS},
-    )
-
-
-async def _own_stack(workload: Workload, terms: Terms, spec: StackSpec) -> dict[str, Any]:
-    from bench.throughput import measure_alone
-    from whimbrel.local.stack import Stack
-
-    terms.say("starting a stack …")
-    async with Stack.start(spec) as stack:
-        return await measure_alone(workload, stack, terms)
-
-
-async def _two_stacks(workload: Workload, terms: Terms, spec: StackSpec) -> dict[str, Any]:
-    from bench.tracing_cost import measure_cost
-    from whimbrel.local.stack import Stack
-
-    terms.say("starting two stacks …")
-    plain = replace(spec, trace=False)
-    async with Stack.start(spec) as traced, Stack.start(plain) as untraced:
-        return await measure_cost(traced, untraced, workload, terms)
-
-
-async def _against(
-    workload: Workload, terms: Terms, endpoints: list[str], secret_file: str | None
-) -> dict[str, Any]:
-    import time
-
-    from bench.run import Target
-    from bench.throughput import repeat
-    from whimbrel.runtime.token_keys import key_of
-    from whimbrel.runtime.tokens import sign_token
-
-    if secret_file is None:
-        raise typer.BadParameter("--endpoint needs --secret-file, to sign the users' tokens")
-    key = key_of(Path(secret_file))
-
-    def token_of(user: str) -> str:
-        return sign_token(key, user, 3600, now=time.time())
-
-    return await repeat(workload, Target(endpoints, token_of, dict), terms, "bench")
 
 
 def _say(text: str) -> None:

@@ -36,10 +36,14 @@ class Controllers:
     """How to call them; None: without TLS."""
 
     @classmethod
-    def of(cls, given: list[str] | None, data: Path | None) -> Controllers:
-        """As the options say. Raises StackError when nothing is given and no stack runs here."""
+    def of(
+        cls, given: list[str] | None, data: Path | None, certificates: Path | None = None
+    ) -> Controllers:
+        """As the options say. Raises StackError when nothing is given and no stack runs here,
+        CommandError when the certificates cannot be used."""
         if given:
-            return cls(given=tuple(given))
+            dial = None if certificates is None else _dial_with(certificates)
+            return cls(given=tuple(given), dial=dial)
         from whimbrel.local.certificates import operator_dial
 
         folder = folder_of(data)
@@ -49,11 +53,12 @@ class Controllers:
         """Those that may lead. Raises StackError or CommandError when nobody answers."""
         if not self.given:
             return await _known_to(self.routers, self.dial)
-        found = [await _answering_at(address) for address in self.given]
+        found = [await _answering_at(address, self.dial) for address in self.given]
         if not any(one is not None for one in found):
             raise CommandError(
                 f"nothing answers at {', '.join(self.given)}: is it the address of a drain "
-                "controller or a Router, and does `kubectl port-forward` still run?"
+                "controller or a Router, does `kubectl port-forward` still run, and do pods speak "
+                "TLS there (--certificates)?"
             )
         return [address for addresses in found for address in addresses or ()]
 
@@ -123,6 +128,19 @@ async def plans_of(stub: drain_pb2_grpc.DrainServiceStub) -> drain_pb2.ListPlans
     return plans
 
 
+def _dial_with(folder: Path) -> Dial:
+    """With the certificate in there, under the names that Kubernetes gives its files."""
+    from whimbrel.runtime.certificates import CertificateError
+    from whimbrel.runtime.tls import dialer
+    from whimbrel.runtime.tls_settings import TlsSettings
+
+    certificate, key, ca = (folder / name for name in ("tls.crt", "tls.key", "ca.crt"))
+    try:
+        return dialer(TlsSettings(certificate=certificate, key=key, ca=ca))
+    except CertificateError as error:
+        raise CommandError(f"--certificates: {error}") from None
+
+
 async def _known_to(routers: str, dial: Dial | None = None) -> list[str]:
     """Where the drain pods are, as the Router knows them."""
     from whimbrel.api.router.v1 import router_pb2
@@ -132,7 +150,7 @@ async def _known_to(routers: str, dial: Dial | None = None) -> list[str]:
     return [pod.address for pod in pods if pod.role == router_pb2.POD_ROLE_DRAIN and pod.address]
 
 
-async def _answering_at(address: str) -> list[str] | None:
+async def _answering_at(address: str, dial: Dial | None) -> list[str] | None:
     """The address if it is a controller's, those that it knows if it is a Router's; None when
     nothing answers there."""
     import grpc
@@ -140,16 +158,20 @@ async def _answering_at(address: str) -> list[str] | None:
     from whimbrel.api.drain.v1 import drain_pb2
     from whimbrel.local.errors import StackError
 
-    async with _stub(address) as stub:
+    async with _stub(address, dial) as stub:
         try:
             await stub.ListPlans(drain_pb2.ListPlansRequest(), timeout=CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.PERMISSION_DENIED:
+                raise CommandError(
+                    f"{address} does not take these certificates: {error.details()}"
+                ) from None
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 return None
         else:
             return [address]
     try:
-        return await _known_to(address)
+        return await _known_to(address, dial)
     except StackError as error:
         raise CommandError(f"{address} is no drain controller, and {error}") from None
 

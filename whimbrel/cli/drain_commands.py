@@ -12,7 +12,7 @@ import typer
 
 from whimbrel.cli.controllers import Controllers
 from whimbrel.cli.edge import CommandError
-from whimbrel.cli.options import Controller, Data, Json
+from whimbrel.cli.options import Certificates, Controller, Data, Json
 
 if TYPE_CHECKING:
     from whimbrel.api.drain.v1 import drain_pb2
@@ -38,6 +38,7 @@ def drain(
         bool, typer.Option("--wait/--no-wait", help="Show the progress until the pod is empty.")
     ] = True,
     controller: Controller = None,
+    certificates: Certificates = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -56,8 +57,10 @@ def drain(
         whimbrel drain access-0 --abort
 
         whimbrel drain access-7d9f8b6c5d-x2x4z --controller localhost:7400
+
+        whimbrel drain access-7d9f8b6c5d-x2x4z --controller localhost:7400 --certificates operator
     """
-    where = Controllers.of(controller, data)
+    where = Controllers.of(controller, data, certificates)
     asyncio.run(
         _abort(pod, where, as_json=as_json)
         if abort
@@ -70,6 +73,7 @@ def drains(
         bool, typer.Option("--watch", help="Show it again after each change, until Ctrl-C.")
     ] = False,
     controller: Controller = None,
+    certificates: Certificates = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -84,7 +88,7 @@ def drains(
 
         whimbrel drains --watch
     """
-    where = Controllers.of(controller, data)
+    where = Controllers.of(controller, data, certificates)
     asyncio.run(_watch(where, as_json=as_json) if watch else _list(where, as_json=as_json))
 
 

@@ -40,6 +40,16 @@ Controller = Annotated[
         show_default=False,
     ),
 ]
+Certificates = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="WHIMBREL_CERTIFICATES",
+        metavar="FOLDER",
+        help="Speak TLS with --controller: a folder with tls.crt, tls.key and ca.crt of an "
+        "operator. Default: plain text; the stack that runs here is known.",
+        show_default=False,
+    ),
+]
 Token = Annotated[
     str | None,
     typer.Option(

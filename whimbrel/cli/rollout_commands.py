@@ -10,7 +10,7 @@ import typer
 
 from whimbrel.cli.controllers import Controllers
 from whimbrel.cli.edge import EdgeGroup
-from whimbrel.cli.options import Controller, Data, Json
+from whimbrel.cli.options import Certificates, Controller, Data, Json
 
 rollout = typer.Typer(
     cls=EdgeGroup, no_args_is_help=True, help="Rollouts: replace every pod of a role."
@@ -24,6 +24,7 @@ def restart(
         int, typer.Option(min=1, max=100, help="New pods that start before old ones go.")
     ] = 1,
     controller: Controller = None,
+    certificates: Certificates = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -33,7 +34,8 @@ def restart(
 
     Example: whimbrel rollout restart access --surge 2
     """
-    asyncio.run(_restart(role, surge, Controllers.of(controller, data), as_json=as_json))
+    where = Controllers.of(controller, data, certificates)
+    asyncio.run(_restart(role, surge, where, as_json=as_json))
 
 
 def scale(
@@ -41,6 +43,7 @@ def scale(
         str, typer.Argument(metavar="ROLE=PODS", help="How many pods of which role.")
     ],
     controller: Controller = None,
+    certificates: Certificates = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +61,8 @@ def scale(
     role, equals, number = wanted.partition("=")
     if not (role and equals and number.isdecimal()):
         raise typer.BadParameter("write ROLE=PODS, as in access=4", param_hint="ROLE=PODS")
-    asyncio.run(_scale(role, int(number), Controllers.of(controller, data), as_json=as_json))
+    where = Controllers.of(controller, data, certificates)
+    asyncio.run(_scale(role, int(number), where, as_json=as_json))
 
 
 # --- what they do ------------------------------------------------------------------------

@@ -11,17 +11,24 @@ A stream that opens while another one is present disturbs nothing until its Welc
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 import grpc
 
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
+from whimbrel.client.connection_types import (
+    Admission,
+    Call,
+    Ending,
+    Host,
+    Stage,
+    StreamDeadError,
+    words_of,
+)
 from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.endpoints import is_reached, open_channel
-from whimbrel.client.farewell import Farewell, farewell_of
+from whimbrel.client.farewell import farewell_of
+from whimbrel.client.greeting import greet
 from whimbrel.client.settings import ClientSettings
 from whimbrel.client.transport import Transport
 from whimbrel.client.waker import Waker
@@ -29,54 +36,6 @@ from whimbrel.core.inbox_types import RemoteProtocolError
 
 _TICK_SECONDS = 0.001
 _END_SECONDS = 1.0
-
-Call = grpc.aio.StreamStreamCall[access_pb2.ConnectRequest, access_pb2.ConnectResponse]
-
-
-class Host(Protocol):
-    """Whom a connection tells what happens. What it raises ends the client."""
-
-    async def on_welcome(self, welcome: access_pb2.Welcome, endpoint: str) -> None:
-        """The stream is attached; the dialogue does not know it yet."""
-
-    async def on_frame(self) -> None:
-        """The dialogue has taken a frame."""
-
-    async def on_ack(self, cursor: int) -> None:
-        """An ack is about to be written."""
-
-
-class Admission(NamedTuple):
-    """What lets a stream in."""
-
-    token: str
-    ticket: str = ""
-    plan_id: str = ""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a stream ended: by a Farewell of the server, or for a reason that people may read."""
-
-    reason: str
-    was_attached: bool
-    farewell: Farewell | None = None
-    is_ours: bool = False
-    """This side has dropped it: nothing was wrong with the pod or the way to it."""
-    was_sent: bool = True
-    """Hello has gone out, so the pod may have taken the session."""
-
-
-class Stage(enum.Enum):
-    """See the module."""
-
-    OPENING = "opening"
-    PRESENT = "present"
-    RETIRING = "retiring"
-
-
-class StreamDeadError(Exception):
-    """The other end does not answer, or does not read."""
 
 
 class Connection:
@@ -180,7 +139,12 @@ class Connection:
         return await is_reached(channel, self._settings.welcome_timeout_seconds)
 
     async def _greet(self, call: Call, admission: Admission) -> access_pb2.Welcome | Ending:
-        first = await self._first_frame(call, admission)
+        hello = self._dialogue.hello(*admission)
+        self._wait = asyncio.timeout(self._settings.welcome_timeout_seconds)
+        try:
+            first = await greet(call, hello, self._wait)
+        finally:
+            self._wait = None
         if isinstance(first, str):
             return Ending(first, was_attached=False)
         farewell = farewell_of(first) if self._is_move else self._dialogue.farewell(first)
@@ -189,26 +153,6 @@ class Connection:
         if not first.HasField("welcome"):
             return Ending("the first frame was no Welcome", was_attached=False)
         return first.welcome
-
-    async def _first_frame(
-        self, call: Call, admission: Admission
-    ) -> access_pb2.ConnectResponse | str:
-        try:
-            async with asyncio.timeout(self._settings.welcome_timeout_seconds) as self._wait:
-                await call.write(self._dialogue.hello(*admission))
-                first = await call.read()
-        except TimeoutError:
-            return "no Welcome in time"
-        except grpc.aio.AioRpcError as error:
-            return _words(error)
-        except (asyncio.InvalidStateError, grpc.aio.InternalError):
-            # The call ended while Hello was on its way; grpc keeps the reason to itself.
-            return "the connection broke"
-        finally:
-            self._wait = None
-        if isinstance(first, access_pb2.ConnectResponse):
-            return first
-        return "the stream ended before its Welcome"
 
     async def _converse(self, call: Call) -> Ending:
         dead: list[str] = []
@@ -227,7 +171,7 @@ class Connection:
             try:
                 frame = await call.read()
             except grpc.aio.AioRpcError as error:
-                return Ending(_words(error), was_attached=True)
+                return Ending(words_of(error), was_attached=True)
             if not isinstance(frame, access_pb2.ConnectResponse):
                 return Ending("the stream ended without a word", was_attached=True)
             try:
@@ -298,7 +242,3 @@ class Connection:
         finally:
             self._wait = None
         return True
-
-
-def _words(error: grpc.aio.AioRpcError) -> str:
-    return f"{error.code().name}: {error.details()}"

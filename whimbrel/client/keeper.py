@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from whimbrel.api.access.v1 import access_pb2
-from whimbrel.client.connection import Admission, Ending
-from whimbrel.client.dialogue import Dialogue, Outcome
+from whimbrel.client.connection_types import Admission, Ending
+from whimbrel.client.correspondence import Outcome
+from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.endpoints import Endpoints
 from whimbrel.client.events import ClientState, ConnectionClosed
 from whimbrel.client.farewell import Farewell
@@ -132,7 +133,7 @@ class Keeper:
             self.arrived.set()
             self.signalled.set()
 
-    # --- what a connection tells (connection.Host) -----------------------------------
+    # --- what a connection tells (see Host) -----------------------------------
 
     async def on_welcome(self, welcome: access_pb2.Welcome, endpoint: str) -> None:
         """See Host."""

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from whimbrel.client.dialogue import Dialogue, Outcome
+from whimbrel.client.correspondence import Outcome
+from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.events import ConnectionClosed, Receipt
 from whimbrel.client.store import ClientStore
 from whimbrel.core.errors import ErrorCode, WhimbrelError

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final, NamedTuple
 
-from whimbrel.client.connection import Admission, Connection, Ending, Host
+from whimbrel.client.connection import Connection
+from whimbrel.client.connection_types import Admission, Ending, Host
 from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.farewell import FarewellKind
 from whimbrel.client.settings import ClientSettings

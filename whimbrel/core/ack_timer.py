@@ -20,13 +20,6 @@ class SeqRange(NamedTuple):
     last: int
 
 
-class Expiry(NamedTuple, Generic[T]):
-    """What is to be done when the timer has run out."""
-
-    redeliver: list[Numbered[T]]
-    unacknowledged: SeqRange | None
-
-
 class AckTimer(Generic[T]):
     """The stages of what is in flight: fresh, then redelivered, then reported.
 
@@ -35,11 +28,16 @@ class AckTimer(Generic[T]):
     makes "at most once per entry and stream" true by construction.
     """
 
+    __slots__ = ("_redelivered", "_reported", "_since", "_timeout", "_unacknowledged", "again")
+
     def __init__(self, timeout_seconds: float) -> None:
+        self.again: list[Numbered[T]] = []
+        """To be delivered once more, lower than what is ready. For `take_again`, and to look at."""
         self._timeout = timeout_seconds
         self._since = 0.0
         self._redelivered = 0
         self._reported = 0
+        self._unacknowledged: SeqRange | None = None
 
     def progressed(self, now: float) -> None:
         """The reader acknowledged something, or the timer starts again after standing still."""
@@ -52,16 +50,18 @@ class AckTimer(Generic[T]):
             return None
         return max(oldest.written_at, self._since) + self._timeout
 
-    def expire(self, window: Window[T], now: float) -> Expiry[T]:
+    def expire(self, window: Window[T], now: float) -> None:
         """Move every overdue entry one stage on. To be called at the deadline or later."""
         due = self.deadline(window)
         if due is None or now < due:
-            return Expiry([], None)
+            return
         self._since = now
-        unacknowledged = None
         first = max(window.cursor, self._reported) + 1
         if first <= self._redelivered:
-            unacknowledged = SeqRange(first, self._redelivered)
+            # A redelivery that nobody could take in all this time goes into a full pipe.
+            self.again.clear()
+            known = self._unacknowledged
+            self._unacknowledged = SeqRange(known.first if known else first, self._redelivered)
             self._reported = self._redelivered
         redeliver: list[Numbered[T]] = []
         for flight in window.flights():
@@ -71,4 +71,21 @@ class AckTimer(Generic[T]):
                 redeliver.append(flight.entry)
         if redeliver:
             self._redelivered = redeliver[-1].seq
-        return Expiry(redeliver, unacknowledged)
+            self.again.extend(redeliver)
+
+    def take_again(self, cursor: int, max_bytes: int) -> tuple[list[T], int]:
+        """What to write once more, and its bytes: what is above the cursor still, at most
+        `max_bytes`, but at least one entry when there is one."""
+        taken: list[T] = []
+        size = 0
+        while self.again and (not taken or size + self.again[0].size <= max_bytes):
+            entry = self.again.pop(0)
+            if entry.seq > cursor:
+                taken.append(entry.item)
+                size += entry.size
+        return taken, size
+
+    def take_unacknowledged(self) -> SeqRange | None:
+        """What was redelivered and still not acknowledged, each range once."""
+        taken, self._unacknowledged = self._unacknowledged, None
+        return taken

@@ -26,7 +26,7 @@ class Gap:
         "_since",
     )
 
-    def __init__(self, *, first_seconds: float, retry_seconds: float) -> None:
+    def __init__(self, first_seconds: float, retry_seconds: float) -> None:
         self._first = first_seconds
         self._retry = retry_seconds
         self._seq = 0

@@ -32,6 +32,17 @@ class Received(NamedTuple, Generic[M]):
     size: int
 
 
+class Place(NamedTuple, Generic[M]):
+    """What has come for one seq: a message, a void, or the answer to a send of the device's own
+    (its conversation_id and message_id)."""
+
+    seq: int
+    message: M | None
+    own: tuple[str, int] | None
+    hint: bool
+    size: int
+
+
 @dataclass(frozen=True)
 class InboxLimits:
     """The figures of an inbox, times in seconds."""

@@ -15,27 +15,13 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError, invalid
+from whimbrel.core.outbox_queue import OutboxQueue, Slot
 from whimbrel.core.outgoing import OutboxLimits, OutboxStatistics, Outgoing
 
 _SHORTEST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 8.0
-
-
-@dataclass(slots=True)
-class _Slot:
-    message: Outgoing
-    target: str  # as the size: computed once, looked at again and again
-    size: int
-    number: int
-    due_at: float
-    was_sent: bool
-    refusals: int = 0
-    awaits_stream: bool = False  # refused because another stream of ours has the session
-    answer_by: float = math.inf
 
 
 class Outbox:
@@ -50,8 +36,8 @@ class Outbox:
         self._limits = limits or OutboxLimits()
         self._owner: tuple[str, str] | None = None
         self._max_unanswered = 0  # nothing goes out before a stream is there
-        self._queued: OrderedDict[str, _Slot] = OrderedDict()
-        self._unanswered: OrderedDict[str, _Slot] = OrderedDict()
+        self._queue = OutboxQueue()
+        self._unanswered: OrderedDict[str, Slot] = OrderedDict()
         self._answered: OrderedDict[str, None] = OrderedDict()
         self._bytes = 0
         self._numbers = 0
@@ -84,17 +70,17 @@ class Outbox:
 
     def holds(self, client_message_id: str) -> bool:
         """Whether this message waits for its answer."""
-        return client_message_id in self._queued or client_message_id in self._unanswered
+        return client_message_id in self._queue.slots or client_message_id in self._unanswered
 
     def is_sent(self, client_message_id: str) -> bool:
         """Whether this message waits and was sent at least once, so that it may be stored."""
-        slot = self._unanswered.get(client_message_id) or self._queued.get(client_message_id)
+        slot = self._unanswered.get(client_message_id) or self._queue.slots.get(client_message_id)
         return slot is not None and slot.was_sent
 
     def statistics(self) -> OutboxStatistics:
         """The figures at this moment."""
         return OutboxStatistics(
-            len(self._queued), len(self._unanswered), self._bytes, self._resends
+            len(self._queue.slots), len(self._unanswered), self._bytes, self._resends
         )
 
     # --- inputs ----------------------------------------------------------------------
@@ -118,7 +104,7 @@ class Outbox:
         if self.holds(identifier):
             raise invalid(f"the message {identifier!r} waits already")
         limits, size = self._limits, message.size
-        count = len(self._queued) + len(self._unanswered)
+        count = len(self._queue.slots) + len(self._unanswered)
         if count >= limits.capacity_messages or (
             count and self._bytes + size > limits.capacity_bytes
         ):
@@ -130,14 +116,13 @@ class Outbox:
         self._numbers += 1
         due_at = math.inf if held else -math.inf
         target = message.target
-        self._queued[identifier] = _Slot(message, target, size, self._numbers, due_at, was_sent)
+        slot = Slot(message, target, size, self._numbers, due_at, was_sent)
+        self._queue.slots[identifier] = slot
         self._bytes += size
 
     def release(self, client_message_id: str) -> None:
         """A held message may go out. Nothing happens when it is gone."""
-        slot = self._queued.get(client_message_id)
-        if slot is not None:
-            slot.due_at = -math.inf
+        self._queue.release(client_message_id)
 
     def opened(self, max_unanswered: int) -> None:
         """A stream is attached; the server reads at most so many unanswered messages. What the
@@ -147,17 +132,14 @@ class Outbox:
 
     def renewed(self) -> None:
         """The stream holds the session (again): what was refused as stale is due now."""
-        for slot in self._queued.values():
-            if slot.awaits_stream:
-                slot.awaits_stream = False
-                slot.due_at = -math.inf
+        self._queue.renewed()
 
     def lost(self) -> None:
         """The stream is gone: all that is unanswered is due again, in its old order."""
         self._max_unanswered = 0
         for slot in self._unanswered.values():
             slot.due_at = -math.inf
-        self._requeue(self._unanswered.values())
+        self._queue.put_back(self._unanswered.values())
         self._unanswered.clear()
 
     def accepted(self, client_message_id: str) -> Outgoing | None:
@@ -183,7 +165,7 @@ class Outbox:
             slot.refusals += 1
             slot.awaits_stream = error.code is ErrorCode.STALE_EPOCH
             slot.due_at = now + max(wait, error.retry_after_seconds or 0.0)
-            self._requeue([slot])
+            self._queue.put_back([slot])
         return None
 
     @staticmethod
@@ -209,25 +191,12 @@ class Outbox:
         self._repeat_overdue(now)
         room = self._max_unanswered - len(self._unanswered)
         taken: list[tuple[Outgoing, bool]] = []
-        if room <= 0 or not self._queued:
-            return taken
-        blocked: set[str] = set()
-        for slot in self._queued.values():
-            if slot.due_at > now:
-                blocked.add(slot.target)
-                continue
-            if slot.target in blocked and not slot.was_sent:
-                continue
-            if taken and (slot.size > max_bytes or len(taken) >= room):
-                break
-            max_bytes -= slot.size
+        for slot in self._queue.take_due(now, room, max_bytes):
             taken.append((slot.message, slot.was_sent))
-        for message, was_sent in taken:
-            slot = self._queued.pop(message.client_message_id)
+            self._resends += slot.was_sent
             slot.was_sent = True
             slot.answer_by = now + self._limits.answer_timeout_seconds
-            self._unanswered[message.client_message_id] = slot
-            self._resends += was_sent
+            self._unanswered[slot.message.client_message_id] = slot
         return taken
 
     def next_deadline(self) -> float | None:
@@ -237,22 +206,13 @@ class Outbox:
         first = next(iter(self._unanswered.values()), None)  # sent first, so overdue first
         deadline = math.inf if first is None else first.answer_by
         if len(self._unanswered) < self._max_unanswered:
-            deadline = min([deadline, *self._waits()])
+            deadline = min(deadline, self._queue.next_due())
         return None if deadline == math.inf else deadline
 
     # --- inside ----------------------------------------------------------------------
 
-    def _waits(self) -> Iterable[float]:
-        blocked: set[str] = set()
-        for slot in self._queued.values():
-            if slot.was_sent or slot.target not in blocked:
-                yield slot.due_at
-                if slot.due_at == -math.inf:
-                    return
-            blocked.add(slot.target)
-
     def _repeat_overdue(self, now: float) -> None:
-        overdue: list[_Slot] = []
+        overdue: list[Slot] = []
         for slot in self._unanswered.values():
             if slot.answer_by > now:
                 break
@@ -261,17 +221,11 @@ class Outbox:
             del self._unanswered[slot.message.client_message_id]
             slot.due_at = -math.inf
         self._overdue += len(overdue)
-        self._requeue(overdue)
-
-    def _requeue(self, slots: Iterable[_Slot]) -> None:
-        slots = list(slots)
-        if slots:
-            ordered = sorted([*slots, *self._queued.values()], key=lambda slot: slot.number)
-            self._queued = OrderedDict((slot.message.client_message_id, slot) for slot in ordered)
+        self._queue.put_back(overdue)
 
     def _remove(self, client_message_id: str, *, answered: bool) -> Outgoing | None:
         slot = self._unanswered.pop(client_message_id, None)
-        slot = slot or self._queued.pop(client_message_id, None)
+        slot = slot or self._queue.slots.pop(client_message_id, None)
         if answered:
             self._answered[client_message_id] = None
             self._answered.move_to_end(client_message_id)
@@ -282,6 +236,6 @@ class Outbox:
         self._bytes -= slot.size
         return slot.message
 
-    def _in_order(self) -> list[_Slot]:
-        slots = [*self._unanswered.values(), *self._queued.values()]
+    def _in_order(self) -> list[Slot]:
+        slots = [*self._unanswered.values(), *self._queue.slots.values()]
         return sorted(slots, key=lambda slot: slot.number)

@@ -1,20 +1,13 @@
-"""One device's delivery machine on the server: order, window, acks, holes, and the modes.
+"""One device's delivery machine on the server: order, window, acks, holes, modes.
 
     push ──offer──▶ intake ──take_ready──▶ the stream ──▶ window ──acknowledge──▶ gone
     pull ──pulled─▶   │ missing                             │ overdue
                       └─▶ gap ──next_pull──▶ a fetch        └─▶ ack timer ──tick──▶ once more
 
-    ATTACHING    where the device stands is not known yet; pushes are held
-    CATCHING_UP  the backlog is pulled page by page; pushes are held as far as there is room
-    LIVE         pushes are the source; a hole is fetched
-    LAGGING      the reader is a full window behind: pushes are forgotten except for the highest
-                 seq, the timeline is pulled at the reader's pace, a page ahead of it, until it is
-                 pulled up to that seq (rule 17)
-
-Pure: `now` is monotonic seconds, items are opaque. The driver calls an input, then asks for
-the outputs: `take_ready` while `wants_write`, `next_pull`, `tick` at `next_deadline`, and
-`take_unacknowledged`. Memory is bounded by two windows: one in flight, one waiting. What is
-illegal raises and changes nothing.
+Where entries come from is its Mode; how much it may hold is worked out in `session_room`. Pure:
+`now` is monotonic seconds, items are opaque. The driver calls an input, then asks for the outputs:
+`take_ready` while `wants_write`, `next_pull`, `tick` at `next_deadline`, `take_unacknowledged`.
+What is illegal raises and changes nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
+from whimbrel.core import session_room
 from whimbrel.core.ack_timer import AckTimer, SeqRange
 from whimbrel.core.gap import Gap
 from whimbrel.core.intake import Intake
@@ -46,42 +40,30 @@ class ServerSession(Generic[T]):
     """
 
     __slots__ = (
-        "_again",
         "_gap",
-        "_head",
         "_intake",
         "_limits",
-        "_mode",
         "_satisfied",
         "_timer",
-        "_unacknowledged",
         "_window",
+        "head",
+        "mode",
         "traffic",
     )
 
     def __init__(self, limits: SessionLimits | None = None) -> None:
         self._limits = limits or SessionLimits()
-        self._mode = Mode.ATTACHING
-        self._intake: Intake[T] = Intake(capacity=self._limits.window_messages)
-        self._window = self._new_window(0)
-        self._timer: AckTimer[T] = AckTimer(self._limits.ack_timeout_seconds)
-        self._gap = Gap(
-            first_seconds=self._limits.hole_first_seconds,
-            retry_seconds=self._limits.hole_retry_seconds,
-        )
-        self._again: list[Numbered[T]] = []  # redeliveries; lower than what is ready
-        self._unacknowledged: SeqRange | None = None
-        self._head = 0
-        self._satisfied = 0
+        self.mode = Mode.ATTACHING
+        self.head = 0
+        """The highest seq that is known to exist. To be read, not changed, as its neighbours."""
         self.traffic = Traffic()
-        """What it has carried. To be read, not changed."""
+        self._intake: Intake[T] = Intake(capacity=self._limits.window_messages)
+        self._window: Window[T] = session_room.new_window(self._limits, 0)
+        self._timer: AckTimer[T] = AckTimer(self._limits.ack_timeout_seconds)
+        self._gap = Gap(self._limits.hole_first_seconds, self._limits.hole_retry_seconds)
+        self._satisfied = 0
 
     # --- what the driver may look at -------------------------------------------------
-
-    @property
-    def mode(self) -> Mode:
-        """See the module."""
-        return self._mode
 
     @property
     def cursor(self) -> int:
@@ -94,16 +76,6 @@ class ServerSession(Generic[T]):
         return self._window.written
 
     @property
-    def head(self) -> int:
-        """The highest seq that is known to exist."""
-        return self._head
-
-    @property
-    def next_seq(self) -> int:
-        """What is missing next: everything below is ready, in flight, or acknowledged."""
-        return self._intake.next_seq
-
-    @property
     def in_flight(self) -> int:
         """Messages that were written and not acknowledged."""
         return self._window.in_flight
@@ -111,33 +83,23 @@ class ServerSession(Generic[T]):
     @property
     def wants_write(self) -> bool:
         """Whether `take_ready` has something to do."""
-        if self._again:
-            return True
         first = self._intake.peek()
-        return first is not None and self._window.has_room(first.size)
+        return bool(self._timer.again) or (first is not None and self._window.has_room(first.size))
 
     def statistics(self) -> SessionStatistics:
         """The figures at this moment."""
-        return SessionStatistics(
-            mode=self._mode,
-            head=self._head,
-            next_seq=self._intake.next_seq,
-            ready=self._intake.ready,
-            held=self._intake.held,
-            waiting_bytes=self._intake.size_bytes,
-            window=self._window.statistics(),
-        )
+        return session_room.statistics(self.mode, self.head, self._intake, self._window)
 
     # --- inputs ----------------------------------------------------------------------
 
     def attach(self, cursor: int, head: int, page: Iterable[Numbered[T]], now: float) -> None:
         """The device stands at `cursor`; `page` is the beginning of what comes after it."""
-        if self._mode is not Mode.ATTACHING:
+        if self.mode is not Mode.ATTACHING:
             raise ValueError("a session attaches once")
-        self._window = self._new_window(cursor)
-        self._mode = Mode.CATCHING_UP
+        self._window = session_room.new_window(self._limits, cursor)
+        self.mode = Mode.CATCHING_UP
         self._timer.progressed(now)
-        self._head = max(self._head, cursor, head)
+        self.head = max(self.head, cursor, head)
         self._intake.advance(cursor + 1)
         self._take_page(page)
         self._window.pass_to(self._intake.passed)
@@ -145,27 +107,27 @@ class ServerSession(Generic[T]):
 
     def offer(self, seq: int, size: int, item: T, now: float) -> None:
         """A push: this entry exists. It is let through, held, dropped or only remembered."""
-        self._head = max(self._head, seq)
-        if self._mode is not Mode.LAGGING and not self._intake.knows(seq):
-            fits = self._has_space(size) and self._intake.put(Numbered(seq, size, item))
-            if not fits and self._mode is Mode.LIVE:
-                self._lag()
+        self.head = max(self.head, seq)
+        if self.mode is not Mode.LAGGING and not self._intake.knows(seq):
+            has_space = session_room.has_space(self._intake, self._window, self._limits, size)
+            if not (has_space and self._intake.put(Numbered(seq, size, item))):
+                self._overflow()
         self._settle(now)
 
     def satisfied(self, seq: int, now: float) -> None:
         """The device has got this seq as the answer to its own send: nothing to deliver."""
-        self._head = max(self._head, seq)
+        self.head = max(self.head, seq)
         self._satisfied = max(self._satisfied, seq)
-        if self._mode is not Mode.LAGGING or seq == self._intake.next_seq:
+        if self.mode is not Mode.LAGGING or seq == self._intake.next_seq:
             self._intake.skip(seq)
-            if self._mode is not Mode.ATTACHING:
+            if self.mode is not Mode.ATTACHING:
                 self._window.pass_to(self._intake.passed)
         self._settle(now)
 
     def pulled(self, page: Iterable[Numbered[T]], head: int, now: float) -> None:
         """The answer to the outstanding pull; empty when its first seq is not there."""
         entries = list(page)
-        self._head = max(self._head, head, entries[-1].seq if entries else 0)
+        self.head = max(self.head, head, entries[-1].seq if entries else 0)
         self._take_page(entries)
         self._gap.answered(now, front=self._intake.next_seq, empty=not entries)
         self._settle(now)
@@ -177,8 +139,8 @@ class ServerSession(Generic[T]):
     def head_news(self, head: int, now: float, *, is_pushed: bool = False) -> None:
         """The timeline reaches at least `head`. `is_pushed`: what is new is probably on its way,
         and asked for only when it has not come a little later."""
-        if head > self._head:
-            self._head = head
+        if head > self.head:
+            self.head = head
             if is_pushed:
                 self._gap.be_patient(now + self._limits.news_seconds)
             self._settle(now)
@@ -209,28 +171,21 @@ class ServerSession(Generic[T]):
         """
         if from_seq < 1:
             raise ValueError("numbers begin at 1")
-        if from_seq > self._head + 1:
-            raise SeqAheadError(from_seq, self._head)
-        if self._mode is Mode.ATTACHING or from_seq > self._intake.passed:
+        if from_seq > self.head + 1:
+            raise SeqAheadError(from_seq, self.head)
+        if self.mode is Mode.ATTACHING or from_seq > self._intake.passed:
             return  # it was not written yet, so it will come by itself
         self._window.rewind(from_seq)
         self._intake.restart(from_seq)
-        self._again.clear()
-        self._mode = Mode.CATCHING_UP
+        self._timer.again.clear()
+        self.mode = Mode.CATCHING_UP
         self._timer.progressed(now)
         self._settle(now)
 
     def tick(self, now: float) -> None:
         """Time has passed: redeliver what is overdue. Harmless before the deadline."""
-        if self._mode is Mode.LAGGING:
-            return
-        expiry = self._timer.expire(self._window, now)
-        if expiry.unacknowledged is not None:
-            # A redelivery that nobody could take in all this time goes into a full pipe.
-            self._again.clear()
-            first = (self._unacknowledged or expiry.unacknowledged).first
-            self._unacknowledged = SeqRange(first, expiry.unacknowledged.last)
-        self._again.extend(expiry.redeliver)
+        if self.mode is not Mode.LAGGING:
+            self._timer.expire(self._window, now)
 
     # --- outputs ---------------------------------------------------------------------
 
@@ -239,46 +194,26 @@ class ServerSession(Generic[T]):
 
         At most `max_bytes`, but at least one entry when there is one.
         """
-        taken: list[T] = []
-        room = max_bytes
-        window, intake = self._window, self._intake
-        while self._again and (not taken or self._again[0].size <= max_bytes):
-            entry = self._again.pop(0)
-            if entry.seq > window.cursor:
-                taken.append(entry.item)
-                max_bytes -= entry.size
-        traffic = self.traffic
-        traffic.redelivered += len(taken)
-        while (first := intake.peek()) is not None and window.has_room(first.size):
-            if taken and first.size > max_bytes:
-                break
-            window.write(intake.pop(), now)
-            taken.append(first.item)
-            max_bytes -= first.size
-        window.pass_to(intake.passed)
-        traffic.delivered += len(taken)
-        traffic.delivered_bytes += room - max_bytes
-        return taken
+        return session_room.take_ready(
+            self._intake, self._window, self._timer, self.traffic, now, max_bytes
+        )
 
     def next_pull(self, now: float) -> Pull | None:
         """A fetch to send now; it must be answered by `pulled` or `pull_failed`."""
         fetch_at = self._gap.fetch_at
         if fetch_at is None or now < fetch_at:
             return None
-        limit = self._page_limit()
-        if limit < 1:
+        if (limit := self._page_limit()) < 1:
             return None
-        age_seconds = self._gap.take(now)
-        return Pull(self._intake.next_seq, limit, int(age_seconds * 1000))
+        return Pull(self._intake.next_seq, limit, int(self._gap.take(now) * 1000))
 
     def take_unacknowledged(self) -> SeqRange | None:
         """What was redelivered and still not acknowledged, each range once."""
-        taken, self._unacknowledged = self._unacknowledged, None
-        return taken
+        return self._timer.take_unacknowledged()
 
     def next_deadline(self) -> float | None:
         """When to call `tick` and `next_pull` if nothing happens before."""
-        deadline = None if self._mode is Mode.LAGGING else self._timer.deadline(self._window)
+        deadline = None if self.mode is Mode.LAGGING else self._timer.deadline(self._window)
         fetch_at = self._gap.fetch_at
         if fetch_at is None or (deadline is not None and deadline <= fetch_at):
             return deadline
@@ -286,61 +221,29 @@ class ServerSession(Generic[T]):
 
     # --- inside ----------------------------------------------------------------------
 
-    def _new_window(self, cursor: int) -> Window[T]:
-        return Window(
-            cursor,
-            max_messages=self._limits.window_messages,
-            max_bytes=self._limits.window_bytes,
-        )
-
-    def _has_space(self, size: int) -> bool:
-        """Whether one more may wait: what waits and what is in flight is two windows at most."""
-        intake, window, limits = self._intake, self._window, self._limits
-        return intake.messages + window.in_flight < 2 * limits.window_messages and (
-            intake.messages == 0
-            or intake.size_bytes + window.in_flight_bytes + size <= 2 * limits.window_bytes
-        )
-
     def _take_page(self, page: Iterable[Numbered[T]]) -> None:
-        for entry in page:
-            if self._intake.knows(entry.seq):
-                continue
-            if entry.seq > self._intake.next_seq:
-                return  # the answer to a question of before a rewind
-            if not self._has_space(entry.size):
-                # What is held gives way: it is asked for again, the front is not.
-                self._intake.drop_held()
-                if not self._has_space(entry.size):
-                    if self._mode is Mode.LIVE:
-                        self._lag()
-                    return
-            self._intake.put(entry)
+        if not session_room.take_page(self._intake, self._window, self._limits, page):
+            self._overflow()
 
-    def _lag(self) -> None:
-        self._mode = Mode.LAGGING
-        self._intake.drop_held()
+    def _overflow(self) -> None:
+        """There was no room: a live session is lagging from here on."""
+        if self.mode is Mode.LIVE:
+            self.mode = Mode.LAGGING
+            self._intake.drop_held()
 
     def _settle(self, now: float) -> None:
         """Draw the consequences: is something missing, and is the session live?"""
-        if self._mode is Mode.ATTACHING:
+        if self.mode is Mode.ATTACHING:
             return
-        if self._intake.next_seq <= self._head:
-            self._gap.watch(self._intake.next_seq, now, live=self._mode is Mode.LIVE)
+        if self._intake.next_seq <= self.head:
+            self._gap.watch(self._intake.next_seq, now, live=self.mode is Mode.LIVE)
             return
         self._gap.close()
-        if self._mode is not Mode.LIVE:
-            self._mode = Mode.LIVE
+        if self.mode is not Mode.LIVE:
+            self.mode = Mode.LIVE
             self._timer.progressed(now)
 
     def _page_limit(self) -> int:
-        """How many entries to fetch at once; 0 while the reader has no room for a page."""
-        limits = self._limits
-        if self._mode is Mode.LIVE:
-            hole = self._intake.hole
-            last = hole.last if hole else self._head
-            wanted = min(last - self._intake.next_seq + 1, limits.window_messages)
-            return wanted if self._has_space(0) else 0
-        # A page ahead of the reader: it is read while the one before is on its way. Not of large
-        # bodies, of which half a page would find no room and be read twice.
-        is_heavy = self._window.in_flight_bytes * 2 > limits.window_bytes
-        return 0 if self._intake.ready or is_heavy else limits.window_messages
+        return session_room.page_limit(
+            self.mode, self._intake, self._window, self._limits, self.head
+        )

@@ -10,12 +10,18 @@ from whimbrel.core.window import WindowStatistics
 
 
 class Mode(enum.Enum):
-    """Where the entries come from at this moment (see whimbrel.core.session)."""
+    """Where the entries come from at this moment."""
 
     ATTACHING = "attaching"
+    """Where the device stands is not known yet; pushes are held."""
     CATCHING_UP = "catching_up"
+    """The backlog is pulled page by page; pushes are held as far as there is room."""
     LIVE = "live"
+    """Pushes are the source; a hole is fetched."""
     LAGGING = "lagging"
+    """The reader is a full window behind: pushes are forgotten except for the highest seq, the
+    timeline is pulled at the reader's pace, a page ahead of it, until it is pulled up to that
+    seq (rule 17)."""
 
 
 @dataclass(frozen=True)

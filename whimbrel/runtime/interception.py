@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from whimbrel.core.errors import ErrorCode, WhimbrelError, unavailable
+from whimbrel.runtime.call_load import CallLoad
 from whimbrel.runtime.errors import STATUS_OF, trailing_metadata
 from whimbrel.runtime.logs import get_logger
 
@@ -39,6 +40,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         self._admit = admit
         self.refused: Counter[ErrorCode] = Counter()
         """Calls that ended with an error, by its code."""
+        self.load = CallLoad()
+        """Of the unary ones."""
         self._wrapped: dict[str, _Handler] = {}
         self._running = 0
         self._idle = asyncio.Event()
@@ -65,8 +68,13 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             f"{'stream' if handler.response_streaming else 'unary'}"
         )
         inner = getattr(handler, kind)
-        generates = handler.response_streaming and inspect.isasyncgenfunction(inner)
-        guarded = self._generator(inner, method) if generates else self._coroutine(inner, method)
+        guarded: Callable[[Any, _Context], Any]
+        if kind == "unary_unary":
+            guarded = self.load.measured(self._coroutine(inner, method), method)
+        elif handler.response_streaming and inspect.isasyncgenfunction(inner):
+            guarded = self._generator(inner, method)
+        else:
+            guarded = self._coroutine(inner, method)
         build = getattr(grpc, f"{kind}_rpc_method_handler")
         rebuilt: _Handler = build(
             guarded, handler.request_deserializer, handler.response_serializer

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import grpc
 
 from whimbrel.runtime import logs
+from whimbrel.runtime.call_load import call_metrics
 from whimbrel.runtime.callers import caller_metrics, callers_of
 from whimbrel.runtime.certificates import CertificateError
 from whimbrel.runtime.channels import server_options
@@ -76,6 +77,7 @@ async def serve(
         interceptor = ErrorInterceptor(None if callers is None else callers.admit)
         if callers is not None:
             metrics.add(partial(caller_metrics, callers))
+        metrics.add(partial(call_metrics, interceptor.load))
         lag = LoopLag()
         metrics.add(lambda: service_metrics(lag.worst_ms, interceptor.refused))
         credentials, dial = _tls(settings, client_facing=spec.client_facing)

@@ -187,9 +187,10 @@ def _meaning(status: int) -> tuple[ErrorCode, float | None]:
         return ErrorCode.NOT_FOUND, None
     if status in _REFUSED:
         return ErrorCode.INVALID_ARGUMENT, None
-    # Not PERMISSION_DENIED, which is about whoever asked us: here we lack a Role.
-    retry = _FORBIDDEN_RETRY_SECONDS if status in (401, 403) else _RETRY_SECONDS
-    return ErrorCode.UNAVAILABLE, retry
+    if status == 403:
+        return ErrorCode.PERMISSION_DENIED, _FORBIDDEN_RETRY_SECONDS
+    # A token that has just run out is renewed in its file.
+    return ErrorCode.UNAVAILABLE, _FORBIDDEN_RETRY_SECONDS if status == 401 else _RETRY_SECONDS
 
 
 def _unreachable(method: str, path: str, error: Exception) -> WhimbrelError:

@@ -129,6 +129,12 @@ def _refusal(error: grpc.aio.AioRpcError) -> WhimbrelError:
     refusal = error_from_rpc(error)
     if refusal.code in (ErrorCode.NOT_FOUND, ErrorCode.INVALID_ARGUMENT):
         return refusal
+    if refusal.code is ErrorCode.PERMISSION_DENIED:
+        return WhimbrelError(
+            refusal.code,
+            f"the supervisor does not let this controller: {refusal.detail}. Its certificate "
+            "(WHIMBREL_TLS__CERTIFICATE) must be one of the role drain",
+        )
     return unavailable(
         f"the supervisor does not answer: {refusal.detail}",
         outcome_unknown=refusal.outcome_unknown,

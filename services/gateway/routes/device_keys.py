@@ -115,28 +115,42 @@ class KeyCountAnswer(BaseModel):
         )
 
 
-class BundleAnswer(BaseModel):
-    """What it takes to write to a device for the first time. To be verified before it is used."""
+class IdentityAnswer(BaseModel):
+    """Who a device is to others' clients. To be verified before it is used."""
 
     device_id: str
     signing_key: str
     identity_key: str
     identity_signature: str
-    signed_prekey: SignedPrekeyBody
-    one_time_prekey: PrekeyBody | None
-    """Nobody else gets it; null when all are used up."""
     changed_at_ms: int
     """Since when the device has this identity: later than the last time, it is another one."""
 
     @classmethod
-    def of(cls, bundle: Bundle) -> BundleAnswer:
+    def of(cls, bundle: Bundle) -> IdentityAnswer:
         """As JSON has it."""
-        identity, signed, prekey = bundle.identity, bundle.signed_prekey, bundle.prekey
-        return cls(
+        identity = bundle.identity
+        return IdentityAnswer(
             device_id=bundle.device_id,
             signing_key=_encoded(identity.signing_key),
             identity_key=_encoded(identity.identity_key),
             identity_signature=_encoded(identity.signature),
+            changed_at_ms=bundle.changed_at_ms,
+        )
+
+
+class BundleAnswer(IdentityAnswer):
+    """What it takes to write to a device for the first time."""
+
+    signed_prekey: SignedPrekeyBody
+    one_time_prekey: PrekeyBody | None
+    """Nobody else gets it; null when all are used up."""
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> BundleAnswer:
+        """As JSON has it."""
+        signed, prekey = bundle.signed_prekey, bundle.prekey
+        return BundleAnswer(
+            **dict(IdentityAnswer.of(bundle)),
             signed_prekey=SignedPrekeyBody(
                 key_id=signed.key_id,
                 public_key=_encoded(signed.public_key),
@@ -145,7 +159,6 @@ class BundleAnswer(BaseModel):
             one_time_prekey=None
             if prekey is None
             else PrekeyBody(key_id=prekey.key_id, public_key=_encoded(prekey.public_key)),
-            changed_at_ms=bundle.changed_at_ms,
         )
 
 
@@ -185,3 +198,13 @@ async def fetch_keys(
     response.headers["cache-control"] = _NO_STORE
     bundles = await parts.keys.fetch.bundles(caller.user_id, user_id, device_id)
     return [BundleAnswer.of(bundle) for bundle in bundles]
+
+
+@router.get("/users/{user_id}/keys/identities")
+async def fetch_identities(
+    user_id: PathName, caller: Caller, parts: PartsDep
+) -> list[IdentityAnswer]:
+    """Who each device of a user is that has published keys. Takes no one-time prekey, so it can be
+    asked as often as sessions are to be compared with it."""
+    known = await parts.keys.fetch.identities(caller.user_id, user_id)
+    return [IdentityAnswer.of(bundle) for bundle in known]

@@ -1,4 +1,5 @@
-"""Get the keys of somebody's devices, to write to them for the first time."""
+"""Get the keys of somebody's devices: to write to them for the first time, or to see whether they
+are still the same."""
 
 from __future__ import annotations
 
@@ -47,6 +48,19 @@ class FetchKeys:
         """One for each of the user's devices that has published, or of that one device. Raises
         OVERLOADED for who asks too often, NOT_FOUND without such a user, and BLOCKED or
         NOT_FRIENDS for who may not write to the user."""
+        devices = await self._devices_of(caller, user_id)
+        wanted = [one for one in devices if device_id in (None, one)]
+        # Names have no slash. Who has had enough of them still gets all that is needed to write.
+        may_take = not self._takes.take(f"{caller}/{user_id}", self._clock())
+        return await self._keys.take(user_id, wanted, with_prekeys=may_take)
+
+    async def identities(self, caller: str, user_id: str) -> Sequence[Bundle]:
+        """The same without one-time prekeys, which stay for those who need them. Raises as
+        `bundles`, of whose fetches each is one."""
+        devices = await self._devices_of(caller, user_id)
+        return await self._keys.take(user_id, devices, with_prekeys=False)
+
+    async def _devices_of(self, caller: str, user_id: str) -> list[str]:
         wait = self._fetches.take(caller, self._clock())
         if wait:
             raise WhimbrelError(
@@ -55,11 +69,7 @@ class FetchKeys:
         await self._accounts.need([user_id])
         if caller != user_id:
             await self._need_reach(caller, user_id)
-        devices = [one.device_id for one in await self._devices.list(user_id)]
-        wanted = [one for one in devices if device_id in (None, one)]
-        # Names have no slash. Who has had enough of them still gets all that is needed to write.
-        may_take = not self._takes.take(f"{caller}/{user_id}", self._clock())
-        return await self._keys.take(user_id, wanted, with_prekeys=may_take)
+        return [one.device_id for one in await self._devices.list(user_id)]
 
     async def _need_reach(self, caller: str, user_id: str) -> None:
         request = pb.CheckReachRequest(caller_id=caller, user_id=user_id)

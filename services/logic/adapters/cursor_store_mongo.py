@@ -49,7 +49,8 @@ class MongoCursorStore:
         fields = {"_id": False, "user": True, "device": True, "cursor": True}
         with reading():
             rows = await self._cursors.find({"user": {"$in": [*users]}}, fields).to_list(None)
-        return {(row["user"], row["device"]): row["cursor"] for row in rows}
+        # A row that has lost its device still says how far the user has come.
+        return {(row["user"], row.get("device", "")): row["cursor"] for row in rows}
 
     async def highest(self, users: Iterable[str]) -> dict[str, int]:
         highest: dict[str, int] = {}

@@ -23,6 +23,11 @@ class HoleLedger:
         self._capacity = capacity
         self._since: OrderedDict[tuple[str, int], float] = OrderedDict()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no hole is known."""
+        return not self._since
+
     def notice(self, user: str, seqs: Iterable[int], now: float, *, age: float = 0.0) -> None:
         """These seqs are missing, and have been for at least `age` seconds."""
         for seq in seqs:

@@ -180,6 +180,8 @@ class ReadTimeline:
                 entries.append((row, None))
                 size += ENTRY_BYTES
                 continue
+            if not self._lost.is_empty:  # it was late, and may be late again
+                self._lost.forget(row.user, [row.seq])
             bodies += 200 + len(message.body)
             if entries and bodies > MAX_PAGE_BYTES:
                 break

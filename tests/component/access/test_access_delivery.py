@@ -128,7 +128,7 @@ async def test_a_lagging_reader_pulls_and_goes_live_at_what_it_was_offered(
         world.logic.push("bob", *range(1, 101))
         got = await client.seqs(4)
         assert mode_of(stream) is Mode.LAGGING
-        stats = stream.statistics()
+        stats = stream.session.statistics()
         assert stats.ready + stats.held <= 4, "pushes are not kept for it"
         while len(got) < 100:
             await client.say(ack(got[-1]))
@@ -183,7 +183,7 @@ async def test_a_client_that_never_reads_costs_no_more_than_its_window(tmp_path:
             # The other one has got it, so the pod has handled the batch.
             assert await other.seqs(1) == [batch + 1]
             await other.say(ack(batch + 1))
-            stats = stream.statistics()
+            stats = stream.session.statistics()
             assert stats.window.in_flight_bytes <= 256 * 1024
             assert stats.waiting_bytes + stats.window.in_flight_bytes <= 512 * 1024
         assert mode_of(stream) is Mode.LAGGING

@@ -14,6 +14,7 @@ import pytest
 from services.drain.adapters.kubernetes_permissions import PERMISSIONS
 from services.drain.adapters.open_kubernetes import open_kubernetes
 from tests.component.drain import kube_objects as make
+from tests.component.drain.faulty_proxy import Answer
 from tests.component.drain.kube_world import KubeWorld
 from tests.component.drain.test_platform_changes import roll
 from tests.component.drain.viewer import Viewer
@@ -43,6 +44,18 @@ async def test_every_permission_is_used_and_no_other_call_is_made(world: KubeWor
     } == {(each.api_group, each.resource, verb) for each in PERMISSIONS for verb in each.verbs}
     outside = {each.asked.resource for each in world.proxy.log if not each.asked.namespace}
     assert outside == {each.resource for each in PERMISSIONS if not each.is_namespaced}
+
+
+async def test_what_the_controller_may_not_is_said_to_whoever_asked_for_it(
+    world: KubeWorld,
+) -> None:
+    await world.add("pods", make.pod("access-1"))
+    platform, _ = await world.open()
+    world.proxy.spoil("patch", "pods", Answer(403, retry_after=7))
+    with pytest.raises(WhimbrelError, match="Kubernetes answered 403") as refused:
+        await platform.set_deletion_cost("access-1", 1)
+    assert refused.value.code is ErrorCode.PERMISSION_DENIED
+    assert refused.value.retry_after_seconds == 7
 
 
 @pytest.mark.parametrize("kubeconfig", [None, Path("no-such-file")], ids=["in-cluster", "file"])

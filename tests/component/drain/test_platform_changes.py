@@ -238,7 +238,7 @@ async def test_release_honours_the_wait_that_a_new_budget_asks_for(world: KubeWo
     await world.delete("pods", "access-1", at_once=True)
 
 
-@pytest.mark.parametrize("status", [429, 500, 503, 403])
+@pytest.mark.parametrize("status", [429, 500, 503, 401])
 async def test_a_server_that_cannot_now_is_unavailable(world: KubeWorld, status: int) -> None:
     await world.add("pods", make.pod("access-1"))
     platform, _ = await world.open()

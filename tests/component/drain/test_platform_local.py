@@ -118,8 +118,12 @@ async def test_with_certificates_the_controller_alone_gives_orders(tmp_path: Pat
             AsyncExitStack() as stack,
         ):
             push = dialer(authority.issue("push-0", role="push"))
-            with pytest.raises(WhimbrelError, match=r"push may not call .*: only drain may"):
-                await opened(address, stack, push)[0].scale("access", 3)
+            platform, leadership = opened(address, stack, push)
+            for ask in (platform.scale("access", 3), leadership.hold(0), anext(platform.watch())):
+                with pytest.raises(WhimbrelError, match=r"push may not call .*role drain$") as no:
+                    await ask
+                assert no.value.code is ErrorCode.PERMISSION_DENIED
+                assert no.value.retry_after_seconds is None
             drain = dialer(authority.issue("drain-0", role="drain"))
             assert (await opened(address, stack, drain)[1].hold(0)).is_own
 

@@ -21,6 +21,7 @@ from tests.key_ring import KeyRing
 PHONE = KeyRing("bob", "phone")
 DESK = KeyRing("bob", "desk")
 KEYS = "/v1/users/bob/keys"
+IDENTITIES = f"{KEYS}/identities"
 
 
 async def publish(people: PeopleWorld, ring: KeyRing, *ids: int, signed_id: int = 1) -> Any:
@@ -140,6 +141,27 @@ async def test_another_identity_is_seen_by_when_it_came(people: PeopleWorld) -> 
     assert bundle == bundle_of(again, 1, second["changed_at_ms"])
 
 
+async def test_who_has_sessions_compares_identities_and_takes_nobody_s_prekey(
+    people: PeopleWorld,
+) -> None:
+    await publish(people, PHONE, 1)
+    await publish(people, DESK, 1)
+    known = await people.done("alice", "GET", IDENTITIES)
+    assert [who["device_id"] for who in known] == ["desk", "phone"]
+    assert await people.done("bob", "GET", IDENTITIES) == known  # and for oneself
+    again = KeyRing("bob", "phone", "installed again")
+    changed = (await publish(people, again, 1))["changed_at_ms"]
+    desk, phone = await people.done("alice", "GET", IDENTITIES)
+    assert desk == known[0]
+    assert phone["identity_key"] == again.body()["identity_key"] != known[1]["identity_key"]
+    assert phone["changed_at_ms"] == changed > known[1]["changed_at_ms"]
+    bundles = await people.done("alice", "GET", KEYS)
+    assert [bundle["one_time_prekey"]["key_id"] for bundle in bundles] == [1, 1]
+    assert [bundle | who for bundle, who in zip(bundles, (desk, phone), strict=True)] == bundles
+    await people.done("bob", "PUT", "/v1/blocks/carol")
+    assert code_of(await people.call("carol", "GET", IDENTITIES)) == (403, "BLOCKED")
+
+
 async def test_who_asks_too_often_waits_and_cannot_use_up_what_is_for_others(
     tmp_path: Path, people: PeopleWorld
 ) -> None:
@@ -159,6 +181,7 @@ async def test_who_asks_too_often_waits_and_cannot_use_up_what_is_for_others(
         assert [bundle["one_time_prekey"] is not None for bundle in bundles] == [True] * 3 + [
             False
         ] * 2
+        assert code_of(await world.call("alice", "GET", IDENTITIES)) == (429, "OVERLOADED")
         refused = await world.call("alice", "GET", KEYS)
         assert code_of(refused) == (429, "OVERLOADED")
         assert int(refused.headers["retry-after"]) >= 1
@@ -215,6 +238,7 @@ async def test_keys_that_are_no_good_are_refused_and_nothing_is_stored(
         ("GET", "/v1/devices/phone/keys/count"),
         ("DELETE", "/v1/devices/phone/keys"),
         ("GET", KEYS),
+        ("GET", IDENTITIES),
     ],
 )
 async def test_without_a_token_nothing_is_answered(

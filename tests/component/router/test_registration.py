@@ -50,6 +50,12 @@ class Peer:
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
 
+def access_pod(name: str) -> router_pb2.Pod:
+    return router_pb2.Pod(
+        pod_id=name, incarnation="run", role=router_pb2.POD_ROLE_ACCESS, address="x:1"
+    )
+
+
 @asynccontextmanager
 async def peer(
     name: str,
@@ -148,9 +154,7 @@ async def test_a_router_that_restarts_costs_nothing() -> None:
             await first.aclose()
             assert set(a.registration.pods) == {"a"}
             async with running_service(*router(directory, chassis.address)):
-                await directory.register(
-                    router_pb2.Pod(pod_id="b", incarnation="run", role=router_pb2.POD_ROLE_ACCESS)
-                )
+                await directory.register(access_pod("b"))
                 await until(lambda: set(a.registration.pods) == {"a", "b"})
             assert a.lost == 0
 
@@ -195,7 +199,7 @@ async def test_what_a_callback_raises_ends_the_task() -> None:
     ):
         registration = Registration(
             router_pb2_grpc.RouterServiceStub(channel),
-            lambda: router_pb2.Pod(pod_id="a", incarnation="run", role=router_pb2.POD_ROLE_ACCESS),
+            lambda: access_pod("a"),
             watch_roles=[],
         )
         registration.on_pods(breaks)

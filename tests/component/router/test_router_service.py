@@ -47,6 +47,7 @@ def access(name: str) -> router_pb2.Pod:
         role=router_pb2.POD_ROLE_ACCESS,
         state=router_pb2.POD_STATE_ACTIVE,
         client_endpoint=f"{name}:1",
+        address="x:1",
     )
 
 

@@ -125,6 +125,9 @@ async def test_a_role_calls_what_is_its_own_and_is_told_what_is_not(
     assert value(seen, callers, role="push", outcome="refused") == 9
     assert value(seen, callers, role="gateway", outcome="refused") == 0
     assert value(seen, "whimbrel_service_refused_calls_total", code="permission_denied") == 9
+    ended = "whimbrel_service_calls_total"
+    assert value(seen, ended, method="LogicService.ListReads", status="ok") == 1
+    assert value(seen, ended, method="LogicService.ListReads", status="permission_denied") == 3
     logged = [line for line in capsys.readouterr().out.splitlines() if "caller_refused" in line]
     assert len(logged) == 3, "once for each method, however often it comes"
 
@@ -189,3 +192,19 @@ async def test_where_nobody_shows_a_certificate_nobody_is_asked_for_a_role(
             for name, _ in await scrape(chassis.metrics_address)
             if name.startswith("whimbrel_service_callers")
         ]
+
+
+async def test_a_certificate_without_the_name_of_pods_opens_calls_and_answers_none(
+    authority: Authority,
+) -> None:
+    """An operator's, on Kubernetes."""
+    operator = authority.issue("operator", "an-operator", role="operator")
+    async with running_service(POD, settings(strict(authority.issue("pod")))) as chassis:
+        assert set(await refused(operator, chassis.address)) == {"Attach", "Link", "ListReads"}
+    async with (
+        running_service(POD, settings(operator)) as chassis,
+        dialer(authority.issue("access-0", role="access"))(chassis.address) as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await calls(channel)
+        assert failure.value.code() is grpc.StatusCode.UNAVAILABLE

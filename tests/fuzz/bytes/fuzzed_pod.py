@@ -15,6 +15,7 @@ from services.access.drain_parts import DrainParts
 from services.access.frames import DELIVER_BYTES, deliver
 from services.access.head_checks import HeadChecks
 from services.access.incoming import handle
+from services.access.leaving import leave
 from services.access.link import HighestId, Link
 from services.access.links import Links
 from services.access.refusals import StreamRefusedError
@@ -146,7 +147,7 @@ class FuzzedPod:
 
     def leave(self) -> None:
         """The stream has ended."""
-        self.stream.leave()
+        leave(self.stream)
 
     def _clock(self) -> float:
         return self.now

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.access import frames, responses
+from services.access import fencing, frames, responses
 from services.access.acks import AckKeeper
-from services.access.client_stream import ClientStream
 from services.access.handshake import Handshake
 from services.access.head_checks import HeadChecks
 from services.access.pending import PendingTable
@@ -123,8 +122,8 @@ def deliver_the_seam_twice(patch: pytest.MonkeyPatch) -> None:
     sound = Inbox.attached
 
     def attached(self: Any, first_seq: int, *window: Any, overlap: bool) -> None:
-        if self._sequence.next_seq > first_seq:
-            self._sequence.restart(first_seq)
+        if self._order.sequence.next_seq > first_seq:
+            self._order.sequence.restart(first_seq)
         sound(self, first_seq, *window, overlap=overlap)
 
     patch.setattr(Inbox, "attached", attached)
@@ -141,7 +140,7 @@ def give_the_newest_first(patch: pytest.MonkeyPatch) -> None:
     sound = Inbox.take
 
     def take(self: Any, now: float) -> Any:
-        self._waiting.rotate(1)
+        self._reading.waiting.rotate(1)
         return sound(self, now)
 
     patch.setattr(Inbox, "take", take)
@@ -159,7 +158,7 @@ def drop_the_late_entry(patch: pytest.MonkeyPatch) -> None:
 
 def acknowledge_what_waits(patch: pytest.MonkeyPatch) -> None:
     """What has come counts as handled, before the application has seen it."""
-    patch.setattr(Inbox, "handled", property(lambda self: self._sequence.next_seq - 1))
+    patch.setattr(Inbox, "handled", property(lambda self: self._order.sequence.next_seq - 1))
 
 
 def forget_the_unanswered(patch: pytest.MonkeyPatch) -> None:
@@ -250,4 +249,4 @@ def void_one_too_many(patch: pytest.MonkeyPatch) -> None:
 
 def supersede_nobody(patch: pytest.MonkeyPatch) -> None:
     """An older stream takes no notice of a newer epoch."""
-    patch.setattr(ClientStream, "supersede", lambda self, epoch, instance_id: None)
+    patch.setattr(fencing, "supersede", lambda stream, epoch, instance_id: None)

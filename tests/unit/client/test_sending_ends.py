@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from whimbrel.client.dialogue import Dialogue, Outcome
+from whimbrel.client.correspondence import Outcome
+from whimbrel.client.dialogue import Dialogue
 from whimbrel.client.events import ConnectionClosed, Receipt
 from whimbrel.client.sending import Sending
 from whimbrel.client.settings import ClientSettings

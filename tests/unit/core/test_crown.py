@@ -205,7 +205,7 @@ class World:
             not self.pending
             and len(self.receipts) == len(self.sent)
             and inbox.cursor == self.timeline.head == self.timeline.cursors["phone"]
-            and (self.faults is not PERFECT or inbox.confirmed == inbox.cursor)
+            and (self.faults is not PERFECT or inbox.statistics().confirmed == inbox.cursor)
         )
 
     def _check(self) -> None:

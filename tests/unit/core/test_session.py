@@ -133,7 +133,7 @@ def test_lagging_goes_live_only_when_pulled_up_to_the_highest_offered() -> None:
         if pull is not None:
             push(session, [19])  # while the fetch is out
             session.pulled(page(range(pull.from_seq, min(19, pull.from_seq + 3))), 18, 0.0)
-            if session.next_seq == 19:
+            if session.statistics().next_seq == 19:
                 assert session.mode is Mode.LAGGING, "19 was offered and is not here"
                 follow_up = session.next_pull(0.0)
                 session.acknowledge(got[-1], 0.0)

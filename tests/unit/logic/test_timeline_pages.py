@@ -57,6 +57,8 @@ async def test_a_message_that_is_lost_is_waited_for_before_it_is_passed_over() -
     assert reader.passed_over == 0
     del world.messages.by_id[lost.message_id]
     world.clock.now += 0.2
+    assert shown(await reader.read("bob", 2, 9)) == [], "it was seen meanwhile: waited for anew"
+    world.clock.now += 2.0
     assert shown(await reader.read("bob", 2, 9)) == [(2, False), (3, True)]
     assert reader.passed_over == 1
 

@@ -14,6 +14,7 @@ from services.access.drain_parts import DrainParts
 from services.access.handshake import Handshake, PodIdentity
 from services.access.head_checks import HeadChecks
 from services.access.kicks import Kicks
+from services.access.leaving import leave
 from services.access.link import HighestId, Link
 from services.access.links import Links
 from services.access.requests import LogicRequests
@@ -202,4 +203,4 @@ class AccessPod:
         try:
             await driver.run()
         finally:
-            driver.stream.leave()
+            leave(driver.stream)
