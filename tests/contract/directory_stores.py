@@ -106,6 +106,17 @@ def directory(store: Store) -> Directory:
     return store.make(LEASE_SECONDS, ROUTE_SECONDS)
 
 
+def pod(name: str, incarnation: str = "run1", sessions: int = 0) -> router_pb2.Pod:
+    return router_pb2.Pod(
+        pod_id=name,
+        incarnation=incarnation,
+        role=router_pb2.POD_ROLE_ACCESS,
+        state=router_pb2.POD_STATE_ACTIVE,
+        address="127.0.0.1:1",
+        sessions=sessions,
+    )
+
+
 def session(
     user: str = "alice",
     device: str = "phone",

@@ -1,4 +1,4 @@
-"""What every Directory promises, on memory and on a real Redis."""
+"""What every Directory promises of routes, on memory and on a real Redis."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from redis.asyncio import Redis
 from services.router.ports import Directory
 from tests.contract.directory_stores import (
     LEASE_SECONDS,
-    LEASE_SHORT_SECONDS,
     ROUTE_SECONDS,
     Store,
     directory,
-    left,
+    pod,
     redis_store,
     routes,
     session,
@@ -28,22 +27,6 @@ from whimbrel.runtime.redis_client import open_redis
 from whimbrel.runtime.settings import RedisSettings
 
 __all__ = ["directory", "store"]
-
-
-def pod(name: str, incarnation: str = "run1", sessions: int = 0) -> router_pb2.Pod:
-    return router_pb2.Pod(
-        pod_id=name,
-        incarnation=incarnation,
-        role=router_pb2.POD_ROLE_ACCESS,
-        state=router_pb2.POD_STATE_ACTIVE,
-        address="127.0.0.1:1",
-        sessions=sessions,
-    )
-
-
-def on_ios(session: router_pb2.Session, limit: int) -> router_pb2.Session:
-    session.platform, session.platform_limit = "ios", limit
-    return session
 
 
 async def attach(directory: Directory, *sessions: router_pb2.Session) -> list[int]:
@@ -73,62 +56,6 @@ async def test_an_older_attempt_of_the_same_instance_is_refused(directory: Direc
 async def test_the_same_attempt_may_be_repeated(directory: Directory) -> None:
     first, second = await attach(directory, session(attempt=2), session(attempt=2))
     assert second > first
-
-
-async def test_a_ticket_serves_once_and_only_from_the_epoch_that_it_names(
-    directory: Directory,
-) -> None:
-    (first,) = await directory.attach([session(pod="access-0", attempt=1)])
-    moving = session(pod="access-1", attempt=2)
-    moving.ticket_epoch = first.epoch
-    (moved,) = await directory.attach([moving])
-    assert moved.epoch > first.epoch
-    (repeated,) = await directory.attach([moving])
-    assert repeated.epoch > moved.epoch, "the same attempt, whose answer was lost"
-    again = session(pod="access-2", attempt=3)
-    again.ticket_epoch = first.epoch
-    (refused,) = await directory.attach([again])
-    assert (refused.epoch, refused.over_limit) == (0, False)
-    assert await routes(directory) == {"phone": ("access-1", repeated.epoch)}
-
-
-async def test_the_pod_that_a_device_leaves_by_a_ticket_is_still_told_for_two_seconds(
-    store: Store, directory: Directory
-) -> None:
-    (first,) = await directory.attach([on_ios(session(pod="access-0", attempt=1), limit=1)])
-    moving = on_ios(session(pod="access-1", attempt=2), limit=1)
-    moving.ticket_epoch = first.epoch
-    (moved,) = await directory.attach([moving])
-    await directory.attach([moving])  # again, since the answer was lost
-    (behind,) = await left(directory)
-    assert (behind.device_id, behind.pod_id, behind.epoch) == ("phone", "access-0", first.epoch)
-    assert (behind.platform, behind.incarnation != "") == ("", True)
-    tablet = on_ios(session(device="tablet"), limit=2)
-    assert not (await directory.attach([tablet]))[0].kicked, "what was left is no rival"
-    assert not moved.kicked
-    await store.let_pass(2.1)
-    assert not await left(directory)
-    assert (await routes(directory))["phone"][0] == "access-1"
-
-
-async def test_nothing_is_left_by_who_comes_without_a_ticket_or_to_the_same_pod(
-    directory: Directory,
-) -> None:
-    (first,) = await directory.attach([session(pod="access-0", attempt=1)])
-    (second,) = await directory.attach([session(pod="access-1", attempt=2)])
-    assert not await left(directory), "its old stream is gone already"
-    same = session(pod="access-1", attempt=3)
-    same.ticket_epoch = second.epoch
-    await directory.attach([same])
-    assert second.epoch > first.epoch
-    assert not await left(directory)
-
-
-async def test_a_ticket_of_a_device_that_is_nowhere_is_good(directory: Directory) -> None:
-    moving = session(pod="access-1", attempt=2)
-    moving.ticket_epoch = 5
-    (moved,) = await directory.attach([moving])
-    assert moved.epoch > 5
 
 
 async def test_another_instance_always_wins(directory: Directory) -> None:
@@ -269,62 +196,6 @@ async def test_redis_forgets_devices_that_ran_out_when_there_are_many(redis_url:
         (epoch,) = await attach(store.make(LEASE_SECONDS, ROUTE_SECONDS), session())
         assert await routes(gone) == {"phone": ("access-0", epoch), "laptop": ANY}
         assert len(await redis.hkeys("route:{alice}")) == 2
-
-
-# The registry.
-
-
-async def test_a_registration_is_known_while_its_lease_holds(store: Store) -> None:
-    directory = store.make(LEASE_SHORT_SECONDS, ROUTE_SECONDS)
-    first = await directory.register(pod("access-0"))
-    again = await directory.register(pod("access-0"))
-    assert (first.was_known, again.was_known) == (False, True)
-    assert first.registry_id == again.registry_id
-    await store.let_pass(LEASE_SHORT_SECONDS + 0.01)
-    assert (await directory.registry()).pods == ()
-    assert not (await directory.register(pod("access-0"))).was_known
-
-
-async def test_another_incarnation_replaces_the_one_before(directory: Directory) -> None:
-    await directory.register(pod("access-0", "run1"))
-    assert not (await directory.register(pod("access-0", "run2"))).was_known
-    assert [one.incarnation for one in (await directory.registry()).pods] == ["run2"]
-    await directory.unregister("access-0", "run1")
-    assert len((await directory.registry()).pods) == 1
-    await directory.unregister("access-0", "run2")
-    assert (await directory.registry()).pods == ()
-
-
-async def test_the_registry_lists_pods_by_name_as_they_last_said(directory: Directory) -> None:
-    for name in ("access-1", "access-0"):
-        await directory.register(pod(name))
-    await directory.register(pod("access-1", sessions=7))
-    listed = (await directory.registry()).pods
-    assert [(one.pod_id, one.sessions) for one in listed] == [("access-0", 0), ("access-1", 7)]
-
-
-async def test_where_a_pod_runs_and_what_it_takes_is_kept(directory: Directory) -> None:
-    said = pod("access-0")
-    said.MergeFrom(
-        router_pb2.Pod(
-            node="n1", zone="z1", started_ms=2**41, arrivals_per_second=90, max_sessions=5_000
-        )
-    )
-    await directory.register(said)
-    assert list((await directory.registry()).pods) == [said]
-
-
-async def test_a_flush_changes_the_registrys_id_and_forgets_the_pods(
-    store: Store, directory: Directory
-) -> None:
-    lease = await directory.register(pod("access-0"))
-    assert (await directory.registry()).registry_id == lease.registry_id
-    await store.flush()
-    after = await directory.registry()
-    assert after.registry_id != lease.registry_id
-    assert after.pods == ()
-    again = await directory.register(pod("access-0"))
-    assert (again.was_known, again.registry_id) == (False, after.registry_id)
 
 
 # A store that is away.

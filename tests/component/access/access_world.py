@@ -16,7 +16,9 @@ from services.access.bootstrap import SERVICE
 from services.access.client_stream import ClientStream
 from services.access.settings import AccessSettings, DrainSettings, StreamSettings
 from services.access.shell_settings import ShellSettings
-from tests.component.access.access_fakes import PATIENCE_SECONDS, FakeLogic, FakeRouter
+from tests.component.access.fake_logic import FakeLogic
+from tests.component.access.fake_router import FakeRouter
+from tests.component.access.notebook import PATIENCE_SECONDS
 from whimbrel.api.access.v1 import access_pb2, access_pb2_grpc
 from whimbrel.api.logic.v1 import logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2_grpc

@@ -14,8 +14,9 @@ from services.access.bootstrap import SERVICE
 from services.access.settings import AccessSettings, DeviceSettings, DrainSettings, StreamSettings
 from services.router.pod_feed import PodFeed
 from services.router.servicer import RouterServicer
-from tests.component.access.access_fakes import PATIENCE_SECONDS, FakeLogic
 from tests.component.access.access_world import SECRET, ScriptedClient, served
+from tests.component.access.fake_logic import FakeLogic
+from tests.component.access.notebook import PATIENCE_SECONDS
 from whimbrel.api.logic.v1 import logic_pb2, logic_pb2_grpc
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.runtime.auth_settings import AuthSettings

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from services.access.attach_call import AttachCall
-from tests.component.access.access_fakes import FakeRouter
+from tests.component.access.fake_router import FakeRouter
 from whimbrel.api.router.v1 import router_pb2, router_pb2_grpc
 from whimbrel.core.errors import ErrorCode, WhimbrelError
 

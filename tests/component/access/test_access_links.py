@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.component.access.access_fakes import FakeLogic
 from tests.component.access.access_world import PING, access_world, ack, sends, text
+from tests.component.access.fake_logic import FakeLogic
 from whimbrel.api.access.v1 import access_pb2
 from whimbrel.api.logic.v1 import logic_pb2
 from whimbrel.api.router.v1 import router_pb2

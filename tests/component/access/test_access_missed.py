@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.access.access_fakes import FakeLogic
 from tests.component.access.access_world import ScriptedClient, World, access_world
+from tests.component.access.fake_logic import FakeLogic
 from whimbrel.core.rendezvous import choose
 
 USERS = 40

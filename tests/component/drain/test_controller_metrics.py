@@ -7,7 +7,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from tests.component.drain.controller_world import Controller, World, until, world
+from tests.component.drain.controller_world import World, until, world
+from tests.component.drain.operated_controller import Controller
 from tests.scraping import scrape, value
 from whimbrel.core.drain.pod_drain_types import DrainPhase
 

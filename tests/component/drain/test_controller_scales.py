@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.component.drain.controller_world import refused, until, world
+from tests.component.drain.controller_world import until, world
+from tests.component.drain.operated_controller import refused
 from whimbrel.api.drain.v1 import drain_pb2
 from whimbrel.core.drain.pod_drain_types import DrainPhase
 from whimbrel.core.errors import ErrorCode

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.soak import broken_histories as broken
+from tests.unit.soak.broken_histories import History, at_end, changed, without
 from tests.unit.soak.soak_history import (
     ALICE,
     BOB,
@@ -21,49 +23,16 @@ from whimbrel.testing.soak.events import (
     Attached,
     Confirmed,
     Delivered,
-    Event,
-    Fail,
     Fault,
     Info,
     Invoked,
     Ok,
     Started,
     Stopped,
-    StoredCursor,
-    StoredHead,
-    StoredProblem,
     encode,
 )
 from whimbrel.testing.soak.report import explain
 from whimbrel.testing.soak.verdict import KINDS, SHOWN
-
-History = list[Event]
-
-
-def at_end(events: History, *more: Event) -> History:
-    """`more` before the last line, which says that the history is whole."""
-    return [*events[:-1], *more, events[-1]]
-
-
-def index_of(events: History, kind: type, client: str, nth: int = 0) -> int:
-    found = [
-        at
-        for at, event in enumerate(events)
-        if isinstance(event, kind) and getattr(event, "client", None) == client
-    ]
-    return found[nth]
-
-
-def changed(events: History, kind: type, client: str, nth: int, **fields: object) -> History:
-    at = index_of(events, kind, client, nth)
-    event = events[at]
-    assert isinstance(event, tuple)
-    return [*events[:at], event._replace(**fields), *events[at + 1 :]]  # type: ignore[arg-type]
-
-
-def without(events: History, kind: type, client: str, nth: int) -> History:
-    at = index_of(events, kind, client, nth)
-    return [*events[:at], *events[at + 1 :]]
 
 
 def test_a_healthy_history_holds() -> None:
@@ -75,148 +44,31 @@ def test_a_healthy_history_holds() -> None:
     assert str(verdict) == "lost 0, duplicated 0, reordered 0"
 
 
-def _lose(events: History) -> History:
-    return without(events, Delivered, BOB, 4)
-
-
-def _lose_what_somebody_else_was_given(events: History) -> History:
-    # Never accepted, but one device has it: then the other must have it too.
-    events = without(events, Ok, ALICE, 4)
-    return without(events, Delivered, DESK, 4)
-
-
-def _skip(events: History) -> History:
-    return without(events, Delivered, BOB, 2)
-
-
-def _lose_in_the_stores(events: History) -> History:
-    return at_end(events, StoredProblem(9.0, "lost", "103 was accepted and is not stored"))
-
-
-def _repeat(events: History) -> History:
-    return at_end(events, delivered(5.9, BOB, 5, seq=6))
-
-
-def _repeat_same_seq(events: History) -> History:
-    return at_end(events, delivered(5.9, BOB, 5))
-
-
-def _store_twice(events: History) -> History:
-    again = Ok(5.8, ALICE, "m5", 999, 6, CONVERSATION)
-    return at_end(events, again)
-
-
-def _swap(events: History) -> History:
-    one, other = index_of(events, Delivered, BOB, 1), index_of(events, Delivered, BOB, 2)
-    events[one], events[other] = events[other], events[one]
-    return events
-
-
-def _overtake_unmarked(events: History) -> History:
-    for client in (BOB, DESK):
-        events = changed(events, Delivered, client, 1, message_id=103)
-        events = changed(events, Delivered, client, 2, message_id=102)
-    events = changed(events, Ok, ALICE, 1, message_id=103)
-    return changed(events, Ok, ALICE, 2, message_id=102)
-
-
-def _leave_a_hole(events: History) -> History:
-    return at_end(events, StoredHead(9.0, "bob", 5, (3,)))
-
-
-def _end_below(events: History) -> History:
-    return at_end(events, StoredHead(9.0, "bob", 4, ()))
-
-
-def _invent(events: History) -> History:
-    return at_end(events, delivered(5.9, BOB, 6))
-
-
-def _change_the_body(events: History) -> History:
-    return changed(events, Delivered, BOB, 1, digest="other")
-
-
-def _give_a_stranger(events: History) -> History:
-    came: History = [
-        Started(0.1, "eve/phone", "prompt", False),
-        Attached(0.2, "eve/phone", 1, 0, 1),
-    ]
-    return at_end([*events[:1], *came, *events[1:]], delivered(5.9, "eve/phone", 5, seq=1))
-
-
-def _give_what_was_refused(events: History) -> History:
-    at = index_of(events, Ok, ALICE, 4)
-    events[at] = Fail(5.1, ALICE, "m5", "FORBIDDEN")
-    return events
-
-
-def _accept_what_was_not_sent(events: History) -> History:
-    return at_end(events, Ok(5.8, ALICE, "m9", 109, 6, CONVERSATION))
-
-
-def _disagree_about_a_seq(events: History) -> History:
-    sent = Invoked(5.2, ALICE, "m6", CONVERSATION, ("alice", "bob"), "d")
-    return at_end(
-        events,
-        sent,
-        delivered(5.8, BOB, 6, seq=6),
-        delivered(5.8, DESK, 6, seq=7),
-    )
-
-
-def _disagree_about_an_id(events: History) -> History:
-    return at_end(
-        events,
-        Invoked(5.2, BOB, "b1", CONVERSATION, ("alice", "bob"), "d"),
-        Ok(5.3, BOB, "b1", 103, 6, CONVERSATION),
-    )
-
-
-def _forget_order_over_a_restart(events: History) -> History:
-    sent = Invoked(5.2, ALICE, "m0", CONVERSATION, ("alice", "bob"), "d")
-    late = delivered(5.8, BOB, 0, seq=6)
-    back: History = [Started(5.6, BOB, "prompt", False), Attached(5.7, BOB, 6, 6, 9)]
-    return at_end(events, sent, Stopped(5.5, BOB, "abandoned"), *back, late)
-
-
-def _resume_too_low(events: History) -> History:
-    return at_end(events, Attached(5.8, BOB, 5, 5, 9))
-
-
-def _give_again_what_was_confirmed(events: History) -> History:
-    back: History = [Started(5.6, BOB, "prompt", False), Attached(5.7, BOB, 6, 6, 9)]
-    return at_end(events, *back, delivered(5.8, BOB, 4))
-
-
-def _store_a_lower_cursor(events: History) -> History:
-    return at_end(events, StoredCursor(9.0, BOB, 4))
-
-
 @pytest.mark.parametrize(
     ("bug", "kind"),
     [
-        (_lose, "lost"),
-        (_lose_what_somebody_else_was_given, "lost"),
-        (_skip, "holes"),
-        (_lose_in_the_stores, "lost"),
-        (_repeat, "duplicated"),
-        (_repeat_same_seq, "duplicated"),
-        (_store_twice, "duplicated"),
-        (_swap, "reordered"),
-        (_overtake_unmarked, "reordered"),
-        (_leave_a_hole, "holes"),
-        (_end_below, "holes"),
-        (_invent, "phantoms"),
-        (_change_the_body, "phantoms"),
-        (_give_a_stranger, "phantoms"),
-        (_give_what_was_refused, "phantoms"),
-        (_accept_what_was_not_sent, "phantoms"),
-        (_disagree_about_a_seq, "duplicated"),
-        (_disagree_about_an_id, "disagreements"),
-        (_forget_order_over_a_restart, "disagreements"),
-        (_resume_too_low, "cursors_back"),
-        (_give_again_what_was_confirmed, "cursors_back"),
-        (_store_a_lower_cursor, "cursors_back"),
+        (broken.lose, "lost"),
+        (broken.lose_what_somebody_else_was_given, "lost"),
+        (broken.skip, "holes"),
+        (broken.lose_in_the_stores, "lost"),
+        (broken.repeat, "duplicated"),
+        (broken.repeat_same_seq, "duplicated"),
+        (broken.store_twice, "duplicated"),
+        (broken.swap, "reordered"),
+        (broken.overtake_unmarked, "reordered"),
+        (broken.leave_a_hole, "holes"),
+        (broken.end_below, "holes"),
+        (broken.invent, "phantoms"),
+        (broken.change_the_body, "phantoms"),
+        (broken.give_a_stranger, "phantoms"),
+        (broken.give_what_was_refused, "phantoms"),
+        (broken.accept_what_was_not_sent, "phantoms"),
+        (broken.disagree_about_a_seq, "duplicated"),
+        (broken.disagree_about_an_id, "disagreements"),
+        (broken.forget_order_over_a_restart, "disagreements"),
+        (broken.resume_too_low, "cursors_back"),
+        (broken.give_again_what_was_confirmed, "cursors_back"),
+        (broken.store_a_lower_cursor, "cursors_back"),
     ],
 )
 def test_each_broken_promise_is_called_by_its_name(
@@ -260,7 +112,7 @@ def test_what_was_not_confirmed_may_come_again_to_a_program_that_was_killed() ->
 
 
 def test_a_late_message_that_is_marked_is_in_order() -> None:
-    events = _overtake_unmarked(healthy())
+    events = broken.overtake_unmarked(healthy())
     for client in (BOB, DESK):
         events = changed(events, Delivered, client, 2, late=True)
     assert check(events).holds
@@ -301,7 +153,7 @@ def test_the_time_to_the_heads_counts_from_the_last_fault() -> None:
     verdict = check(late)
     assert verdict.faults == {"kill": 1}
     assert verdict.seconds_to_heads == pytest.approx(0.0)  # the load ended at 6, after that
-    assert check(_lose(healthy())).seconds_to_heads is None
+    assert check(broken.lose(healthy())).seconds_to_heads is None
     assert replace(verdict, seconds_to_heads=31.0).holds is False
 
 
