@@ -14,7 +14,7 @@ from services.access.departures import Departures
 from services.access.drain_parts import DrainParts
 from services.access.frames import DELIVER_BYTES, deliver
 from services.access.head_checks import HeadChecks
-from services.access.incoming import handle
+from services.access.incoming import handle, set_app_state
 from services.access.leaving import leave
 from services.access.link import HighestId, Link
 from services.access.links import Links
@@ -101,7 +101,7 @@ class FuzzedPod:
         self._services.table.add(stream)
         cursor = hello.cursor if hello.HasField("cursor") else 0
         stream.session.attach(cursor, cursor, [], self.now)
-        stream.set_app_state(hello.app_state, self.now)
+        set_app_state(stream, hello.app_state, self.now)
         self._services.signals.open(stream, hello, self.now)
         stream.turn(self.now)
 
