@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from math import sqrt
 from statistics import mean, stdev
 from typing import Any
@@ -20,34 +22,51 @@ from bench.runs import medians
 from bench.terms import Terms
 from bench.throughput import target_of
 from whimbrel.local.stack import Stack
+from whimbrel.local.stack_spec import StackSpec
 
 Runs = Sequence[dict[str, Any]]
 
 
-async def measure_cost(
-    traced: Stack, untraced: Stack, workload: Workload, terms: Terms
-) -> dict[str, Any]:
-    """The medians of the stack that traces, with the keys of `cost`. Raises LoadFailedError."""
-    targets = {"traced": target_of(traced), "untraced": target_of(untraced)}
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in targets}
-    for number in range(-terms.warms_up, terms.runs):
-        terms.say(f"pair {number + 1} of {terms.runs} …" if number >= 0 else "warming up …")
-        figures = await _run_together(workload, targets, number)
-        if number >= 0:
-            for name, one in figures.items():
-                found[name].append(one.as_json())
+async def measure_cost(spec: StackSpec, workload: Workload, terms: Terms) -> dict[str, Any]:
+    """The medians of a stack that traces, with the keys of `cost`. Raises LoadFailedError.
+
+    Half of the pairs is measured when the stack that traces was started first, half when it was
+    the second: which of two stacks is the older one makes a difference of its own.
+    """
+    specs = {"traced": spec, "untraced": replace(spec, trace=False)}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in specs}
+    first_half = (terms.runs + 1) // 2
+    for order, numbers in (
+        (["traced", "untraced"], range(first_half)),
+        (["untraced", "traced"], range(first_half, terms.runs)),
+    ):
+        if not numbers:
+            continue
+        terms.say(f"starting two stacks, the {order[0]} one first …")
+        async with AsyncExitStack() as running:
+            targets = {
+                name: target_of(await running.enter_async_context(Stack.start(specs[name])))
+                for name in order
+            }
+            if terms.warms_up:
+                terms.say("warming up …")
+                await _run_together(workload, targets, f"warm-{order[0]}")
+            for number in numbers:
+                terms.say(f"pair {number + 1} of {terms.runs} …")
+                for name, one in (await _run_together(workload, targets, str(number))).items():
+                    found[name].append(one.as_json())
     return {**medians(found["traced"]), **cost(found["traced"], found["untraced"])}
 
 
 async def _run_together(
-    workload: Workload, targets: Mapping[str, Target], number: int
+    workload: Workload, targets: Mapping[str, Target], turn: str
 ) -> dict[str, Figures]:
     together = asyncio.Barrier(len(targets))
     try:
         async with asyncio.TaskGroup() as group:
             running = {
                 name: group.create_task(
-                    run(workload, target, name=f"{name}-{number}", ready=together.wait)
+                    run(workload, target, name=f"{name}-{turn}", ready=together.wait)
                 )
                 for name, target in targets.items()
             }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,12 +46,8 @@ async def on_own_stack(workload: Workload, terms: Terms, spec: StackSpec) -> dic
 async def on_two_stacks(workload: Workload, terms: Terms, spec: StackSpec) -> dict[str, Any]:
     """The figures of a stack that traces, beside one that does not."""
     from bench.tracing_cost import measure_cost
-    from whimbrel.local.stack import Stack
 
-    terms.say("starting two stacks …")
-    plain = replace(spec, trace=False)
-    async with Stack.start(spec) as traced, Stack.start(plain) as untraced:
-        return await measure_cost(traced, untraced, workload, terms)
+    return await measure_cost(spec, workload, terms)
 
 
 async def on_cluster(
