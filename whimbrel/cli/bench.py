@@ -109,7 +109,7 @@ def throughput(
 
         whimbrel bench throughput --rate 200 --trace-ratio 1
 
-        whimbrel bench throughput --trace-ratio 0.01 --beside-untraced --runs 60 --seconds 5 --json
+        whimbrel bench throughput --trace-ratio 0.01 --beside-untraced --runs 14 --seconds 12 --json
     """
     from bench.run import Workload
 
