@@ -31,7 +31,7 @@ async def measure_cost(spec: StackSpec, workload: Workload, terms: Terms) -> dic
     """The medians of a stack that traces, with the keys of `cost`. Raises LoadFailedError.
 
     Half of the pairs is measured when the stack that traces was started first, half when it was
-    the second: which of two stacks is the older one makes a difference of its own.
+    the second: which of two stacks is the older one may make a difference of its own.
     """
     specs = {"traced": spec, "untraced": replace(spec, trace=False)}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in specs}
