@@ -109,9 +109,6 @@ class Sending:
         return _receipt(answer)
 
     async def _keep(self, message: Outgoing, by: float) -> None:
-        if not self._store.is_durable:
-            await self._store.add_outgoing(message)  # at once: see ClientStore
-            return
         try:
             async with asyncio.timeout_at(by):
                 await self._store.add_outgoing(message)

@@ -41,8 +41,7 @@ class ClientStore(Protocol):
 
     @property
     def is_durable(self) -> bool:
-        """Whether a message survives the process: then `send` leaves it when its time is up.
-        `add_outgoing` of a store that is not returns at once, without a wait."""
+        """Whether a message survives the process: then `send` leaves it when its time is up."""
 
     async def load(self) -> StoredState:
         """Open, and read everything. Called once before the first stream."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from services.logic.bootstrap import SERVICE as LOGIC
-from services.logic.settings import LogicSettings
+from services.logic.settings import AuditSettings, LogicSettings
 from services.router.bootstrap import SERVICE as ROUTER
 from services.router.settings import RouterSettings
 from tests.stores import own_stores
@@ -24,7 +24,7 @@ from whimbrel.api.types.v1 import types_pb2
 from whimbrel.core.names import direct_conversation
 from whimbrel.local.cluster import wait_registered
 from whimbrel.runtime.channels import open_channel
-from whimbrel.runtime.settings import MongoSettings, RedisSettings, RouterTarget
+from whimbrel.runtime.settings import MetricsSettings, MongoSettings, RedisSettings, RouterTarget
 from whimbrel.runtime.settings_group import SettingsGroup
 from whimbrel.runtime.stores import Database
 from whimbrel.testing.servers import running_service
@@ -238,3 +238,12 @@ async def history_world(
             finally:
                 link.cancel()
                 await asyncio.wait((link,))
+
+
+@asynccontextmanager
+async def audited_world(redis_url: str, mongo_url: str) -> AsyncIterator[HistoryWorld]:
+    """With an auditor that looks at everybody at once, and figures to see it by."""
+    metrics = MetricsSettings(listen="127.0.0.1:0")
+    audit = AuditSettings(users_per_minute=6000, settle_seconds=0.3)
+    async with history_world(redis_url, mongo_url, metrics=metrics, audit=audit) as world:
+        yield world

@@ -12,20 +12,16 @@ from typing import Any
 import pytest
 from bson import Int64
 
-from services.logic.settings import AuditSettings
-from tests.component.logic.history_world import CHAT, HistoryWorld, history_world
+from tests.component.logic.history_world import CHAT, HistoryWorld, audited_world
 from tests.scraping import Scrape, scrape, value
 from tests.waiting import until
-from whimbrel.runtime.settings import MetricsSettings
 
 pytestmark = pytest.mark.timeout(120)
-QUICK = AuditSettings(users_per_minute=6000, settle_seconds=0.3)
 
 
 @pytest.fixture
 async def world(redis_url: str, mongo_url: str) -> AsyncIterator[HistoryWorld]:
-    metrics = MetricsSettings(listen="127.0.0.1:0")
-    async with history_world(redis_url, mongo_url, metrics=metrics, audit=QUICK) as world:
+    async with audited_world(redis_url, mongo_url) as world:
         yield world
 
 

@@ -102,3 +102,19 @@ async def test_a_message_that_a_durable_store_does_not_keep_in_time_is_not_sent(
     assert not refused.value.outcome_unknown
     assert not dialogue.outbox.holds("m1")
     await store.close()
+
+
+class SlowStore(MemoryStore):
+    """Somebody's own, elsewhere; it does not answer."""
+
+    async def add_outgoing(self, message: Outgoing) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_store_that_is_not_durable_has_no_longer_than_the_send() -> None:
+    dialogue, sending = sending_of(SlowStore())
+    async with asyncio.timeout(30):
+        with pytest.raises(WhimbrelError, match="DEADLINE_EXCEEDED") as refused:
+            await sending.send(MESSAGE, timeout_seconds=0.01)
+    assert not refused.value.outcome_unknown
+    assert not dialogue.outbox.holds("m1")

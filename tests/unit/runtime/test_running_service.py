@@ -42,23 +42,13 @@ class Dies:
         chassis.on_drain(drain)
 
 
-async def test_a_block_that_fails_after_the_service_died_fails_with_its_reason() -> None:
+@pytest.mark.parametrize("is_drained", [True, False], ids=["is gone", "drains still"])
+async def test_a_block_that_fails_after_the_service_died_fails_with_its_reason(
+    is_drained: bool,
+) -> None:
     toy = Dies()
-    toy.drained.set()
-
-    async def block() -> None:
-        async with running_service(spec(toy.start), SETTINGS):
-            toy.now.set()
-            await toy.draining.wait()
-            raise TimeoutError("the Router does not know it")
-
-    with pytest.raises(ServiceFailedError) as raised:
-        await block()
-    assert str(raised.value.__cause__) == "it broke"
-
-
-async def test_a_block_that_fails_while_the_dying_service_drains_does_too() -> None:
-    toy = Dies()
+    if is_drained:
+        toy.drained.set()
 
     async def block() -> None:
         async with asyncio.timeout(30), running_service(spec(toy.start), SETTINGS):
