@@ -44,16 +44,15 @@ class Item(NamedTuple):
 
 def detached(message: P) -> P:
     """A copy that does not keep alive the batch (up to 1 MiB) in which it came."""
-    copy = type(message)()
-    copy.CopyFrom(message)
+    (copy := type(message)()).CopyFrom(message)
     return copy
 
 
 def numbered(
     entries: Iterable[types_pb2.Entry], traces: DeliveryTraces | None, now: float
 ) -> list[Numbered[Item]]:
-    """A page of the timeline, of a result that is detached, as a session takes it. Its messages
-    share the memory of the page: one copy of it costs a quarter of a copy of each."""
+    """A page of a detached result, as a session takes it. Its messages share the page's memory:
+    one copy of it costs a quarter of a copy of each."""
     page = []
     for entry in entries:
         message = entry.message if entry.HasField("message") else None
