@@ -73,7 +73,11 @@ def assert_healed(stack: Stack) -> None:
 
 
 def is_stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # killed meanwhile, which is another fault
+    return stat.rpartition(")")[2].split()[0] == "T"
 
 
 async def assert_delivers(stack: Stack, seed: int = 1) -> None:
