@@ -68,6 +68,7 @@ async def run_of(stack: Stack, *kinds: str) -> AsyncIterator[Run]:
 def assert_healed(stack: Stack) -> None:
     pids = stack.server_pids()
     assert set(pids) == {*stack.pods, *stack.stores}, "every part is alive"
+    assert not [name for name, pid in pids.items() if not Path(f"/proc/{pid}").exists()]
     assert not [name for name, pid in pids.items() if is_stopped(pid)]
     assert all(proxy.mode == PASS for proxy in stack.links.proxies.values())
 
