@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,10 @@ from services.logic.usecases.read_history import ReadHistory
 from services.logic.usecases.rebuild_undelivered import RebuildUndelivered
 from services.logic.usecases.rebuild_unread import RebuildUnread
 from services.logic.usecases.search_history import SearchHistory
+
+MAX_REBUILDS_OF_ONE = 5
+"""How often one call starts to count one user: each time after the first, somebody else's rebuild
+of the same user had taken over, and one that goes on for so long is about to finish."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,14 @@ class HistoryParts:
             "search": self.feed_search.pipeline.run,
             "search_feed": lambda: self.feed_search.run(search.compare_seconds),
         }
+
+    async def rebuild(self, user: str) -> bool:
+        """Count the user's unread and undelivered again; whether both are whole now. A rebuild
+        that another one took over from (a message missed meanwhile begins one) is done again.
+        Raises UNAVAILABLE."""
+        return await _done_once(self.rebuild_unread.rebuild, user) and await _done_once(
+            self.rebuild_undelivered.rebuild, user
+        )
 
     async def unread_of(self, user: str) -> dict[str, int]:
         """How much the user has to read in each conversation; rebuilt first when it was lost.
@@ -140,3 +152,10 @@ def assemble_history(
         ),
         stores=stores,
     )
+
+
+async def _done_once(rebuild: Callable[[str], Awaitable[bool]], user: str) -> bool:
+    for _ in range(MAX_REBUILDS_OF_ONE):
+        if await rebuild(user):
+            return True
+    return False

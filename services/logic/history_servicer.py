@@ -165,8 +165,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
             next_after = users[-1] if len(users) == request.limit else ""
         rebuilt = 0
         for user in users:
-            unread = await self._parts.rebuild_unread.rebuild(user)
-            rebuilt += await self._parts.rebuild_undelivered.rebuild(user) and unread
+            rebuilt += await self._parts.rebuild(user)
         return pb.RebuildResponse(rebuilt=rebuilt, next_after=next_after)
 
 
