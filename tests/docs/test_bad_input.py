@@ -66,8 +66,10 @@ async def answer_to(endpoint: str, case: Case) -> str:
                 return await read_answer(call)
             assert (await call.read()).HasField("welcome")
             # A read is pending before anything is written: a Close that nobody reads is lost when
-            # the call ends under a write.
+            # the call ends under a write. The task has begun its read once it had its turn: on a
+            # busy machine the answer to a write can be there before that.
             reading = asyncio.ensure_future(read_answer(call))
+            await asyncio.sleep(0)
             with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 await write_all(call, case.frames)
             return await reading
