@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import psutil
 
@@ -21,6 +22,9 @@ from bench.processes import end, line_of, start, write
 
 _ANSWER_SECONDS = 90.0
 _PORT_SECONDS = 20.0
+ATTACHES_AT_ONCE: Final = 64
+"""Attaches under way at a time, bare ones and Whimbrel's: enough to find the ceiling of both. With
+16 a pod was idle for a sixth of the time, between two batches of attaches."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class BareWorkload:
     streams: int = 100
     """Busy at the same time."""
     idle_streams: int = 1000
+    at_once: int = ATTACHES_AT_ONCE
     in_flight: int = 8
     seconds: float = 2.0
     """For each of the figures that take time."""
@@ -45,7 +50,7 @@ class WireLimits:
     core_ms_per_frame: float
     """Of the server, over `streams` busy streams."""
     attaches_per_second: float
-    """Connection, stream and first frame, 20 at a time."""
+    """Connection, stream and first frame, `at_once` at a time."""
     attach_core_ms: float
     """Of the server, for one of them."""
     kib_per_stream: float
@@ -61,13 +66,16 @@ async def wire_limits(workload: BareWorkload) -> WireLimits:
     """Measure grpc.aio. Raises LoadFailedError."""
     async with _echo_server() as (address, server):
         idle, idle_ms, idle_kib = await _attach(
-            server, WirePlan(address, workload.idle_streams, seconds=0.0, hold=True)
+            server,
+            WirePlan(address, workload.idle_streams, workload.at_once, seconds=0.0, hold=True),
         )
     async with _echo_server() as (address, server):
-        one = await _client(WirePlan(address, 1, workload.in_flight, workload.seconds))
+        one = await _client(WirePlan(address, 1, 1, workload.in_flight, workload.seconds))
         before = core_ms(server.pid)
         many = await _client(
-            WirePlan(address, workload.streams, workload.in_flight, workload.seconds)
+            WirePlan(
+                address, workload.streams, workload.at_once, workload.in_flight, workload.seconds
+            )
         )
         busy_ms = core_ms(server.pid) - before
     return WireLimits(
@@ -119,7 +127,9 @@ async def _client(plan: WirePlan) -> WireResult:
 
 async def _attach(server: psutil.Process, plan: WirePlan) -> tuple[WireResult, float, float]:
     """Attach and hold; with the server's CPU (ms) and the growth of its memory (KiB)."""
-    await _client(WirePlan(plan.address, 10, seconds=0.0))  # what the first streams alone allocate
+    await _client(
+        WirePlan(plan.address, 10, plan.at_once, seconds=0.0)
+    )  # what the first streams alone allocate
     before_ms, before_bytes = core_ms(server.pid), server.memory_info().rss
     process = await start("bench.bare_wire")
     try:

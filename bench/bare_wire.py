@@ -28,8 +28,6 @@ from bench import collector
 from whimbrel.runtime.channels import server_options
 
 _METHOD = "/whimbrel.bench.Bare/Echo"
-_AT_ONCE = 20
-"""Streams that attach at the same time; as many as the other load processes have."""
 _OPEN_SECONDS = 60.0
 
 
@@ -40,6 +38,8 @@ class WirePlan:
     address: str
     streams: int
     """Each over a connection of its own, as clients have them."""
+    at_once: int
+    """Attaches under way at a time."""
     in_flight: int = 8
     """Frames of one stream under way."""
     seconds: float = 2.0
@@ -81,7 +81,7 @@ async def _echo(frames: AsyncIterator[bytes], context: Any) -> None:
 async def measure(plan: WirePlan) -> WireResult:
     """Attach all streams, then keep all of them busy."""
     body = b"x" * plan.frame_bytes
-    gate = asyncio.Semaphore(_AT_ONCE)
+    gate = asyncio.Semaphore(plan.at_once)
     async with AsyncExitStack() as stack:
 
         async def attach() -> Any:

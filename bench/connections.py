@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from bench.bare import WireLimits
+from bench.bare import ATTACHES_AT_ONCE, WireLimits
 from bench.connections_load import BatchResult, ConnectionsPlan
 from bench.cpu import core_ms_of
 from bench.figures import percentile
@@ -36,7 +36,7 @@ class ConnectionsWorkload:
     streams: int = 2_000
     warm_up: int = 200
     """Streams before those that are measured."""
-    at_once: int = 16
+    at_once: int = ATTACHES_AT_ONCE
     """Attaches under way at a time."""
     tls: bool = False
     settle_seconds: float = 3.0

@@ -12,7 +12,7 @@ import typer
 
 def connections(
     streams: Annotated[int, typer.Option(min=100, help="Streams that are measured.")] = 2_000,
-    at_once: Annotated[int, typer.Option(min=1, help="Attaches under way at a time.")] = 16,
+    at_once: Annotated[int, typer.Option(min=1, help="Attaches under way at a time.")] = 64,
     tls: Annotated[bool, typer.Option("--tls", help="Everything speaks TLS.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as one JSON object.")
