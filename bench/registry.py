@@ -71,7 +71,7 @@ BENCHES: Final[tuple[Bench, ...]] = (
     OnStack("fanout", 90, _TWO, measure_fanout),
     OnStack("sync", 90, _QUIET, measure_sync),
     OnStack("storm", 80, _TWO, measure_storm),
-    OnItsOwn("scale", 190, measure_scale, has_smoke_form=True),
+    OnItsOwn("scale", 260, measure_scale, has_smoke_form=True),
     OnItsOwn("recents", 20, _recents),
     OnItsOwn("drain", 70, _drain),
     OnItsOwn("push", 25, _push),

@@ -7,6 +7,7 @@ from bench.fanout import figures_of as fanout_figures
 from bench.fanout_load import FanOutResult
 from bench.filling import past_of
 from bench.move_load import MoveResult
+from bench.scale import flat
 from bench.storm import figures_of as storm_figures
 from bench.sync import figures_of as sync_figures
 from bench.sync_load import SyncResult
@@ -63,3 +64,29 @@ def test_the_past_of_users_is_dense_and_no_id_comes_twice() -> None:
     assert len(seqs) == 10
     assert all(sorted(one) == [1, 2, 3, 4] for one in seqs.values())
     assert sorted(ids) == list(range(1, 21))
+
+
+def _cost(closed: float, opened: float, *, lost: int = 0) -> dict[str, float]:
+    return {
+        "core_ms_per_message": closed,
+        "open_loop_core_ms_per_message": opened,
+        "open_loop_late_starts": 3,
+        "lost": lost,
+    }
+
+
+def test_growth_is_compared_within_a_round_so_that_a_slow_minute_is_in_both() -> None:
+    rounds = [
+        {"users_10": _cost(0.2, 0.8), "users_100": _cost(0.2, 0.8), "pods_2": _cost(0.3, 0.8)},
+        {"users_10": _cost(0.4, 1.6), "pods_2": _cost(0.4, 1.6, lost=1)},
+    ]
+    found = flat(rounds, {"pods_2_to_1": ("users_10", "pods_2")}, {"pods_1": "users_10"})
+    assert found["pods_2_to_1_core_ms_per_message_ratio"] == 1.25  # of 1.5 and 1.0
+    assert found["pods_2_to_1_core_ms_per_message_ratio_max"] == 1.5
+    assert found["pods_2_to_1_open_loop_core_ms_per_message_ratio"] == 1.0
+    assert found["pods_1_core_ms_per_message"] == found["users_10_core_ms_per_message"] == 0.3
+    assert (found["lost"], found["duplicated"]) == (1, 0)
+    assert (found["users_100_open_loop_late_starts"], found["pods_2_open_loop_late_starts"]) == (
+        3,
+        6,
+    )
