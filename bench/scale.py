@@ -26,7 +26,7 @@ from whimbrel.local.stack import Stack, StackSpec
 
 USERS: Final = (1_000, 10_000, 100_000)
 PODS: Final = (1, 2, 4)
-_PART: Final = 0.5
+_PART: Final = 0.4
 """Of the measured seconds of other benches: there are sixteen runs."""
 _MOST_ROUNDS: Final = 2
 _COUNTED: Final = ("lost", "duplicated", "open_loop_late_starts")
