@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import cast
 
 from services.logic.assemble import assemble
-from services.logic.domain.model import (
-    ClientKey,
-    Draft,
-    Outcome,
-    StoredMessage,
-    TimelineEntry,
-)
-from services.logic.domain.signals import PresenceState, Signal
+from services.logic.domain.model import ClientKey, Draft, Outcome
 from services.logic.parts import LogicParts, Stores
 from services.logic.settings import CheckSettings, WorkerSettings
 from services.logic.signal_parts import SignalStores
 from services.logic.telling_parts import TellingStores
 from services.logic.webhook_ports import EventOutbox, HostOpinion
+from tests.unit.logic.logic_edges import Clock, Locator, Outlet
 from whimbrel.core.attributes import PLAIN, Attributes
-from whimbrel.core.errors import WhimbrelError, unavailable
-from whimbrel.core.ids import EPOCH_MS
+from whimbrel.core.errors import WhimbrelError
 from whimbrel.runtime.webhook_settings import WebhookSettings
 from whimbrel.testing.memory_stores.batch_opening import MemoryBatchOpening
 from whimbrel.testing.memory_stores.conversation_store import MemoryConversationStore
@@ -49,71 +42,6 @@ from whimbrel.testing.memory_stores.timeline_store import MemoryTimelineStore
 from whimbrel.testing.memory_stores.undelivered_index import MemoryUndeliveredIndex
 from whimbrel.testing.memory_stores.unread_index import MemoryUnreadIndex
 from whimbrel.testing.memory_stores.worker_leases import MemoryWorkerLeases
-
-
-class Locator:
-    """Routes set by the test; fails while `away` is above zero, which it counts down."""
-
-    def __init__(self) -> None:
-        self.routes: dict[str, list[str]] = {}
-        self.away = 0
-        self.asked: list[tuple[str, ...]] = []
-
-    async def locate(self, users: Sequence[str]) -> dict[str, list[str]]:
-        self.asked.append(tuple(users))
-        if self.away:
-            self.away -= 1
-            raise unavailable("no Router")
-        return {user: self.routes.get(user, []) for user in users}
-
-
-@dataclass
-class Outlet:
-    """What was put on the links."""
-
-    linked: set[str] = field(default_factory=lambda: {"access-0", "access-1"})
-    delivered: list[tuple[str, StoredMessage, tuple[TimelineEntry, ...]]] = field(
-        default_factory=list
-    )
-    signals: list[tuple[str, Signal, tuple[str, ...]]] = field(default_factory=list)
-    presences: list[tuple[str, PresenceState]] = field(default_factory=list)
-
-    def deliver(
-        self, pod_id: str, message: StoredMessage, targets: Sequence[TimelineEntry]
-    ) -> bool:
-        if pod_id not in self.linked:
-            return False
-        self.delivered.append((pod_id, message, tuple(targets)))
-        return True
-
-    def signal(self, pod_id: str, signal: Signal, users: Sequence[str]) -> bool:
-        if pod_id in self.linked:
-            self.signals.append((pod_id, signal, tuple(sorted(users))))
-        return pod_id in self.linked
-
-    def presence(self, pod_id: str, state: PresenceState) -> bool:
-        if pod_id in self.linked:
-            self.presences.append((pod_id, state))
-        return pod_id in self.linked
-
-
-class Clock:
-    """Monotonic seconds that the test moves, and a wall clock beside it."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.skew_ms = 0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass at once, for everybody."""
-        self.now += seconds
-        await asyncio.sleep(0)
-
-    def wall_ms(self) -> int:
-        return EPOCH_MS + 1_000_000 + int(self.now * 1000) + self.skew_ms
 
 
 class World:
