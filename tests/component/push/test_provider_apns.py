@@ -1,63 +1,22 @@
-"""APNs: against a server that speaks HTTP/2 over TLS and answers as Apple documents it."""
+"""APNs: a notification says who and how many and never what, each answer has its outcome, and
+tokens and keys are used as Apple asks."""
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from services.push.adapters.apns_token import REUSE_SECONDS, ApnsToken
-from services.push.adapters.provider_apns import ApnsProvider, collapse_id
+from services.push.adapters.provider_apns import collapse_id
 from services.push.domain.outcomes import DELIVERED, Outcome, Result
+from tests.component.push.apns_world import PHONE, World, world
 from tests.component.push.notifications import notification
-from tests.waiting import until
-from whimbrel.testing.push_providers.apns_server import OK, ApnsServer, Reply, running_apns
-from whimbrel.testing.push_providers.certificates import make_certificate, make_key
-from whimbrel.testing.push_providers.http_server import running_nonsense
+from whimbrel.testing.push_providers.apns_server import Reply
 
-TOPIC = "org.example.app"
-PHONE = "a1" * 32
-
-
-class World:
-    """A server, a provider before it, and a clock for its tokens."""
-
-    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
-        self._stack = stack
-        self.certificate = make_certificate(folder)
-        self.key_file = folder / "key.p8"
-        self.server = ApnsServer(make_key(self.key_file), "ABCDEFGHIJ", "TEAM123456", TOPIC)
-        self.now = time.time()
-
-    async def serve(self) -> None:
-        tls = self.certificate.server_context(["h2"])
-        await self._stack.enter_async_context(running_apns(self.server, tls))
-
-    def provider(
-        self, *, port: int | None = None, topic: str = TOPIC, key_id: str = "ABCDEFGHIJ"
-    ) -> ApnsProvider:
-        tls = ssl.create_default_context(cafile=str(self.certificate.certificate))
-        tls.set_alpn_protocols(["h2"])
-        token = ApnsToken(
-            self.key_file.read_text(), key_id, "TEAM123456", wall_clock=lambda: self.now
-        )
-        provider = ApnsProvider("127.0.0.1", port or self.server.port, topic, lambda: token, tls)
-        self._stack.push_async_callback(provider.close)
-        return provider
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with AsyncExitStack() as stack:
-        made = World(tmp_path, stack)
-        await made.serve()
-        yield made
+__all__ = ["world"]
 
 
 async def test_a_notification_says_who_and_how_many_and_never_what(world: World) -> None:
@@ -93,16 +52,6 @@ async def test_a_conversation_with_a_long_name_collapses_by_its_hash(world: Worl
     assert await world.provider().send(notification(PHONE, conversation=long)) == DELIVERED
     assert world.server.pushes[0].headers["apns-collapse-id"] == collapse_id(long)
     assert len(collapse_id(long)) == 64
-
-
-async def test_many_notifications_share_one_connection_and_one_token(world: World) -> None:
-    world.server.max_streams = 7
-    provider = world.provider()
-    sends = [provider.send(notification(f"{number:064x}")) for number in range(200)]
-    assert set(await asyncio.gather(*sends)) == {DELIVERED}
-    assert len({push.device_token for push in world.server.pushes}) == 200
-    assert world.server.connections == 1
-    assert len(world.server.tokens) == 1
 
 
 @pytest.mark.parametrize(
@@ -173,75 +122,6 @@ async def test_nonsense_in_an_answer_is_judged_by_its_status(world: World, body:
     world.server.answer = lambda _token, _count: Reply(500, body=body)
     outcome = await world.provider().send(notification(PHONE))
     assert outcome == Outcome(Result.RETRY, "status 500", suffers=True)
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [Reply(resets=True), Reply(says_goodbye=True), Reply(ends_connection=True)],
-    ids=["reset", "goaway", "closed"],
-)
-async def test_a_stream_or_connection_that_ends_is_tried_again_on_another(
-    world: World, reply: Reply
-) -> None:
-    world.server.answer = lambda _token, count: OK if count else reply
-    provider = world.provider()
-    outcome = await provider.send(notification(PHONE))
-    assert outcome.result is Result.RETRY
-    assert outcome.suffers
-    assert await provider.send(notification(PHONE)) == DELIVERED
-
-
-async def test_a_goodbye_leaves_those_that_were_heard_their_answers(world: World) -> None:
-    provider = world.provider()
-    assert await provider.send(notification(PHONE)) == DELIVERED
-    world.server.answer = lambda token, _count: Reply(says_goodbye=True) if token == PHONE else OK
-    first = asyncio.create_task(provider.send(notification(PHONE)))
-    assert (await first).result is Result.RETRY
-    assert await provider.send(notification("b2" * 32)) == DELIVERED
-    assert world.server.connections == 2
-
-
-async def test_a_server_that_hangs_is_left_and_another_connection_opened(world: World) -> None:
-    world.server.answer = lambda _token, count: OK if count else Reply(hangs=True)
-    provider = world.provider()
-    hanging = asyncio.create_task(provider.send(notification(PHONE)))
-    await until(lambda: world.server.asked.get(PHONE))
-    hanging.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await hanging
-    assert await provider.send(notification(PHONE)) == DELIVERED
-
-
-async def test_a_server_that_is_not_there_is_unavailable(world: World) -> None:
-    outcome = await world.provider(port=1).send(notification(PHONE))
-    assert outcome.result is Result.UNAVAILABLE
-
-
-async def test_a_server_that_speaks_something_else_is_unavailable(world: World) -> None:
-    async with running_nonsense(b"220 mail.example.org ESMTP\r\n") as url:
-        port = int(url.rpartition(":")[2])
-        outcome = await world.provider(port=port).send(notification(PHONE))
-    assert outcome.result is Result.UNAVAILABLE
-
-
-async def test_a_server_without_http2_is_unavailable(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
-        world = World(tmp_path, stack)
-        tls = world.certificate.server_context(["http/1.1"])
-        await stack.enter_async_context(running_apns(world.server, tls))
-        outcome = await world.provider().send(notification(PHONE))
-    assert outcome.result is Result.UNAVAILABLE
-
-
-async def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(
-    world: World, tmp_path: Path
-) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    world.certificate = make_certificate(other)
-    outcome = await world.provider().send(notification(PHONE))
-    assert outcome.result is Result.UNAVAILABLE
-    assert world.server.asked == {}
 
 
 async def test_tokens_and_keys_are_never_logged(world: World) -> None:

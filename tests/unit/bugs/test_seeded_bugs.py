@@ -1,8 +1,9 @@
 """The checker is proven: each bug here breaks a promise, and each is caught.
 
-A bug is a faulty part behind a port (faulty_stores) or one patched function (faulty_functions),
-never a switch in the product. Each runs in a world whose faults give it its occasion; the same
-worlds without it are clean (test_memory_cluster_is_clean).
+A bug is a faulty part behind a port (faulty_stores) or one patched function of the services
+(faulty_functions) or below them (faulty_core_functions), never a switch in the product. Each runs
+in a world whose faults give it its occasion; the same worlds without it are clean
+(test_memory_cluster_is_clean).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.unit.bugs import faulty_core_functions as core_functions
 from tests.unit.bugs import faulty_functions as functions
 from tests.unit.bugs import faulty_stores as stores
 from tests.unit.bugs.faulty_functions import Patch
@@ -52,7 +54,7 @@ class Bug:
     make_stores: MakeStores = sound_stores
 
 
-_F, _S = functions, stores
+_C, _F, _S = core_functions, functions, stores
 BUGS = (
     # Promise 1: durable before accepted.
     Bug(
@@ -76,8 +78,8 @@ BUGS = (
     ),
     Bug("leave_half_done_what_a_dead_logic_left", "timelines", BLACKOUTS, _F.leave_the_dead_alone),
     # Promise 2: dense.
-    Bug("forget_the_hole", "holes", REDIS_LOST, _F.forget_the_hole),
-    Bug("skip_the_replay", "lost", STREAMS_BREAK, _F.skip_the_replay),
+    Bug("forget_the_hole", "holes", REDIS_LOST, _C.forget_the_hole),
+    Bug("skip_the_replay", "lost", STREAMS_BREAK, _C.skip_the_replay),
     Bug("resume_above_the_cursor", "lost", STREAMS_BREAK, _F.resume_above_the_cursor),
     # Promise 3: once.
     Bug(
@@ -92,18 +94,18 @@ BUGS = (
         STORES_FAIL,
         make_stores=_S.with_stores(timelines=_S.WithoutPlacements),
     ),
-    Bug("duplicate_at_the_seam", "duplicated", SLOW_READERS, _F.deliver_the_seam_twice),
+    Bug("duplicate_at_the_seam", "duplicated", SLOW_READERS, _C.deliver_the_seam_twice),
     Bug("forget_the_resend_check", "phantoms", MEMBERS_LEAVE, _F.forget_the_resend_check),
-    Bug("lose_the_resend_flag", "phantoms", MEMBERS_LEAVE, _F.lose_the_resend_flag),
+    Bug("lose_the_resend_flag", "phantoms", MEMBERS_LEAVE, _C.lose_the_resend_flag),
     Bug("complete_with_todays_members", "timelines", BLACKOUTS, make_stores=_S.with_todays_members),
     Bug("call_an_unknown_outcome_a_refusal", "phantoms", ANSWERS_LOST, _F.call_unknown_refused),
     Bug("answer_anothers_send", "disagreements", STREAMS_BREAK, _F.answer_anothers_send),
-    Bug("forget_the_unanswered", "unanswered", STREAMS_BREAK_OFTEN, _F.forget_the_unanswered),
+    Bug("forget_the_unanswered", "unanswered", STREAMS_BREAK_OFTEN, _C.forget_the_unanswered),
     # Promise 4: in order.
-    Bug("deliver_without_order", "reordered", STREAMS_BREAK, _F.deliver_without_order),
+    Bug("deliver_without_order", "reordered", STREAMS_BREAK, _C.deliver_without_order),
     Bug("reorder_within_a_frame", "broken_words", STREAMS_BREAK, _F.reverse_the_frame),
-    Bug("give_the_newest_first", "reordered", SLOW_READERS, _F.give_the_newest_first),
-    Bug("drop_the_late_entry", "lost", REDIS_LOST, _F.drop_the_late_entry),
+    Bug("give_the_newest_first", "reordered", SLOW_READERS, _C.give_the_newest_first),
+    Bug("drop_the_late_entry", "lost", REDIS_LOST, _C.drop_the_late_entry),
     Bug(
         "reuse_an_id_after_a_lease",
         "disagreements",
@@ -119,7 +121,7 @@ BUGS = (
         MINDLESS_DEVICES,
         make_stores=_S.with_stores(cursors=_S.ReadsAStaleReplica),
     ),
-    Bug("acknowledge_what_waits", "lost", SLOW_READERS, _F.acknowledge_what_waits),
+    Bug("acknowledge_what_waits", "lost", SLOW_READERS, _C.acknowledge_what_waits),
     # Promise 7: fenced.
     Bug(
         "ignore_the_epoch",
