@@ -1,58 +1,26 @@
-"""What may go wrong while sessions move, with real processes: clients that do not, cannot or
-will not move, stores that are lost at the worst moment, and too little time.
-
-The table in docs/operations/drain.md says which fault is held by which test; the pods' own deaths
-are in test_pods_come_and_go.
-"""
+"""Clients that do not, cannot or will not move, and too little time, cost no message, with real
+processes."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
-from tests.component.access.access_world import ScriptedClient, ack
-from tests.e2e.e2e_world import crowd_of, held, talk_during
+from tests.component.access.access_world import ack
+from tests.e2e.e2e_world import held, talk_during
+from tests.e2e.move_world import device, read_to, replaced, tell_bob, world
 from tests.waiting import until
 from whimbrel.api.access.v1 import access_pb2
-from whimbrel.client import connect
-from whimbrel.core.migration import MoveState
-from whimbrel.local.proxy import PASS, delayed
-from whimbrel.local.replica_set import find_primary, step_down
-from whimbrel.local.stack import Stack, StackSpec
-from whimbrel.testing.crowd import Crowd
+from whimbrel.local.stack import Stack
 
 pytestmark = pytest.mark.timeout(180)
 
-BOB = "bob"
 GRACE_SECONDS = 8.0
 """Of an Access pod; four fifths of it are its deadline."""
-
-
-@asynccontextmanager
-async def world(users: int = 12, **spec: Any) -> AsyncIterator[tuple[Stack, Crowd]]:
-    """Two Access pods without a controller, and a crowd on both."""
-    made = StackSpec(**{"access": 2, "logic": 1, "push": 0, "gateway": 0, "drain": 0, **spec})
-    async with Stack.start(made) as stack, crowd_of(stack, users, seed=11) as crowd:
-        yield stack, crowd
-
-
-@asynccontextmanager
-async def device(
-    endpoint: str, stack: Stack, cursor: int, **hello: Any
-) -> AsyncIterator[tuple[ScriptedClient, access_pb2.Welcome]]:
-    """Bob's device, which says only what the test says."""
-    client = ScriptedClient(endpoint)
-    async with client.channel:
-        token = stack.token(BOB)
-        yield client, await client.attach(BOB, cursor=cursor, token=token, **hello)
 
 
 def log_of(stack: Stack, name: str) -> Path:
@@ -69,28 +37,6 @@ def lines_of(log: Path) -> list[dict[str, Any]]:
 def ends(log: Path) -> list[str]:
     """How the streams on the pod ended."""
     return [line["reason"] for line in lines_of(log) if line["event"] == "stream_closed"]
-
-
-async def replaced(stack: Stack, name: str, number: int = signal.SIGTERM) -> None:
-    """Tell a pod to end, and wait until another process has taken its place."""
-    starts = stack.starts(name)
-    await stack.kill(name, number)
-    await until(lambda: stack.starts(name) > starts)
-    await stack.wait_healthy(60, name)
-
-
-async def tell_bob(stack: Stack, count: int) -> None:
-    """So many messages, in turn."""
-    async with connect(stack.endpoints[0], stack.token("alice"), device="desk") as alice:
-        for number in range(count):
-            await alice.send(BOB, f"message {number}")
-
-
-async def read_to(client: ScriptedClient, last: int, into: list[int]) -> None:
-    """Take and acknowledge what is delivered, up to a seq."""
-    while not into or into[-1] < last:
-        into += await client.seqs(1)
-        await client.say(ack(into[-1]))
 
 
 async def test_an_old_client_that_does_not_know_migrate_is_let_go_and_loses_nothing() -> None:
@@ -186,76 +132,3 @@ async def test_a_grace_period_that_is_too_short_is_said_in_time_and_costs_no_mes
         assert events.index("deadline_too_short") < events.index("stream_closed"), "in time"
         assert set(ends(log)) <= {"fin", "bye", "redirect"}
         assert "redirect" in ends(log), "some could not be asked"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("loss", ["flushed", "killed"])
-async def test_redis_that_is_lost_during_swaps_costs_no_message(loss: str) -> None:
-    """The way to Redis is long, so that a swap is surely under way when it forgets everything."""
-    async with world(30, proxied=True, proxied_sources=("router-0",)) as (stack, crowd):
-        way = stack.links.proxies["router-0>redis"]
-
-        async def lose_redis() -> None:
-            if loss == "killed":
-                await stack.kill("redis")
-                await stack.wait_healthy(30, "redis")  # empty, as this one keeps nothing
-                return
-            redis = Redis.from_url(stack.redis_url)
-            await redis.flushall()
-            await redis.aclose()
-
-        async def lose_it_during_swaps() -> None:
-            way.set_mode(delayed(0.2, 0.0))
-            moving = asyncio.create_task(replaced(stack, "access-1"))
-            for _ in range(2):
-                await until(lambda: is_swapping(crowd))
-                await lose_redis()
-            way.set_mode(PASS)
-            await moving
-
-        await talk_during(crowd, lose_it_during_swaps())
-        await held(stack, crowd)
-        there = {client.statistics().endpoint for client in crowd.clients.values()}
-        assert there == {stack.endpoints[0]}
-
-
-def is_swapping(crowd: Crowd) -> bool:
-    """Whether some client has said Hello to its new pod and has no answer yet."""
-    return any(
-        client.statistics().moves.state is MoveState.OPENING for client in crowd.clients.values()
-    )
-
-
-@pytest.mark.slow
-async def test_a_primary_that_steps_down_during_a_replay_costs_no_message() -> None:
-    """Bob has moved and reads nothing for now: his window is full, most of the replay is to
-    come when the primary goes."""
-    count = 600
-    async with world(mongo_members=3, users=6) as (stack, crowd):
-        await tell_bob(stack, count)
-        seen: list[int] = []
-
-        async def move_and_replay() -> None:
-            async with device(stack.endpoints[1], stack, 0, migrates=True) as (old, _):
-                moving = asyncio.create_task(replaced(stack, "access-1"))
-                migrate = await old.next("migrate")
-                target = migrate.targets[0]
-                ticket = {"ticket": target.ticket, "attempt": 2, "migrates": True}
-                async with device(target.endpoint, stack, 0, **ticket) as (new, welcome):
-                    assert (welcome.first_seq, welcome.head) == (1, count)
-                    seen.extend(await new.seqs(1))
-                    assert seen[-1] < count
-                    mongods = [stack.endpoint_of(name) for name in stack.stores if "mongod" in name]
-                    primary = await find_primary(mongods)
-                    assert primary is not None
-                    assert await step_down(mongods[primary], seconds=30)
-                    await new.say(ack(seen[-1]))
-                    await read_to(new, count, seen)
-                    telling = asyncio.create_task(tell_bob(stack, 5))
-                    await read_to(new, count + 5, seen)
-                    await telling
-                await moving
-
-        await talk_during(crowd, move_and_replay())
-        assert seen == list(range(1, count + 6))
-        await held(stack, crowd)

@@ -16,7 +16,7 @@ from services.drain.adapters.open_kubernetes import open_kubernetes
 from tests.component.drain import kube_objects as make
 from tests.component.drain.faulty_proxy import Answer
 from tests.component.drain.kube_world import KubeWorld
-from tests.component.drain.test_platform_changes import roll
+from tests.component.drain.restart_world import roll
 from tests.component.drain.viewer import Viewer
 from tests.waiting import until
 from whimbrel.core.errors import ErrorCode, WhimbrelError
