@@ -25,14 +25,6 @@ class DoesAndSaysNothing(MemoryTimelineStore):
         return refused
 
 
-class DiesBeforeEntries(MemoryTimelineStore):
-    """Never gets to insert: its process is as good as dead from here on."""
-
-    async def insert(self, entries: Sequence[TimelineEntry]) -> list[int]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-
 class StoresHalf(MemoryTimelineStore):
     """Stores the entries of some users, and dies."""
 
