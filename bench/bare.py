@@ -127,9 +127,8 @@ async def _client(plan: WirePlan) -> WireResult:
 
 async def _attach(server: psutil.Process, plan: WirePlan) -> tuple[WireResult, float, float]:
     """Attach and hold; with the server's CPU (ms) and the growth of its memory (KiB)."""
-    await _client(
-        WirePlan(plan.address, 10, plan.at_once, seconds=0.0)
-    )  # what the first streams alone allocate
+    # What the first streams alone allocate.
+    await _client(WirePlan(plan.address, 10, plan.at_once, seconds=0.0))
     before_ms, before_bytes = core_ms(server.pid), server.memory_info().rss
     process = await start("bench.bare_wire")
     try:

@@ -82,9 +82,8 @@ class HistoryParts:
         """Count the user's unread and undelivered again; whether both are whole now. A rebuild
         that another one took over from (a message missed meanwhile begins one) is done again.
         Raises UNAVAILABLE."""
-        return await _done_once(self.rebuild_unread.rebuild, user) and await _done_once(
-            self.rebuild_undelivered.rebuild, user
-        )
+        is_counted = await _done_once(self.rebuild_unread.rebuild, user)
+        return await _done_once(self.rebuild_undelivered.rebuild, user) and is_counted
 
     async def unread_of(self, user: str) -> dict[str, int]:
         """How much the user has to read in each conversation; rebuilt first when it was lost.

@@ -8,11 +8,18 @@ import re
 import pytest
 
 from services.access.settings import AccessSettings
-from tests.k8s.manifests import ROLES, VARIANTS, settings_of, variant
+from tests.k8s.manifests import ROLES, VARIANTS, Manifests, settings_of, variant
 from whimbrel.core.drain.grace import LONGEST_SECONDS, drain_seconds, grace_seconds, least_seconds
 
 PRE_STOP_MARGIN_SECONDS = 10.0  # services/access/prestop.py waits so much beyond the deadline
 PORT = 7400
+
+
+def access_settings_of(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> AccessSettings:
+    """What a pod of Access is told."""
+    settings = settings_of(manifests, "access", monkeypatch)
+    assert isinstance(settings, AccessSettings)
+    return settings
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -42,8 +49,7 @@ def test_the_node_s_address_is_the_endpoint_where_pods_take_its_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     manifests = variant("host-port")
-    settings = settings_of(manifests, "access", monkeypatch)
-    assert isinstance(settings, AccessSettings)
+    settings = access_settings_of(manifests, monkeypatch)
     assert settings.stream.client_endpoint == f"192.0.2.1:{PORT}"
     taken = [port for port in manifests.workload("access").container["ports"] if "hostPort" in port]
     assert [(port["hostPort"], port["containerPort"]) for port in taken] == [(PORT, PORT)]
@@ -70,8 +76,7 @@ def test_probes_ask_for_health_and_a_pod_that_empties_is_not_killed(
 def test_a_pod_is_noticed_as_not_ready_before_its_first_client_moves(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = settings_of(variant(name), "access", monkeypatch)
-    assert isinstance(settings, AccessSettings)
+    settings = access_settings_of(variant(name), monkeypatch)
     probe = variant(name).workload("access").container["readinessProbe"]
     # One more period to begin with. The route to the pod is withdrawn within it, or moved clients
     # and newcomers meet at its door.
@@ -83,8 +88,7 @@ def test_the_grace_period_follows_from_the_formula(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifests = variant(name)
-    settings = settings_of(manifests, "access", monkeypatch)
-    assert isinstance(settings, AccessSettings)
+    settings = access_settings_of(manifests, monkeypatch)
     drain = settings.drain
     grace = manifests.workload("access").pod["terminationGracePeriodSeconds"]
     assert drain.max_sessions > 0, "without a bound to its sessions no grace period is enough"
@@ -106,8 +110,7 @@ def test_access_is_emptied_by_its_hook_through_a_socket_that_it_can_make(
 ) -> None:
     manifests = variant(name)
     access = manifests.workload("access")
-    settings = settings_of(manifests, "access", monkeypatch)
-    assert isinstance(settings, AccessSettings)
+    settings = access_settings_of(manifests, monkeypatch)
     assert access.container["lifecycle"] == {
         "preStop": {"exec": {"command": ["python", "-m", "services.access.prestop"]}}
     }
@@ -124,8 +127,7 @@ def test_a_pod_with_several_processes_asks_for_a_core_for_each(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifests = variant(name)
-    settings = settings_of(manifests, "access", monkeypatch)
-    assert isinstance(settings, AccessSettings)
+    settings = access_settings_of(manifests, monkeypatch)
     processes = settings.access.processes
     wanted = manifests.workload("access").container["resources"]["requests"]["cpu"]
     assert processes == 1 or processes <= int(wanted)
